@@ -1,0 +1,69 @@
+package chunk
+
+import (
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// An ID names a chunk for ever. IDs sort by the time of their making (UUIDv7).
+type ID [16]byte
+
+// A Location is where the store put a chunk: opaque to all but the store that
+// filled it in. Segment is the ID of the chunk that the segment is named after.
+type Location struct {
+	Segment ID
+	Offset  int64
+}
+
+// An Entry is what a partition's manifest knows of a chunk. It is immutable
+// once committed.
+type Entry struct {
+	ID       ID
+	Version  uint8  // of the blob format
+	Slice    int64  // number of the slice: floor(time / slice length); see SliceOf
+	Rows     int    // 1 to MaxRows
+	Schema   uint64 // schema version the rows were written under
+	Location Location
+
+	// Time spans the finite, non-NULL times of the rows; Min > Max if none.
+	Time      TimeRange
+	TimeNulls int // rows whose time is NULL; infinite ones are in slices of their own
+	// KeyMin and KeyMax bound the sort keys of the rows (datum.AppendKey of the
+	// table's sort-key columns), both inclusive, never cut.
+	KeyMin, KeyMax []byte
+	// VersionMin and VersionMax bound the row versions of a keyed table's rows.
+	VersionMin, VersionMax uint64
+	// Tombstones is the commit-log sequence up to which tombstones are applied.
+	Tombstones uint64
+
+	Columns []ColumnEntry
+}
+
+// A ColumnEntry is what a manifest knows of one column of a chunk. Blobs lie
+// in the order of Columns, so a blob's offset is the sum of the sizes before it.
+type ColumnEntry struct {
+	ID    schema.ColumnID
+	Type  datum.Type
+	Size  int64  // bytes of the blob
+	Codec string // short description of the encoding, for people
+	Nulls int
+	// Min and Max bound the non-NULL values in datum.Compare's order; nil if all
+	// are NULL. Text and bytea are cut at 16 bytes: MinCut and MaxCut say so (a
+	// cut Max is rounded up, or nil with MaxCut where that is impossible); a cut
+	// bound prunes but never answers. Float columns that hold a NaN have Max NaN.
+	Min, Max       datum.Value
+	MinCut, MaxCut bool
+	// Sum is of the non-NULL values: of integers in 128 bits (SumHi:SumLo), of
+	// floats in SumFloat (added in row order); meaningless for other types.
+	SumHi    int64
+	SumLo    uint64
+	SumFloat float64
+	Distinct int // estimate, 0 if unknown
+}
+
+// Sealed is an encoded chunk on its way to a store: its entry and its blobs in
+// the order of Entry.Columns.
+type Sealed struct {
+	Entry Entry
+	Blobs [][]byte
+}

@@ -1,0 +1,166 @@
+// Package function holds PostgreSQL's functions, operators, casts and
+// aggregates: their signatures with PostgreSQL's OIDs, and their evaluation over
+// Arrow arrays. pg_proc, pg_operator, pg_cast and pg_aggregate are made from it.
+package function
+
+import (
+	"context"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// Volatility is PostgreSQL's provolatile.
+type Volatility byte
+
+const (
+	Immutable Volatility = 'i'
+	Stable    Volatility = 's'
+	Volatile  Volatility = 'v'
+)
+
+// A Vec is an argument: an array of the batch's length or, if Const, of length
+// one that stands for every row.
+type Vec struct {
+	arrow.Array
+	Const bool
+}
+
+// At returns the index in the array of row i.
+func (v Vec) At(i int) int {
+	if v.Const {
+		return 0
+	}
+	return i
+}
+
+// A Context is what functions may know of their surroundings. It belongs to
+// one statement.
+type Context struct {
+	context.Context
+	Mem memory.Allocator
+	// Env has the session's TimeZone, DateStyle and so on, and the times now()
+	// and statement_timestamp() answer.
+	Env *datum.Env
+	// Session answers the functions that ask for the session (current_user,
+	// current_setting, set_config, pg_backend_pid...).
+	Session Session
+	// Catalog is the statement's view of the objects, for pg_get_expr,
+	// format_type, regclass and the like.
+	Catalog *schema.Catalog
+}
+
+// Session is what functions ask of the session.
+type Session interface {
+	User() string
+	Database() string
+	BackendPID() int32
+	// Setting returns a setting's value in SHOW's form; SetSetting sets it.
+	Setting(name string) (string, bool)
+	SetSetting(name, value string, local bool) error
+	// SearchPath returns the effective search path, pg_catalog first if implicit.
+	SearchPath(implicit bool) []string
+	// Sleep is pg_sleep; Cancel and Terminate signal other backends.
+	Cancel(pid int32, terminate bool) bool
+	TransactionStart() time.Time
+	TableSize(table datum.OID) int64
+}
+
+// A Function is a scalar or set-returning function, the function of an operator or of a cast.
+type Function struct {
+	OID      datum.OID
+	Name     string
+	Args     []datum.OID // declared, may be polymorphic
+	Variadic bool        // the last of Args is the element type, repeated
+	Defaults int         // trailing arguments that may be left out
+	Ret      datum.OID   // declared, may be polymorphic
+	// RetSet functions return several rows for one; they have EvalSet, not Eval.
+	RetSet     bool
+	OutNames   []string    // of RetSet functions with several columns (OUT arguments)
+	OutTypes   []datum.OID // likewise
+	Volatility Volatility
+	// Strict functions are called as if no argument were NULL: the result is
+	// made NULL where an argument is, and Eval may compute anything there
+	// but must not fail for it.
+	Strict bool
+	// Eval returns an array of n rows of type ret (which it allocates; the
+	// caller releases). It must not keep or modify its arguments.
+	Eval func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error)
+	// EvalSet returns the rows for one call with scalar arguments.
+	EvalSet func(c *Context, args []datum.Value, argTypes []datum.Type, ret datum.Type) (SetResult, error)
+}
+
+// A SetResult iterates over the rows of a set-returning function.
+type SetResult interface {
+	// Next returns the next row's values (one per column) or io.EOF.
+	Next() ([]datum.Value, error)
+}
+
+// An Operator is a PostgreSQL operator; prefix operators have Left 0.
+type Operator struct {
+	OID         datum.OID
+	Name        string
+	Left, Right datum.OID
+	Ret         datum.OID
+	Fn          *Function
+	Commutator  string
+	Negator     string
+}
+
+// CastContext is pg_cast.castcontext.
+type CastContext byte
+
+const (
+	ImplicitCast   CastContext = 'i'
+	AssignmentCast CastContext = 'a'
+	ExplicitCast   CastContext = 'e'
+)
+
+// A Cast converts between types: by Fn, or without change if Fn is nil and
+// Binary, or through text if Fn is nil and not Binary.
+type Cast struct {
+	Source, Target datum.OID
+	Context        CastContext
+	Fn             *Function
+	Binary         bool
+}
+
+// An Accumulator folds rows into groups. It is used by one goroutine.
+type Accumulator interface {
+	// Grow makes room for groups numbered below n.
+	Grow(n int)
+	// Add folds row i of args into group groups[i], for all i of sel (all rows
+	// if sel is nil). Rows that the aggregate's strictness leaves out are the
+	// accumulator's business.
+	Add(c *Context, groups []int32, args []Vec, n int, sel []int32) error
+	// Merge folds group src[i] of another accumulator of the same aggregate
+	// into group i... of this one, given by dst; for parallel aggregation.
+	Merge(c *Context, other Accumulator, src, dst []int32) error
+	// Result returns the values of groups from to to (exclusive).
+	Result(c *Context, from, to int, ret datum.Type) (arrow.Array, error)
+	// SizeBytes is the memory held.
+	SizeBytes() int64
+}
+
+// An Aggregate is an aggregate function.
+type Aggregate struct {
+	OID      datum.OID
+	Name     string
+	Args     []datum.OID
+	Variadic bool
+	Ret      datum.OID
+	// Ordered: the result depends on the order of the input, so it is not
+	// merged from parallel parts (array_agg, string_agg) unless sorted.
+	Ordered bool
+	// OrderedSet aggregates are called WITHIN GROUP; Direct is how many of Args are direct.
+	OrderedSet bool
+	Direct     int
+	// New makes an accumulator for arguments of the given actual types.
+	New func(args []datum.Type, ret datum.Type) Accumulator
+	// Scan tells which scan aggregate computes this one, if any (count, sum,
+	// min, max; avg is planned as sum and count).
+	Scan string
+}

@@ -1,0 +1,67 @@
+// Package storage declares the storage that the query engine reads and writes
+// through. The engine satisfies it without importing it.
+package storage
+
+import (
+	"context"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// A Txn is a transaction of the storage. It is used by one goroutine, but that
+// several splits of its scans may be read at once.
+type Txn interface {
+	// Snapshot starts a statement: from now on reads see everything committed
+	// so far plus this transaction's own writes; a REPEATABLE READ transaction
+	// keeps its first snapshot.
+	Snapshot(ctx context.Context) error
+	// Catalog returns the objects as of the snapshot, with the transaction's own changes.
+	Catalog() *schema.Catalog
+	// Scan plans the reading of a table: its splits and what was pruned so far.
+	Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error)
+	// Stats returns estimates for the planner: rows, and per column its bounds.
+	TableRows(table datum.OID) int64
+
+	// Apply makes a change of the catalogue, visible to this transaction at
+	// once and to others at Commit.
+	Apply(ctx context.Context, c schema.Change) error
+	// Truncate empties a table.
+	Truncate(ctx context.Context, table datum.OID) error
+	// Insert adds the rows of batch, whose columns are the table's live columns in
+	// definition order; the callee keeps its own reference. It returns how
+	// many rows went in, and for InsertIgnore which (nil: all).
+	Insert(ctx context.Context, table datum.OID, batch arrow.RecordBatch, mode chunk.InsertMode) (n int64, kept []int32, err error)
+	// Lookup locks the primary keys in keys (columns in key order) until the
+	// transaction ends and returns the rows that exist, all live columns, with
+	// for each key the index of its row or -1.
+	Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatch) (rows arrow.RecordBatch, at []int32, err error)
+
+	// Savepoint marks the present state; RollbackTo returns to the mark, which stays.
+	Savepoint() int
+	RollbackTo(ctx context.Context, mark int) error
+	// Commit makes the writes durable and visible, all or none; on error none
+	// unless the error says that the outcome is unknown.
+	Commit(ctx context.Context) error
+	// Rollback forgets everything; after Commit or Rollback it does nothing.
+	Rollback()
+}
+
+// Isolation is a transaction's isolation level.
+type Isolation uint8
+
+const (
+	ReadCommitted Isolation = iota
+	RepeatableRead
+)
+
+// Storage begins transactions.
+type Storage interface {
+	Begin(ctx context.Context, iso Isolation, readOnly bool) (Txn, error)
+	// Checkpoint seals and flushes every buffer and folds the logs.
+	Checkpoint(ctx context.Context) error
+	// TableSize returns the bytes on disk of a table's chunks.
+	TableSize(table datum.OID) int64
+}
