@@ -265,24 +265,24 @@ type AlterTable struct {
 type AlterKind uint8
 
 const (
-	AddColumn           AlterKind = iota // Def, IfNotExists
-	DropColumn                           // Column, IfExists, Cascade
-	AlterColumnType                      // Column, Def.Type, Using
-	SetDefault                           // Column, Expr
-	DropDefault                          // Column
-	SetNotNull                           // Column
-	DropNotNull                          // Column
-	AddConstraint                        // Constraint
-	DropConstraint                       // NewName is the constraint's; IfExists, Cascade
-	RenameColumn                         // Column, NewName
-	RenameTable                          // NewName
-	RenameConstraint                     // Column is the constraint's name, NewName
-	SetSchema                            // NewName
-	OwnerTo                              // NewName
-	SetOptions                           // Options
-	ResetOptions                         // Options
-	AlterColumnOther                     // Column; SET STATISTICS, STORAGE and so on: Text
-	OtherAlter                           // Text: anything else, unsupported
+	AddColumn        AlterKind = iota // Def, IfNotExists
+	DropColumn                        // Column, IfExists, Cascade
+	AlterColumnType                   // Column, Def.Type, Using
+	SetDefault                        // Column, Expr
+	DropDefault                       // Column
+	SetNotNull                        // Column
+	DropNotNull                       // Column
+	AddConstraint                     // Constraint
+	DropConstraint                    // NewName is the constraint's; IfExists, Cascade
+	RenameColumn                      // Column, NewName
+	RenameTable                       // NewName
+	RenameConstraint                  // Column is the constraint's name, NewName
+	SetSchema                         // NewName
+	OwnerTo                           // NewName
+	SetOptions                        // Options
+	ResetOptions                      // Options
+	AlterColumnOther                  // Column; SET STATISTICS, STORAGE and so on: Text
+	OtherAlter                        // Text: anything else, unsupported
 )
 
 // An AlterAction is one action of ALTER TABLE.

@@ -323,3 +323,11 @@ type GroupingSet struct {
 	Kind  GroupingSetKind
 	Items []Expr
 }
+
+// IsNormalized is IS [NOT] [form] NORMALIZED.
+type IsNormalized struct {
+	exprNode
+	Arg  Expr
+	Form string // "NFC", "NFD", "NFKC" or "NFKD"; empty if not given
+	Not  bool
+}
