@@ -33,9 +33,22 @@ type Scan struct {
 	Alias  string
 	Spec   chunk.ScanSpec // Columns in the order of Out
 	Filter []expr.Expr    // rest of the conjunction, nil if none
-	Out    []Field
+	// Dynamic are predicates whose values become known only when the scan
+	// starts: exec evaluates them and adds them to Spec.Filter.
+	Dynamic []DynamicPredicate
+	Out     []Field
 	// Limit, if positive, says that the parent needs only so many rows.
 	Limit int64
+}
+
+// A DynamicPredicate is a chunk.Predicate over expressions without columns
+// (parameters, stable functions), of the column's own type. A NULL among the
+// Values passes no row (for OpIn it is left out); an array value of OpIn
+// stands for its elements.
+type DynamicPredicate struct {
+	Column schema.ColumnID
+	Op     chunk.PredicateOp
+	Values []expr.Expr
 }
 
 // VirtualScan reads a catalogue table made by query/catalog.
