@@ -1,0 +1,271 @@
+package copyformat
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// A Reader splits a stream into rows. It is used by one goroutine.
+type Reader struct {
+	src  io.Reader
+	opt  Options
+	buf  []byte
+	pos  int // start of what is unread in buf
+	end  int // end of what is in buf
+	eof  bool
+	err  error
+	line int64
+
+	fields   [][]byte
+	quoted   []bool // csv: field i was quoted
+	row      []byte // raw text of the current row, without its end
+	newline  newlineKind
+	started  bool
+	finished bool // end-of-data marker or trailer seen
+}
+
+type newlineKind uint8
+
+const (
+	newlineUnknown newlineKind = iota
+	newlineLF
+	newlineCRLF
+	newlineCR
+)
+
+// NewReader returns a reader of rows from src. opt must be valid.
+func NewReader(src io.Reader, opt Options) *Reader {
+	if opt.MaxRowBytes == 0 {
+		opt.MaxRowBytes = 1 << 30
+	}
+	return &Reader{src: src, opt: opt, buf: make([]byte, 256<<10)}
+}
+
+// Next returns the next row's fields, nil for NULL, or io.EOF. They are valid
+// until the next call and may be modified by the caller. The header line, if
+// any, is a row like others: the caller asks for it first.
+func (r *Reader) Next() ([][]byte, error) {
+	if r.finished {
+		return nil, r.drain()
+	}
+	if r.opt.Format == Binary {
+		return r.nextBinary()
+	}
+	line, err := r.nextLine()
+	if err != nil {
+		return nil, err
+	}
+	r.row = line
+	if len(line) == 2 && line[0] == '\\' && line[1] == '.' {
+		r.finished = true
+		return nil, r.drain()
+	}
+	if r.opt.Format == CSV {
+		return r.splitCSV(line)
+	}
+	return r.splitText(line)
+}
+
+// Line is the number, from 1, of the line (or binary row) that Next returned last.
+func (r *Reader) Line() int64 { return r.line }
+
+// Raw is the text of the row that Next returned last; empty for binary.
+func (r *Reader) Raw() []byte { return r.row }
+
+// Quoted says whether field i of a CSV row was quoted.
+func (r *Reader) Quoted(i int) bool { return i < len(r.quoted) && r.quoted[i] }
+
+// drain reads the source to its end after an end-of-data marker.
+func (r *Reader) drain() error {
+	for {
+		if _, err := r.src.Read(r.buf); err != nil {
+			return err
+		}
+	}
+}
+
+// fill reads more; it keeps what is unread and grows the buffer if that fills
+// it. ok is false at the end of the stream.
+func (r *Reader) fill() (ok bool, err error) {
+	if r.eof {
+		return false, nil
+	}
+	if r.pos > 0 {
+		copy(r.buf, r.buf[r.pos:r.end])
+		r.end -= r.pos
+		r.pos = 0
+	}
+	if r.end == len(r.buf) {
+		if len(r.buf) >= r.opt.MaxRowBytes {
+			return false, pgerr.New(pgerr.ProgramLimitExceeded, "row is too long: more than %d bytes", r.opt.MaxRowBytes)
+		}
+		grown := make([]byte, min(2*len(r.buf), r.opt.MaxRowBytes))
+		copy(grown, r.buf[:r.end])
+		r.buf = grown
+	}
+	n, err := r.src.Read(r.buf[r.end:])
+	r.end += n
+	if errors.Is(err, io.EOF) {
+		r.eof, err = true, nil
+	}
+	return n > 0 || !r.eof, err
+}
+
+// nextLine returns the next line without its end: up to a newline that is not
+// escaped (text) or quoted (csv).
+func (r *Reader) nextLine() ([]byte, error) {
+	from := 0 // bytes of the unread part that are known to hold no line end
+	inQuote := false
+	for {
+		part := r.buf[r.pos:r.end]
+		n, next, quote := r.lineEnd(part, from, inQuote)
+		if n >= 0 {
+			r.line++
+			r.pos += next
+			return part[:n], r.checkLine(part[:n])
+		}
+		from, inQuote = next, quote
+		more, err := r.fill()
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return r.lastLine(inQuote)
+		}
+	}
+}
+
+func (r *Reader) lastLine(inQuote bool) ([]byte, error) {
+	part := r.buf[r.pos:r.end]
+	if len(part) == 0 {
+		return nil, io.EOF
+	}
+	r.line++
+	r.pos = r.end
+	if inQuote {
+		return nil, pgerr.New(pgerr.BadCopyFormat, "unterminated CSV quoted field")
+	}
+	if part[len(part)-1] == '\r' && r.newline != newlineLF {
+		part = part[:len(part)-1]
+	}
+	return part, r.checkLine(part)
+}
+
+// lineEnd looks for a line's end in b from index from on. It returns the length
+// of the line and where the next one starts; or -1 and from where to look again
+// when there is more, and whether that is inside quotes.
+func (r *Reader) lineEnd(b []byte, from int, inQuote bool) (n, next int, quote bool) {
+	if r.newline == newlineUnknown {
+		if !r.detectNewline(b) {
+			return -1, 0, false // look again from the front
+		}
+		from, inQuote = 0, false
+	}
+	end := byte('\n')
+	if r.newline == newlineCR {
+		end = '\r'
+	}
+	for {
+		i := bytes.IndexByte(b[from:], end)
+		stop := len(b)
+		if i >= 0 {
+			stop = from + i
+		}
+		if r.opt.Format == CSV {
+			inQuote = r.quoteState(b[from:stop], inQuote)
+		}
+		if i < 0 {
+			if r.opt.Format == Text {
+				return -1, max(0, len(b)-trailingBackslashes(b)), false
+			}
+			return -1, len(b), inQuote
+		}
+		if r.opt.Format == CSV && inQuote || r.opt.Format == Text && trailingBackslashes(b[:stop])%2 == 1 {
+			from = stop + 1
+			continue
+		}
+		n = stop
+		if r.newline == newlineCRLF && n > 0 && b[n-1] == '\r' {
+			n--
+		}
+		return n, stop + 1, false
+	}
+}
+
+// detectNewline fixes the kind of line end by the first one outside of quotes,
+// as PostgreSQL does; false if b does not tell yet.
+func (r *Reader) detectNewline(b []byte) bool {
+	inQuote := false
+	for i := 0; i < len(b); i++ {
+		switch ch := b[i]; {
+		case inQuote && ch == r.opt.Escape && r.opt.Escape != r.opt.Quote:
+			i++
+		case r.opt.Format == CSV && ch == r.opt.Quote:
+			inQuote = !inQuote
+		case r.opt.Format == Text && ch == '\\':
+			i++
+		case inQuote:
+		case ch == '\n':
+			r.newline = newlineLF
+			return true
+		case ch == '\r':
+			if i+1 == len(b) && !r.eof {
+				return false
+			}
+			r.newline = newlineCR
+			if i+1 < len(b) && b[i+1] == '\n' {
+				r.newline = newlineCRLF
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// quoteState says whether the end of b, which started inside quotes or not, is
+// inside quotes. An escape character other than the quote protects what follows it.
+func (r *Reader) quoteState(b []byte, inQuote bool) bool {
+	if r.opt.Escape == r.opt.Quote {
+		if bytes.Count(b, []byte{r.opt.Quote})%2 == 1 {
+			return !inQuote
+		}
+		return inQuote
+	}
+	for i := 0; i < len(b); i++ {
+		switch {
+		case inQuote && b[i] == r.opt.Escape:
+			i++
+		case b[i] == r.opt.Quote:
+			inQuote = !inQuote
+		}
+	}
+	return inQuote
+}
+
+func trailingBackslashes(b []byte) int {
+	n := 0
+	for n < len(b) && b[len(b)-1-n] == '\\' {
+		n++
+	}
+	return n
+}
+
+// checkLine refuses a carriage return that is no line end here.
+func (r *Reader) checkLine(line []byte) error {
+	if len(line) > r.opt.MaxRowBytes {
+		return pgerr.New(pgerr.ProgramLimitExceeded, "row is too long: more than %d bytes", r.opt.MaxRowBytes)
+	}
+	if r.opt.Format != Text {
+		return nil
+	}
+	if r.newline == newlineLF && bytes.IndexByte(line, '\r') >= 0 {
+		return pgerr.New(pgerr.BadCopyFormat, "literal carriage return found in data").WithHint("Use \"\\r\" to represent carriage return.")
+	}
+	if r.newline == newlineCR && bytes.IndexByte(line, '\n') >= 0 {
+		return pgerr.New(pgerr.BadCopyFormat, "literal newline found in data").WithHint("Use \"\\n\" to represent newline.")
+	}
+	return nil
+}
