@@ -23,10 +23,13 @@ const (
 )
 
 // A Vec is an argument: an array of the batch's length or, if Const, of length
-// one that stands for every row.
+// one that stands for every row. T is its actual type, which functions with
+// polymorphic arguments need because Arrow types do not tell it (numeric and
+// bytea are both Binary); elsewhere it may be the zero Type.
 type Vec struct {
 	arrow.Array
 	Const bool
+	T     datum.Type
 }
 
 // At returns the index in the array of row i.
@@ -67,13 +70,16 @@ type Session interface {
 	Cancel(pid int32, terminate bool) bool
 	TransactionStart() time.Time
 	TableSize(table datum.OID) int64
+	// Random is the session's generator, for random() and setseed().
+	Random() *Random
 }
 
 // A Function is a scalar or set-returning function, the function of an operator or of a cast.
 type Function struct {
-	OID      datum.OID
-	Name     string
-	Args     []datum.OID // declared, may be polymorphic
+	OID       datum.OID
+	Namespace datum.OID // 0: pg_catalog
+	Name      string
+	Args      []datum.OID // declared, may be polymorphic
 	Variadic bool        // the last of Args is the element type, repeated
 	Defaults int         // trailing arguments that may be left out
 	Ret      datum.OID   // declared, may be polymorphic
@@ -108,6 +114,8 @@ type Operator struct {
 	Fn          *Function
 	Commutator  string
 	Negator     string
+	// CanMerge and CanHash are pg_operator.oprcanmerge and oprcanhash.
+	CanMerge, CanHash bool
 }
 
 // CastContext is pg_cast.castcontext.
