@@ -1,0 +1,20 @@
+# Phyllo. `make demo` shows it, `make test` proves it.
+GO       ?= go
+CACHE    ?= $(HOME)/.cache/phyllo
+export CGO_ENABLED ?= 0
+
+.PHONY: build demo test check lint bench soak fuzz clean
+build: ## bin/phyllo, one static binary
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/phyllo ./tools/phyllo
+
+demo: build ## live city buses on an embedded store in demo-data/
+	./bin/phyllo demo --data demo-data
+
+test: ## everything CI runs, in groups with a time budget each
+	$(GO) run ./tools/testrun
+
+lint: ## format, vet, direction of imports
+	$(GO) run ./tools/testrun lint
+
+clean:
+	rm -rf bin demo-data

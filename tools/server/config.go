@@ -1,0 +1,276 @@
+// Package server joins the parts into the phyllo server: configuration, the
+// storage engine, the SQL engine, and the listeners for SQL and HTTP.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+)
+
+// Config is what an operator can set. Each value comes from a flag, else from
+// the environment (PHYLLO_ and the key in upper case with _ for .), else from the YAML
+// file, else from Default.
+type Config struct {
+	Data string `koanf:"data"` // folder of the embedded store
+	PG   string `koanf:"pg"`   // address of the PostgreSQL protocol, empty: none
+	HTTP string `koanf:"http"` // address of HTTP, empty: none
+
+	User     string `koanf:"user"`     // the one SCRAM user; empty: no authentication
+	Password string `koanf:"password"` // its password
+	TLS      struct {
+		Cert string `koanf:"cert"` // PEM file of the certificate chain
+		Key  string `koanf:"key"`  // PEM file of its private key
+	} `koanf:"tls"`
+
+	MaxConnections int    `koanf:"max_connections"`
+	TimeZone       string `koanf:"timezone"`
+	Log            struct {
+		Level  string `koanf:"level"`  // debug, info, warn, error
+		Format string `koanf:"format"` // text, json
+	} `koanf:"log"`
+	Memory struct {
+		BuffersMiB int `koanf:"buffers_mib"` // rows not yet in chunks
+		QueriesMiB int `koanf:"queries_mib"` // all queries together
+		CacheMiB   int `koanf:"cache_mib"`   // column blobs read from disk
+	} `koanf:"memory"`
+	Seal struct {
+		Age time.Duration `koanf:"age"` // a buffer older than this is written to chunks
+	} `koanf:"seal"`
+	Limits struct {
+		MessageMiB int `koanf:"message_mib"` // a message or row from a client
+		RequestMiB int `koanf:"request_mib"` // the body of an HTTP request, unpacked
+	} `koanf:"limits"`
+}
+
+// Default returns the built-in configuration: loopback only, no password.
+func Default() Config {
+	var c Config
+	c.Data, c.PG, c.HTTP = "data", "127.0.0.1:5433", "127.0.0.1:8080"
+	c.MaxConnections, c.TimeZone = 200, "UTC"
+	c.Log.Level, c.Log.Format = "info", "text"
+	c.Memory.BuffersMiB, c.Memory.QueriesMiB, c.Memory.CacheMiB = 96, 128, 64
+	c.Seal.Age = time.Minute
+	c.Limits.MessageMiB, c.Limits.RequestMiB = 1024, 1024
+	return c
+}
+
+// keys describes every key, for unknown-key errors, the environment and help.
+func keys() map[string]any {
+	c := Default()
+	return map[string]any{
+		"data": c.Data, "pg": c.PG, "http": c.HTTP, "user": "", "password": "", "tls.cert": "", "tls.key": "",
+		"max_connections": c.MaxConnections, "timezone": c.TimeZone, "log.level": c.Log.Level, "log.format": c.Log.Format,
+		"memory.buffers_mib": c.Memory.BuffersMiB, "memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB,
+		"seal.age": c.Seal.Age.String(), "limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB,
+	}
+}
+
+// Keys returns the names of all keys, sorted.
+func Keys() []string {
+	var out []string
+	for k := range keys() {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// EnvName is the environment variable of a key.
+func EnvName(key string) string {
+	return "PHYLLO_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// Load builds a configuration from a YAML file (empty: none), the environment
+// (as os.Environ returns it) and flags by key.
+func Load(path string, environ []string, flags map[string]any) (Config, error) {
+	k := koanf.New(".")
+	if err := k.Load(confmap.Provider(keys(), "."), nil); err != nil {
+		return Config{}, err
+	}
+	if path != "" {
+		if err := loadFile(k, path); err != nil {
+			return Config{}, err
+		}
+	}
+	env, err := environment(environ)
+	if err != nil {
+		return Config{}, err
+	}
+	for _, layer := range []map[string]any{env, flags} {
+		if err := k.Load(confmap.Provider(layer, "."), nil); err != nil {
+			return Config{}, err
+		}
+	}
+	var c Config
+	if err := k.Unmarshal("", &c); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return c, c.Validate()
+}
+
+func loadFile(k *koanf.Koanf, path string) error {
+	f := koanf.New(".")
+	if err := f.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return fmt.Errorf("configuration file %s: %w", path, err)
+	}
+	known := keys()
+	for _, key := range f.Keys() {
+		if _, ok := known[key]; !ok {
+			return fmt.Errorf("configuration file %s: unknown key %q%s; known keys: %s", path, key, suggestion(key), strings.Join(Keys(), ", "))
+		}
+	}
+	return k.Merge(f)
+}
+
+// environment picks our variables; one that names no key is an error, because
+// a misspelt setting must not be ignored.
+func environment(environ []string) (map[string]any, error) {
+	byEnv := map[string]string{}
+	for _, key := range Keys() {
+		byEnv[EnvName(key)] = key
+	}
+	out := map[string]any{}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "PHYLLO_") || strings.HasPrefix(name, "PHYLLO_TEST_") || name == "PHYLLO_CONFIG" {
+			continue
+		}
+		key, ok := byEnv[name]
+		if !ok {
+			return nil, fmt.Errorf("environment: unknown variable %s%s", name, suggestion(strings.ToLower(strings.TrimPrefix(name, "PHYLLO_"))))
+		}
+		out[key] = value
+	}
+	return out, nil
+}
+
+// suggestion names the key that has the most in common with a wrong one.
+func suggestion(wrong string) string {
+	best, score := "", 0
+	for _, key := range Keys() {
+		n := 0
+		for n < len(key) && n < len(wrong) && key[n] == wrong[n] {
+			n++
+		}
+		if strings.Contains(key, wrong) || strings.HasSuffix(key, wrong) {
+			n += len(wrong)
+		}
+		if n > score {
+			best, score = key, n
+		}
+	}
+	if score < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", best)
+}
+
+// Validate names the key and value of what cannot be.
+func (c Config) Validate() error {
+	bad := func(key string, value any, why string) error {
+		return fmt.Errorf("configuration: %s = %v: %s", key, value, why)
+	}
+	if c.Data == "" {
+		return bad("data", `""`, "a folder is needed")
+	}
+	for key, n := range map[string]int{"max_connections": c.MaxConnections, "memory.buffers_mib": c.Memory.BuffersMiB,
+		"memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB,
+		"limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB} {
+		if n < 1 {
+			return bad(key, n, "must be at least 1")
+		}
+	}
+	if c.Limits.MessageMiB > 1024 {
+		return bad("limits.message_mib", c.Limits.MessageMiB, "at most 1024")
+	}
+	if c.Seal.Age <= 0 {
+		return bad("seal.age", c.Seal.Age, "must be positive")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return bad("tls.cert", c.TLS.Cert, "tls.cert and tls.key belong together")
+	}
+	if (c.User == "") != (c.Password == "") {
+		return bad("user", c.User, "user and password belong together")
+	}
+	if _, err := c.level(); err != nil {
+		return err
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return bad("log.format", c.Log.Format, "must be text or json")
+	}
+	return errors.Join(c.exposed("pg", c.PG), c.exposed("http", c.HTTP))
+}
+
+// exposed refuses addresses that strangers can reach without authentication.
+func (c Config) exposed(key, address string) error {
+	if address == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("configuration: %s = %s: %w", key, address, err)
+	}
+	if loopback(host) || c.User != "" && c.TLS.Cert != "" {
+		return nil
+	}
+	return fmt.Errorf("configuration: %s = %s: an address that is not loopback needs user, password, tls.cert and tls.key", key, address)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Print renders the configuration as YAML without secrets.
+func (c Config) Print() string {
+	if c.Password != "" {
+		c.Password = "********"
+	}
+	var b strings.Builder
+	line := func(indent, key string, value any) { fmt.Fprintf(&b, "%s%s: %v\n", indent, key, value) }
+	quoted := func(s string) string {
+		if s == "" {
+			return `""`
+		}
+		return s
+	}
+	line("", "data", c.Data)
+	line("", "pg", quoted(c.PG))
+	line("", "http", quoted(c.HTTP))
+	line("", "user", quoted(c.User))
+	line("", "password", quoted(c.Password))
+	b.WriteString("tls:\n")
+	line("  ", "cert", quoted(c.TLS.Cert))
+	line("  ", "key", quoted(c.TLS.Key))
+	line("", "max_connections", c.MaxConnections)
+	line("", "timezone", c.TimeZone)
+	b.WriteString("log:\n")
+	line("  ", "level", c.Log.Level)
+	line("  ", "format", c.Log.Format)
+	b.WriteString("memory:\n")
+	line("  ", "buffers_mib", c.Memory.BuffersMiB)
+	line("  ", "queries_mib", c.Memory.QueriesMiB)
+	line("  ", "cache_mib", c.Memory.CacheMiB)
+	b.WriteString("seal:\n")
+	line("  ", "age", c.Seal.Age)
+	b.WriteString("limits:\n")
+	line("  ", "message_mib", c.Limits.MessageMiB)
+	line("  ", "request_mib", c.Limits.RequestMiB)
+	return b.String()
+}
+
+// Environ is the process's environment; tests pass their own.
+func Environ() []string { return os.Environ() }

@@ -1,0 +1,185 @@
+// Command testrun runs the tests in groups, each within a time budget, and
+// prints what each took. make test calls it; with arguments it runs only the
+// groups named.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/phyllodb/phyllo/tools/testenv"
+)
+
+// A group is run as one step with one budget.
+type group struct {
+	name   string
+	budget time.Duration
+	run    func(ctx context.Context, r *runner) error
+}
+
+var groups = []group{
+	{"lint", 2 * time.Minute, lint},
+	{"unit", 5 * time.Minute, unit},
+	{"postgresql", 5 * time.Minute, postgres},
+	{"crash", 4 * time.Minute, crash},
+	{"clients", 5 * time.Minute, clients},
+}
+
+// external are the packages whose tests need servers that a group starts.
+var external = []string{"/pgtest", "/tools/difftest", "/tools/crashtest", "/tools/clienttest"}
+
+// runner carries what groups share.
+type runner struct{ out *os.File }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	passed, failed := 0, 0
+	var report []string
+	for _, g := range groups {
+		if !chosen(g.name, os.Args[1:]) {
+			continue
+		}
+		fmt.Printf("=== %s (budget %s)\n", g.name, g.budget)
+		took, err := runGroup(ctx, g)
+		verdict := "ok"
+		switch {
+		case err != nil:
+			verdict = "FAILED: " + err.Error()
+		case took > g.budget:
+			verdict = "FAILED: over budget"
+		}
+		if verdict == "ok" {
+			passed++
+		} else {
+			failed++
+		}
+		report = append(report, fmt.Sprintf("%-11s %7s of %-5s %s", g.name, took.Round(100*time.Millisecond), g.budget, verdict))
+	}
+	fmt.Println()
+	for _, line := range report {
+		fmt.Println(line)
+	}
+	fmt.Printf("%d passed, %d failed\n", passed, failed)
+	if failed > 0 || passed == 0 {
+		os.Exit(1)
+	}
+}
+
+func chosen(name string, names []string) bool {
+	if len(names) == 0 {
+		return true
+	}
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+func runGroup(ctx context.Context, g group) (time.Duration, error) {
+	start := time.Now()
+	// Twice the budget, so that a group that is late says by how much.
+	ctx, cancel := context.WithTimeout(ctx, 2*g.budget)
+	defer cancel()
+	err := g.run(ctx, &runner{os.Stdout})
+	return time.Since(start), err
+}
+
+// command runs a program with its output shown.
+func (r *runner) command(ctx context.Context, env []string, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = r.out, r.out
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd.Run()
+}
+
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+func lint(ctx context.Context, r *runner) error {
+	files, err := output(ctx, "git", "ls-files", "*.go")
+	if err != nil {
+		return err
+	}
+	bad, err := output(ctx, "gofmt", append([]string{"-l"}, strings.Fields(files)...)...)
+	if err != nil {
+		return err
+	}
+	if bad != "" {
+		return fmt.Errorf("not formatted: %s", strings.Join(strings.Fields(bad), " "))
+	}
+	return r.command(ctx, nil, "go", "vet", "./...")
+}
+
+// packages lists the packages whose tests need nothing but Go.
+func packages(ctx context.Context) ([]string, error) {
+	all, err := output(ctx, "go", "list", "./...")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+next:
+	for _, p := range strings.Fields(all) {
+		for _, e := range external {
+			if strings.HasSuffix(p, e) {
+				continue next
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// raced are the packages with goroutines of their own, tested under the race
+// detector; running everything under it would not fit the budget.
+var raced = []string{"./engine/...", "./ingest/...", "./sqlwire/...", "./query/exec/...", "./internal/vfs/..."}
+
+func unit(ctx context.Context, r *runner) error {
+	pkgs, err := packages(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.command(ctx, nil, "go", append([]string{"test"}, pkgs...)...); err != nil {
+		return err
+	}
+	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short"}, raced...)...)
+}
+
+// postgres runs the tests whose referee is a real PostgreSQL.
+func postgres(ctx context.Context, r *runner) error {
+	pg, err := testenv.StartPostgres(ctx, "fsync=off")
+	if err != nil {
+		return err
+	}
+	defer pg.Stop()
+	env := []string{"PHYLLO_TEST_PG=" + pg.DSN("postgres"), "PHYLLO_TEST_PSQL=" + filepath.Join(pg.Programs.Bin, "psql")}
+	return r.command(ctx, append(env, pg.Programs.Env...), "go", "test", "./internal/datum/pgtest/...", "./tools/difftest/...")
+}
+
+// crash kills servers and injects faults.
+func crash(ctx context.Context, r *runner) error {
+	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
+}
+
+// clients runs unmodified clients against the server.
+func clients(ctx context.Context, r *runner) error {
+	programs, err := testenv.PostgresPrograms(ctx)
+	if err != nil {
+		return err
+	}
+	env := append([]string{"PHYLLO_TEST_PSQL=" + filepath.Join(programs.Bin, "psql")}, programs.Env...)
+	return r.command(ctx, env, "go", "test", "./tools/clienttest/...")
+}
