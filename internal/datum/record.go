@@ -1,0 +1,86 @@
+package datum
+
+import (
+	"strconv"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// Records are the one type whose values say themselves what they are made of:
+// the fields of the struct have their PostgreSQL types as metadata.
+const (
+	oidKey = "oid"
+	modKey = "mod"
+)
+
+// RecordArrow returns the Arrow type of records with fields of the given types.
+func RecordArrow(types []Type) arrow.DataType {
+	fields := make([]arrow.Field, len(types))
+	for i, t := range types {
+		fields[i] = Field("f"+strconv.Itoa(i+1), t)
+		fields[i].Metadata = arrow.NewMetadata([]string{oidKey, modKey},
+			[]string{strconv.FormatUint(uint64(t.OID), 10), strconv.FormatInt(int64(t.Mod), 10)})
+	}
+	return arrow.StructOf(fields...)
+}
+
+// RecordTypes returns the types of a record's fields: what RecordArrow was
+// told, or else what the Arrow types stand for by themselves.
+func RecordTypes(dt *arrow.StructType) []Type {
+	types := make([]Type, dt.NumFields())
+	for i, f := range dt.Fields() {
+		oid, ok := f.Metadata.GetValue(oidKey)
+		if !ok {
+			types[i] = fromArrow(f.Type)
+			continue
+		}
+		mod, _ := f.Metadata.GetValue(modKey)
+		o, _ := strconv.ParseUint(oid, 10, 32)
+		m, _ := strconv.ParseInt(mod, 10, 32)
+		types[i] = Type{OID: OID(o), Mod: int32(m)}
+	}
+	return types
+}
+
+// fromArrow returns the PostgreSQL type that an Arrow type stands for by itself.
+func fromArrow(dt arrow.DataType) Type {
+	switch dt.ID() {
+	case arrow.BOOL:
+		return Of(Bool)
+	case arrow.INT16:
+		return Of(Int2)
+	case arrow.INT32:
+		return Of(Int4)
+	case arrow.INT64:
+		return Of(Int8)
+	case arrow.UINT32:
+		return Of(OIDType)
+	case arrow.FLOAT32:
+		return Of(Float4)
+	case arrow.FLOAT64:
+		return Of(Float8)
+	case arrow.DATE32:
+		return Of(Date)
+	case arrow.TIME64:
+		return Of(Time)
+	case arrow.TIMESTAMP:
+		if dt.(*arrow.TimestampType).TimeZone != "" {
+			return Of(TimestampTZ)
+		}
+		return Of(Timestamp)
+	case arrow.BINARY:
+		return Of(Bytea)
+	case arrow.LIST:
+		if t, ok := ArrayOf(fromArrow(dt.(*arrow.ListType).Elem())); ok {
+			return t
+		}
+	case arrow.FIXED_SIZE_BINARY:
+		if dt.(*arrow.FixedSizeBinaryType).ByteWidth == 12 {
+			return Of(TimeTZ)
+		}
+		return Of(UUID)
+	case arrow.STRUCT:
+		return Of(Record)
+	}
+	return Of(Text)
+}
