@@ -8,7 +8,7 @@ build: ## bin/phyllo, one static binary
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/phyllo ./tools/phyllo
 
 demo: build ## live city buses on an embedded store in demo-data/
-	./bin/phyllo demo --data demo-data
+	$(GO) run ./tools/demo
 
 test: ## everything CI runs, in groups with a time budget each
 	$(GO) run ./tools/testrun
