@@ -346,10 +346,6 @@ func (d *deparser) testOf(e Expr) {
 		}
 		if e.Query != nil {
 			d.query(e.Query)
-		} else if _, sub := e.R.(*Subquery); sub {
-			d.s("(") // an array that a subquery yields, not its rows
-			d.expr(e.R)
-			d.s(")")
 		} else {
 			d.expr(e.R)
 		}
@@ -477,9 +473,9 @@ func (d *deparser) sqlCall(e *FuncCall) bool {
 		d.s(")")
 	case name == "position" && len(args) == 2:
 		d.s("POSITION(")
-		d.operand(args[1])
+		d.expr(args[1]) // compound ones are in parentheses, as the grammar wants here
 		d.s(" IN ")
-		d.operand(args[0])
+		d.expr(args[0])
 		d.s(")")
 	case (name == "btrim" || name == "ltrim" || name == "rtrim") && len(args) >= 1 && len(args) <= 2:
 		d.s("TRIM(", map[string]string{"btrim": "BOTH", "ltrim": "LEADING", "rtrim": "TRAILING"}[name])
@@ -495,10 +491,6 @@ func (d *deparser) sqlCall(e *FuncCall) bool {
 	}
 	return true
 }
-
-// operand writes what the grammar takes only as a b_expr; all compound
-// expressions are in parentheses already.
-func (d *deparser) operand(e Expr) { d.expr(e) }
 
 func (d *deparser) typeName(t *TypeName) {
 	if t.SetOf {

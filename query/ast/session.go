@@ -41,7 +41,7 @@ const (
 	SetLocal
 )
 
-// Set is SET name = values, also SET TIME ZONE ("TimeZone"), SET NAMES
+// Set is SET name = values, also SET TIME ZONE ("timezone"), SET NAMES
 // ("client_encoding"), SET SESSION AUTHORIZATION ("session_authorization"),
 // SET ROLE ("role"), SET SCHEMA ("search_path"). Without Values it is SET ... TO DEFAULT.
 type Set struct {
