@@ -13,6 +13,8 @@ type Context struct {
 	Outer  []datum.Value // by Param.Index
 	// Subqueries runs Subquery expressions; nil in surroundings that have none.
 	Subqueries SubqueryRunner
+
+	sets map[*AnyAll]*valueSet // of constant lists, made once
 }
 
 // A SubqueryRunner runs subqueries; exec is one.

@@ -52,7 +52,7 @@ type extremeFixed[T fixed] struct {
 func (a *extremeFixed[T]) Grow(n int) { a.best, a.seen = grown(a.best, n), grown(a.seen, n) }
 
 func (a *extremeFixed[T]) offer(g int32, v T) {
-	if !a.seen[g] || a.compare(v, a.best[g])*a.sign > 0 {
+	if !a.seen[g] || a.compare(v, a.best[g])*a.sign >= 0 { // of equals the last: -0.0 and 0.0
 		a.best[g], a.seen[g] = v, true
 	}
 }
@@ -155,7 +155,7 @@ func (a *extremeText) SizeBytes() int64 { return int64(cap(a.best))*24 + a.bytes
 // newExtremeBoxed keeps the extreme of any other type.
 func newExtremeBoxed(t datum.Type, sign int) Accumulator {
 	offer := func(s *datum.Value, v datum.Value) {
-		if *s == nil || datum.Compare(t, v, *s)*sign > 0 {
+		if *s == nil || datum.Compare(t, v, *s)*sign >= 0 {
 			*s = v
 		}
 	}

@@ -53,7 +53,7 @@ func cmpNames(prefix string) [6]string {
 // addCompare adds the six operators made by f under the names of a prefix.
 func (k kernels) addCompare(prefix string, f func(op cmpOp) evalFunc) {
 	for op, name := range cmpNames(prefix) {
-		k.add(f(cmpOp(op)), name)
+		k[name] = kernel{eval: f(cmpOp(op)), total: true}
 	}
 }
 

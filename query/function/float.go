@@ -249,9 +249,13 @@ func hyperbolics(k kernels) {
 // The functions of degrees are exact at the multiples of 30, 45 and 60 degrees:
 // they scale by the results at these points, as PostgreSQL's do.
 
+// degree is a variable so that products with it are computed at run time, in
+// double precision: the quotients below must be of equal numbers to be exact.
+var degree = 0.0174532925199432957692
+
 func sinQuadrant(x float64) float64 { // 0 <= x <= 90
 	if x <= 30 {
-		return math.Sin(x*(math.Pi/180)) / math.Sin(30*(math.Pi/180)) / 2
+		return math.Sin(x*degree) / math.Sin(30*degree) / 2
 	}
 	return cosTo60(90 - x)
 }
@@ -260,11 +264,11 @@ func cosQuadrant(x float64) float64 { // 0 <= x <= 90
 	if x <= 60 {
 		return cosTo60(x)
 	}
-	return math.Sin((90-x)*(math.Pi/180)) / math.Sin(30*(math.Pi/180)) / 2
+	return math.Sin((90-x)*degree) / math.Sin(30*degree) / 2
 }
 
 func cosTo60(x float64) float64 {
-	return 1 - (1-math.Cos(x*(math.Pi/180)))/(1-math.Cos(60*(math.Pi/180)))/2
+	return 1 - (1-math.Cos(x*degree))/(1-math.Cos(60*degree))/2
 }
 
 func sinDegrees(x float64) float64 {

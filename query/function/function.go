@@ -80,9 +80,9 @@ type Function struct {
 	Namespace datum.OID // 0: pg_catalog
 	Name      string
 	Args      []datum.OID // declared, may be polymorphic
-	Variadic bool        // the last of Args is the element type, repeated
-	Defaults int         // trailing arguments that may be left out
-	Ret      datum.OID   // declared, may be polymorphic
+	Variadic  bool        // the last of Args is the element type, repeated
+	Defaults  int         // trailing arguments that may be left out
+	Ret       datum.OID   // declared, may be polymorphic
 	// RetSet functions return several rows for one; they have EvalSet, not Eval.
 	RetSet     bool
 	OutNames   []string    // of RetSet functions with several columns (OUT arguments)
@@ -92,6 +92,9 @@ type Function struct {
 	// made NULL where an argument is, and Eval may compute anything there
 	// but must not fail for it.
 	Strict bool
+	// Total functions fail for no argument, so that they may be called for rows
+	// whose result is not needed.
+	Total bool
 	// Eval returns an array of n rows of type ret (which it allocates; the
 	// caller releases). It must not keep or modify its arguments.
 	Eval func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error)

@@ -1,11 +1,131 @@
 package function
 
-import "github.com/phyllodb/phyllo/internal/datum"
+import (
+	"strings"
 
-// ioKernel makes the input and output functions of types, which pg_type refers
-// to and which text can be passed through by hand.
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/internal/datum"
+)
+
+// AppendText appends the output function's text of element i of an array, which
+// is not NULL. It is datum.AppendTextAt, but for the reg* types, whose names
+// only the catalogue knows.
+func AppendText(dst []byte, c *Context, t datum.Type, a arrow.Array, i int) []byte {
+	if isReg(t.OID) {
+		return append(dst, regOut(c, t.OID, datum.OID(a.(*array.Uint32).Value(i)))...)
+	}
+	if e, ok := t.Elem(); ok && isReg(e.OID) {
+		return appendRegArray(dst, c, e.OID, a.(*array.List), i)
+	}
+	return datum.AppendTextAt(dst, t, a, i, c.Env)
+}
+
+// ParseText is the input function of a type: datum.Parse, and names for the reg* types.
+func ParseText(c *Context, t datum.Type, s string) (datum.Value, error) {
+	if isReg(t.OID) {
+		return regIn(c, t.OID, s)
+	}
+	if e, ok := t.Elem(); ok && isReg(e.OID) {
+		return parseRegArray(c, e, s)
+	}
+	return datum.Parse(t, s, c.Env)
+}
+
+// ValueText is AppendText of a boxed value.
+func ValueText(c *Context, t datum.Type, v datum.Value) string {
+	if oid, ok := v.(datum.OID); ok && isReg(t.OID) {
+		return regOut(c, t.OID, oid)
+	}
+	if arr, ok := v.(datum.Array); ok && isReg(arr.Elem.OID) {
+		names := make([]datum.Value, len(arr.Values))
+		for i, e := range arr.Values {
+			if e != nil {
+				names[i] = regOut(c, arr.Elem.OID, e.(datum.OID))
+			}
+		}
+		return string(datum.AppendText(nil, datum.Of(datum.TextArray), datum.Array{Elem: datum.Of(datum.Text), Values: names}, c.Env))
+	}
+	return string(datum.AppendText(nil, t, v, c.Env))
+}
+
+func appendRegArray(dst []byte, c *Context, elem datum.OID, l *array.List, i int) []byte {
+	from, to := l.ValueOffsets(i)
+	values := l.ListValues().(*array.Uint32)
+	names := make([]datum.Value, 0, to-from)
+	for j := from; j < to; j++ {
+		if values.IsNull(int(j)) {
+			names = append(names, nil)
+			continue
+		}
+		names = append(names, regOut(c, elem, datum.OID(values.Value(int(j)))))
+	}
+	return datum.AppendText(dst, datum.Of(datum.TextArray), datum.Array{Elem: datum.Of(datum.Text), Values: names}, c.Env)
+}
+
+func parseRegArray(c *Context, elem datum.Type, s string) (datum.Value, error) {
+	v, err := datum.Parse(datum.Of(datum.TextArray), s, c.Env)
+	if err != nil {
+		return nil, err
+	}
+	arr := datum.Array{Elem: elem}
+	for _, name := range v.(datum.Array).Values {
+		var oid datum.Value
+		if name != nil {
+			if oid, err = regIn(c, elem.OID, name.(string)); err != nil {
+				return nil, err
+			}
+		}
+		arr.Values = append(arr.Values, oid)
+	}
+	return arr, nil
+}
+
+// ioKernel makes the input, output, send and receive functions of types, which
+// pg_type refers to. Their calls by hand are rare: textin, int4out.
 func ioKernel(f *Function, name string) (kernel, bool) {
+	switch {
+	case len(f.Args) > 0 && f.Args[0] == datum.CString && f.Ret != datum.CString:
+		return kernel{eval: inputFunction}, true
+	case len(f.Args) == 1 && f.Ret == datum.CString:
+		return kernel{eval: outputFunction(f.Args[0])}, true
+	case len(f.Args) == 1 && f.Ret == datum.Bytea && (strings.HasSuffix(name, "send") || strings.HasSuffix(name, "_send")):
+		return kernel{eval: sendFunction(f.Args[0])}, true
+	case len(f.Args) > 0 && f.Args[0] == internalType:
+		return kernel{eval: notCallable}, true
+	}
 	return kernel{}, false
 }
 
-var _ = datum.Text
+// internalType is PostgreSQL's type of C pointers; SQL has no values of it.
+const internalType datum.OID = 2281
+
+func notCallable(*Context, []Vec, int, datum.Type) (arrow.Array, error) {
+	panic("function: bug: call of a function with internal arguments")
+}
+
+func inputFunction(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
+	return strictBoxed(func(c *Context, v []datum.Value, _ []datum.Type, ret datum.Type) (datum.Value, error) {
+		return ParseText(c, ret, v[0].(string))
+	}, datum.CString)(c, args[:1], n, ret)
+}
+
+func outputFunction(declared datum.OID) evalFunc {
+	return func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
+		t := argType(args[0], declared)
+		var buf []byte
+		return rows(c, args, n, ret, func(i int) (string, error) {
+			buf = AppendText(buf[:0], c, t, args[0].Array, args[0].At(i))
+			return string(buf), nil
+		})
+	}
+}
+
+func sendFunction(declared datum.OID) evalFunc {
+	return func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
+		t := argType(args[0], declared)
+		return rows(c, args, n, ret, func(i int) ([]byte, error) {
+			return datum.AppendBinaryAt(nil, t, args[0].Array, args[0].At(i)), nil
+		})
+	}
+}

@@ -23,6 +23,8 @@ type Registry struct {
 	castsByKey map[castKey]*Cast
 	// absent holds the names of PostgreSQL's functions that are not built in.
 	absent map[string]bool
+	// opNames maps the functions of operators to the operators' names.
+	opNames map[datum.OID]string
 }
 
 type castKey struct{ source, target datum.OID }
@@ -84,6 +86,14 @@ func (r *Registry) WindowFunctions(name string) []*Function {
 // AllWindowFunctions returns the window functions by OID.
 func (r *Registry) AllWindowFunctions() []*Function { return r.windows }
 
+// IsEquality and IsInequality say whether a function is that of an operator =
+// or <>.
+func (r *Registry) IsEquality(f *Function) bool   { return r.opNames[f.OID] == "=" }
+func (r *Registry) IsInequality(f *Function) bool { return r.opNames[f.OID] == "<>" }
+
+// OperatorName returns the name of the operator that a function is of, or "".
+func (r *Registry) OperatorName(f *Function) string { return r.opNames[f.OID] }
+
 // Absent says whether PostgreSQL has a function of this name that is not built
 // in here: a call is then "not supported" rather than "does not exist".
 func (r *Registry) Absent(name string) bool {
@@ -100,6 +110,7 @@ func newRegistry() *Registry {
 		aggsByOID:  map[datum.OID]*Aggregate{},
 		castsByKey: map[castKey]*Cast{},
 		absent:     map[string]bool{},
+		opNames:    map[datum.OID]string{},
 	}
 	r.loadFunctions(builtinKernels())
 	for _, f := range ownFunctions() {

@@ -36,8 +36,9 @@ var (
 type kernels map[string]kernel
 
 type kernel struct {
-	eval evalFunc
-	set  setFunc
+	eval  evalFunc
+	set   setFunc
+	total bool
 }
 
 // add sets the implementation of one or more kernel names.
@@ -75,7 +76,7 @@ func (r *Registry) loadFunctions(k kernels) {
 				continue
 			}
 		}
-		f.Eval, f.EvalSet = impl.eval, impl.set
+		f.Eval, f.EvalSet, f.Total = impl.eval, impl.set, impl.total
 		r.addFunction(f)
 	}
 }
@@ -150,6 +151,9 @@ func (r *Registry) loadOperators() {
 		r.operators = append(r.operators, op)
 		r.opsByName[op.Name] = append(r.opsByName[op.Name], op)
 		r.opsByOID[op.OID] = op
+		if r.opNames[fn.OID] == "" {
+			r.opNames[fn.OID] = op.Name // "like" and such have several; the first is the common one
+		}
 	}
 }
 
