@@ -1,0 +1,401 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"slices"
+
+	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// recovery reads a sequence's files. The newest file with a complete head says
+// what there is: older files as far as it lists them, and its own body.
+type recovery struct {
+	q       *sequence
+	byID    map[uint64]*logState // by number
+	junk    []string             // files that no head lists: remains of a crash
+	missing []string             // files that the head lists and that are not there
+	// atRisk are the entries that may be in no more than the page cache: those
+	// of the last batch, whose writer may have died before its fsync.
+	atRisk []move
+	last   *logFile
+	end    int64 // of the last file's good frames
+}
+
+// load reads the sequence from the disk and changes nothing there.
+func (q *sequence) load() (*recovery, error) {
+	r := &recovery{q: q, byID: map[uint64]*logState{}}
+	entries, err := q.fs.List(q.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, diskError("could not list folder "+q.dir, err)
+	}
+	var numbers []uint64
+	for _, e := range entries {
+		if n, ok := parseLogName(e.Name); ok && !e.Dir {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	if len(numbers) > 0 {
+		q.nextFile = numbers[len(numbers)-1] + 1
+	}
+	for i := len(numbers) - 1; i >= 0; i-- {
+		done, err := r.newest(numbers[i])
+		if err != nil {
+			return r, err
+		}
+		if done {
+			for _, n := range numbers[:i] {
+				if _, ok := q.files[n]; !ok {
+					r.junk = append(r.junk, filepath.Join(q.dir, logName(n)))
+				}
+			}
+			return r, r.complete()
+		}
+	}
+	return r, nil
+}
+
+// newest tries a file as the newest; false if its head is incomplete, so that
+// it never counted.
+func (r *recovery) newest(number uint64) (bool, error) {
+	f, s, err := r.open(number)
+	if err != nil {
+		return false, err
+	}
+	state, copies, err := readHead(f, s)
+	if errors.Is(err, errBadFrame) {
+		bad := s.pos
+		if err := r.mustBeTorn(f, s, bad, err); err != nil {
+			return false, errors.Join(err, f.handle.Close())
+		}
+		r.junk = append(r.junk, f.path)
+		return false, f.handle.Close()
+	}
+	if err != nil {
+		return false, errors.Join(diskError("could not read log file "+f.path, err), f.handle.Close())
+	}
+	r.last = f
+	r.q.files[number] = f
+	if err := r.start(state, s.end); err != nil {
+		return false, err
+	}
+	slices.SortFunc(state.files, func(a, b headFile) int {
+		if a.number < b.number {
+			return -1
+		}
+		return 1
+	})
+	for _, hf := range state.files {
+		if err := r.older(hf); err != nil {
+			return false, err
+		}
+	}
+	for _, c := range copies {
+		r.place(c, f)
+	}
+	return true, r.body(f, s, copies)
+}
+
+// open opens a log file and a scanner at its start.
+func (r *recovery) open(number uint64) (*logFile, *scanner, error) {
+	f := &logFile{number: number, path: filepath.Join(r.q.dir, logName(number))}
+	f.seed = fileSeed(r.q.storeID, r.q.tag, number)
+	h, err := r.q.fs.Open(f.path)
+	if err != nil {
+		return nil, nil, diskError("could not open log file "+f.path, err)
+	}
+	size, err := h.Size()
+	if err != nil {
+		return nil, nil, errors.Join(diskError("could not open log file "+f.path, err), h.Close())
+	}
+	f.handle = h
+	return f, &scanner{file: h, seed: f.seed, end: size}, nil
+}
+
+// readHead reads a file up to its ready frame. s.pos is at the first bad frame
+// if that fails with errBadFrame.
+func readHead(f *logFile, s *scanner) (*head, []frame, error) {
+	b, err := s.window(0, logHeaderBytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	if string(b) != string(appendLogHeader(nil, f.number)) {
+		return nil, nil, fmt.Errorf("%w: not the header of log file %d", errBadFrame, f.number)
+	}
+	s.pos = logHeaderBytes
+	var state *head
+	var copies []frame
+	for {
+		at := s.pos
+		fr, err := s.next()
+		if errors.Is(err, io.EOF) {
+			return nil, nil, fmt.Errorf("%w: the head ends early", errBadFrame)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case fr.typ == frameHead && state == nil && fr.batch == 0:
+			if state, err = parseHead(fr.payload); err != nil {
+				s.pos = at
+				return nil, nil, err
+			}
+		case fr.typ == frameCopy && state != nil && fr.batch == 0:
+			copies = append(copies, fr)
+		case fr.typ == frameReady && state != nil && fr.batch == 0:
+			f.body, f.valid = s.pos, s.pos
+			return state, copies, nil
+		default:
+			s.pos = at
+			return nil, nil, fmt.Errorf("%w: type %d in the head", errBadFrame, fr.typ)
+		}
+	}
+}
+
+// mustBeTorn returns nil if the bad frame at offset bad can be the end that a
+// crash tore, and the corruption if it had been durable.
+func (r *recovery) mustBeTorn(f *logFile, s *scanner, bad int64, cause error) error {
+	later, found, err := s.laterBatch(bad)
+	if err != nil {
+		return diskError("could not read log file "+f.path, err)
+	}
+	if found {
+		return corrupt("log file %s is corrupt at offset %d (%v), while later records such as the one at offset %d are good", f.path, bad, cause, later)
+	}
+	return nil
+}
+
+// start takes over the state of the head.
+func (r *recovery) start(state *head, size int64) error {
+	q := r.q
+	q.nextLog = state.next
+	for _, f := range state.files {
+		size += f.valid
+	}
+	for _, hl := range state.logs {
+		kept := hl.last + 1 - hl.first
+		if kept > uint64(size)/frameBytes { // no room for them: do not make any either
+			return corrupt("log file %s: its head lists %d entries of log %d %x, in files of %d bytes", r.last.path, kept, hl.id.Kind, hl.id.Key, size)
+		}
+		if q.logs[hl.id] != nil || r.byID[hl.number] != nil {
+			return corrupt("log file %s: its head lists log %d %x twice", r.last.path, hl.id.Kind, hl.id.Key)
+		}
+		l := &logState{id: hl.id, number: hl.number, first: hl.first, head: hl.last, tail: hl.last, locs: make([]loc, kept)}
+		q.logs[hl.id], r.byID[hl.number] = l, l
+	}
+	return nil
+}
+
+// older finds the entries in a file that the head lists.
+func (r *recovery) older(hf headFile) error {
+	f, s, err := r.open(hf.number)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Its records were trimmed after the head was written; else they will be missed.
+		r.missing = append(r.missing, filepath.Join(r.q.dir, logName(hf.number)))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.q.files[hf.number] != nil {
+		return errors.Join(corrupt("log file %s: its head lists file %d twice", r.last.path, hf.number), f.handle.Close())
+	}
+	r.q.files[hf.number] = f
+	if s.end < hf.valid {
+		return corrupt("log file %s is %d bytes long and was %d", f.path, s.end, hf.valid)
+	}
+	s.end = hf.valid
+	_, copies, err := readHead(f, s)
+	for err == nil {
+		for _, c := range copies {
+			r.place(c, f)
+		}
+		var fr frame
+		if fr, err = s.next(); err == nil {
+			copies = []frame{fr}
+		}
+	}
+	f.valid = hf.valid
+	r.q.metrics.BytesRead.Add(s.read)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.Is(err, errBadFrame):
+		return corrupt("log file %s is corrupt at offset %d: %v", f.path, s.pos, err)
+	}
+	return diskError("could not read log file "+f.path, err)
+}
+
+// place points the index at an entry, if it is one that the log keeps.
+func (r *recovery) place(fr frame, f *logFile) {
+	l := r.byID[fr.log]
+	if fr.typ != frameEntry && fr.typ != frameCopy || l == nil || fr.seq < l.first || fr.seq > l.head {
+		return
+	}
+	at := &l.locs[fr.seq-l.first]
+	if at.file != 0 {
+		r.q.files[at.file].live -= int64(at.size)
+	}
+	*at = loc{file: f.number, offset: fr.offset, size: uint32(fr.size)}
+	f.live += fr.size
+}
+
+// body replays what the newest file says after its head.
+func (r *recovery) body(f *logFile, s *scanner, copies []frame) error {
+	last := copies // the frames of the last batch
+	for {
+		fr, err := s.next()
+		if err != nil {
+			r.q.metrics.BytesRead.Add(s.read)
+			if errors.Is(err, errBadFrame) {
+				err = r.mustBeTorn(f, s, s.pos, err)
+			} else if errors.Is(err, io.EOF) {
+				err = nil
+			} else {
+				err = diskError("could not read log file "+f.path, err)
+			}
+			if err != nil {
+				return err
+			}
+			break
+		}
+		if err := r.replay(fr, f); err != nil {
+			return err
+		}
+		if len(last) == 0 || last[0].batch != fr.batch {
+			last = last[:0:0]
+			f.valid = fr.batch
+		}
+		last = append(last, fr)
+	}
+	r.end = s.pos
+	for _, fr := range last {
+		l := r.byID[fr.log]
+		if (fr.typ == frameEntry || fr.typ == frameCopy) && l != nil && fr.seq >= l.first && fr.seq <= l.head {
+			if at := l.locs[fr.seq-l.first]; at.file == f.number && at.offset == fr.offset {
+				r.atRisk = append(r.atRisk, move{log: l, seq: fr.seq, from: at})
+			}
+		}
+	}
+	return nil
+}
+
+// replay does what one frame of the newest file's body says.
+func (r *recovery) replay(fr frame, f *logFile) error {
+	q, l := r.q, r.byID[fr.log]
+	bad := func(what string) error {
+		return corrupt("log file %s, offset %d: %s (type %d, log number %d, entry %d)", f.path, fr.offset, what, fr.typ, fr.log, fr.seq)
+	}
+	if fr.batch < f.body {
+		return bad("record of a batch that began in the head")
+	}
+	switch fr.typ {
+	case frameCreate:
+		id := engine.LogID{Kind: engine.LogKind(fr.kind), Key: string(fr.payload)}
+		if fr.log < q.nextLog || q.logs[id] != nil {
+			return bad("log made twice")
+		}
+		l = &logState{id: id, number: fr.log, first: 1}
+		q.logs[id], r.byID[fr.log] = l, l
+		q.nextLog = fr.log + 1
+	case frameEntry:
+		if l == nil || fr.seq != l.head+1 {
+			return bad("entry out of order")
+		}
+		l.head, l.tail = fr.seq, fr.seq
+		l.locs = append(l.locs, loc{})
+		r.place(fr, f)
+	case frameCopy:
+		r.place(fr, f)
+	case frameTrim:
+		if l == nil || fr.seq > l.head+1 {
+			return bad("trim of what is not there")
+		}
+		r.forget(l, fr.seq)
+	case frameDrop:
+		if l == nil {
+			return bad("drop of what is not there")
+		}
+		r.forget(l, l.head+1)
+		delete(q.logs, l.id)
+		delete(r.byID, fr.log)
+	default:
+		return bad("not a record of a body")
+	}
+	return nil
+}
+
+// forget is sequence.forget for logs whose entries may not all have been found.
+func (r *recovery) forget(l *logState, seq uint64) {
+	for l.first < seq {
+		if at := l.locs[0]; at.file != 0 {
+			r.q.files[at.file].live -= int64(at.size)
+		}
+		l.locs = l.locs[1:]
+		l.first++
+	}
+}
+
+// complete checks that every entry that is to be there was found.
+func (r *recovery) complete() error {
+	for _, l := range r.q.logs {
+		if l.head == 0 { // its create frame alone survived: it never had an entry
+			delete(r.q.logs, l.id)
+			continue
+		}
+		for i, at := range l.locs {
+			if at.file == 0 {
+				return corrupt("folder %s: entry %d of log %d %x is in no file (files that are listed and not there: %v)",
+					r.q.dir, l.first+uint64(i), l.id.Kind, l.id.Key, r.missing)
+			}
+		}
+	}
+	return nil
+}
+
+// settle makes what was loaded durable for sure, by writing what is at risk
+// once more into a new file (syncing the old one would not do: after a failed
+// fsync the page cache may hold clean pages that are not on the disk). Only
+// on a full disk that is all that is left to do.
+func (q *sequence) settle(r *recovery) error {
+	err := q.roll(r.atRisk)
+	if err != nil && r.last != nil && pgerr.Code(err) == pgerr.DiskFull {
+		q.log.Warn("the disk is full; the last log records are synced where they are", slog.String("file", r.last.path))
+		if serr := q.syncLast(r); serr != nil {
+			return errors.Join(err, serr)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, path := range r.junk {
+		if err := q.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			q.log.Warn("removing a log file that a crash left failed", slog.String("file", path), slog.Any("error", err))
+		}
+	}
+	return nil
+}
+
+// syncLast syncs the newest file up to its last good frame.
+func (q *sequence) syncLast(r *recovery) error {
+	f, err := q.fs.OpenAppend(r.last.path)
+	if err != nil {
+		return err
+	}
+	q.metrics.Fsyncs.Add(2)
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	r.last.valid = r.end
+	return q.fs.SyncDir(q.dir)
+}
