@@ -1,0 +1,288 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
+
+// ALP (Afroozeh, Kuffo and Boncz, "ALP: Adaptive Lossless floating-Point
+// Compression", SIGMOD 2024): a float that was a decimal is the integer
+// d = round(x * 10^e * 10^-f), and comes back as d * 10^f * 10^-e. The integers
+// are a node of their own; values that do not come back bit for bit are
+// exceptions, kept whole beside it. All arithmetic is in float64, also for
+// float32, whose results are rounded once more at the end.
+
+// maxALPExponent is the greatest power of ten in use: 10^18 fits int64.
+const maxALPExponent = 18
+
+// maxALPInteger bounds the integers, so that each of them is a float64.
+const maxALPInteger = 1 << 51
+
+var pow10 = [maxALPExponent + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
+	1e15, 1e16, 1e17, 1e18}
+
+var invPow10 = [maxALPExponent + 1]float64{1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12,
+	1e-13, 1e-14, 1e-15, 1e-16, 1e-17, 1e-18}
+
+// alpInteger returns the integer of x; ok is false if x does not come back from it.
+func alpInteger[F Float](x *F, e, f int) (d int64, ok bool) {
+	s := float64(*x) * pow10[e] * invPow10[f]
+	if !(s >= -maxALPInteger && s <= maxALPInteger) {
+		return 0, false
+	}
+	d = int64(math.RoundToEven(s))
+	back := F(float64(d) * pow10[f] * invPow10[e])
+	return d, bitsOf(&back) == bitsOf(x)
+}
+
+// alpChoice is what sampling found.
+type alpChoice struct {
+	ok         bool
+	e, f       int
+	sample     []int64 // integers of the sample
+	exceptions float64 // share of the values
+}
+
+// chooseALP tries exponents on 32 values, then the best few on a sample of whole
+// runs of 64 neighbours.
+func chooseALP[F Float](v []F) (best alpChoice) {
+	const few, span, groups = 32, 64, 16
+	var probe [few]F
+	for i := range probe {
+		probe[i] = v[i*len(v)/few]
+	}
+	bestCost := math.Inf(1)
+	w := float64(8 * width[F]())
+	for e := maxALPExponent; e >= 0; e-- {
+		for f := e; f >= 0; f-- {
+			lo, hi, misses := int64(math.MaxInt64), int64(math.MinInt64), 0
+			for i := range probe {
+				d, ok := alpInteger(&probe[i], e, f)
+				if !ok {
+					if misses++; misses > few/2 {
+						break
+					}
+					continue
+				}
+				lo, hi = min(lo, d), max(hi, d)
+			}
+			if misses > few/2 {
+				continue
+			}
+			cost := few*float64(bits.Len64(uint64(hi-lo))) + float64(misses)*(w+16)
+			// Small exponents decode no slower, and a factor of 1 saves a multiplication.
+			if cost < bestCost || cost == bestCost && f == 0 {
+				bestCost = cost
+				best.ok, best.e, best.f = true, e, f
+			}
+		}
+	}
+	if !best.ok {
+		return best
+	}
+	misses, total := 0, 0
+	last := int64(0)
+	add := func(x *F) {
+		d, ok := alpInteger(x, best.e, best.f)
+		if !ok {
+			misses++
+			d = last
+		}
+		last = d
+		best.sample = append(best.sample, d)
+		total++
+	}
+	if len(v) <= 4*VectorRows {
+		for i := range v {
+			add(&v[i])
+		}
+	} else {
+		// Two whole vectors and not scattered groups: what follows estimates
+		// differences between neighbours.
+		for _, at := range []int{len(v) / 4, len(v) * 3 / 4} {
+			at -= at % VectorRows
+			for i := range min(VectorRows, len(v)-at) {
+				add(&v[at+i])
+			}
+		}
+	}
+	best.exceptions = float64(misses) / float64(total)
+	best.ok = best.exceptions < 0.5
+	return best
+}
+
+func appendALP[F Float](dst []byte, v []F, e, f, depth int) []byte {
+	ints := make([]int64, len(v))
+	counts := make([]uint16, Vectors(len(v)))
+	var positions []uint16
+	var raw []byte
+	last, pending := int64(0), 0
+	for i := range v {
+		d, ok := alpInteger(&v[i], e, f)
+		if !ok {
+			counts[i/VectorRows]++
+			positions = append(positions, uint16(i%VectorRows))
+			raw = appendFloat(raw, &v[i])
+			d = last // a neighbour's value widens nothing
+			if pending == i {
+				pending++
+			}
+		} else if pending == i && i > 0 {
+			for j := range i {
+				ints[j] = d
+			}
+		}
+		ints[i], last = d, d
+	}
+	dst = append(dst, byte(ALP), byte(e), byte(f))
+	dst = binary.AppendUvarint(dst, uint64(len(positions)))
+	if len(positions) > 0 {
+		for _, c := range counts {
+			dst = binary.LittleEndian.AppendUint16(dst, c)
+		}
+		for _, p := range positions {
+			dst = binary.LittleEndian.AppendUint16(dst, p)
+		}
+		dst = append(dst, raw...)
+	}
+	return appendInts(dst, ints, depth+1)
+}
+
+// alp reads an ALP node.
+type alp[F Float] struct {
+	n         int
+	e, f      int
+	starts    []int32 // first exception of each vector, and their number; nil if none
+	positions []byte
+	raw       []byte
+	ints      *Ints
+	size      int
+
+	filtered *FloatFilter
+	asInts   *IntFilter
+}
+
+func openALP[F Float](src []byte, n, depth int) (*alp[F], error) {
+	c := cursor{b: src}
+	a := &alp[F]{n: n, size: 1 + len(src)}
+	a.e, a.f = int(c.byte()), int(c.byte())
+	exceptions := c.count(n)
+	if c.bad || n == 0 || a.e > maxALPExponent || a.f > maxALPExponent {
+		return nil, corrupt("ALP: exponents %d, %d, %d exceptions", a.e, a.f, exceptions)
+	}
+	if exceptions > 0 {
+		counts := c.take(2 * Vectors(n))
+		a.positions = c.take(2 * exceptions)
+		a.raw = c.take(width[F]() * exceptions)
+		if c.bad {
+			return nil, corrupt("ALP: %d exceptions in %d bytes", exceptions, len(src))
+		}
+		a.starts = make([]int32, Vectors(n)+1)
+		for v := range Vectors(n) {
+			a.starts[v+1] = a.starts[v] + int32(binary.LittleEndian.Uint16(counts[2*v:]))
+		}
+		if int(a.starts[Vectors(n)]) != exceptions {
+			return nil, corrupt("ALP: %d exceptions, not %d", a.starts[Vectors(n)], exceptions)
+		}
+	}
+	var err error
+	a.ints, err = openInts(c.b, n, depth+1)
+	return a, err
+}
+
+func (a *alp[F]) vector(v int, dst []F) error {
+	d, err := a.ints.shared(v)
+	if err != nil {
+		return err
+	}
+	dst = dst[:len(d)]
+	inv := invPow10[a.e]
+	if a.f == 0 {
+		for i, x := range d {
+			dst[i] = F(float64(x) * inv)
+		}
+	} else {
+		fac := pow10[a.f]
+		for i, x := range d {
+			dst[i] = F(float64(x) * fac * inv)
+		}
+	}
+	return a.exceptions(v, len(dst), func(p int, x F) { dst[p] = x })
+}
+
+// exceptions calls put for each exception of vector v.
+func (a *alp[F]) exceptions(v, n int, put func(p int, x F)) error {
+	if a.starts == nil {
+		return nil
+	}
+	var x [1]F
+	for i := a.starts[v]; i < a.starts[v+1]; i++ {
+		p := int(binary.LittleEndian.Uint16(a.positions[2*i:]))
+		if p >= n {
+			return corrupt("ALP: exception at %d of %d values in vector %d", p, n, v)
+		}
+		readFloats(x[:], a.raw[int(i)*width[F]():])
+		put(p, x[0])
+	}
+	return nil
+}
+
+// filter turns the bounds into bounds of the integers, which works because
+// decoding is monotone; exceptions are looked at one by one.
+func (a *alp[F]) filter(v int, f *FloatFilter, out *Bits) (bool, error) {
+	if f.Set != nil {
+		return false, nil
+	}
+	if a.filtered != f {
+		a.filtered, a.asInts = f, a.intFilter(f)
+	}
+	if err := a.ints.Filter(v, a.asInts, out); err != nil {
+		return true, err
+	}
+	return true, a.exceptions(v, VectorLen(a.n, v), func(p int, x F) {
+		out[p>>6] = out[p>>6]&^(1<<(p&63)) | b2u(f.keeps(float64(x)))<<(p&63)
+	})
+}
+
+func (a *alp[F]) decode(d int64) float64 { return float64(F(float64(d) * pow10[a.f] * invPow10[a.e])) }
+
+func (a *alp[F]) intFilter(f *FloatFilter) *IntFilter {
+	out := &IntFilter{Lo: 1, Hi: 0, Not: f.Not}
+	// first finds the least integer for which ok holds, given that it goes from
+	// false to true once; limit+1 if it never does.
+	const limit = 1 << 53
+	first := func(ok func(x float64) bool) int64 {
+		lo, hi := int64(-limit), int64(limit+1)
+		for lo < hi {
+			mid := lo + (hi-lo)/2
+			if ok(a.decode(mid)) {
+				hi = mid
+			} else {
+				lo = mid + 1
+			}
+		}
+		return lo
+	}
+	out.Lo = first(func(x float64) bool { return x >= f.Lo })
+	out.Hi = first(func(x float64) bool { return x > f.Hi }) - 1
+	if out.Lo == -limit {
+		out.Lo = math.MinInt64
+	}
+	if out.Hi == limit {
+		out.Hi = math.MaxInt64
+	}
+	if out.Lo > limit {
+		out.Lo, out.Hi = 1, 0
+	}
+	return out
+}
+
+func (a *alp[F]) describe() Node {
+	ints := a.ints.Describe()
+	ints.Role = "integers"
+	return Node{Scheme: ALP, Detail: detail("e %d, f %d, %d exceptions", a.e, a.f, len(a.positions)/2), Values: a.n, Size: a.size,
+		Child: []Node{ints}}
+}
+
+func bitLen(x int) int { return bits.Len(uint(x)) }

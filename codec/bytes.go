@@ -1,0 +1,448 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Strings holds byte strings end to end: string i is Data[Offsets[i]:Offsets[i+1]].
+type Strings struct {
+	Offsets []int64 // one more than there are strings; the first is 0
+	Data    []byte
+}
+
+// Len returns the number of strings.
+func (s *Strings) Len() int { return max(len(s.Offsets)-1, 0) }
+
+// At returns string i.
+func (s *Strings) At(i int) []byte { return s.Data[s.Offsets[i]:s.Offsets[i+1]:s.Offsets[i+1]] }
+
+// Append adds a string.
+func (s *Strings) Append(b []byte) {
+	if len(s.Offsets) == 0 {
+		s.Offsets = append(s.Offsets, 0)
+	}
+	s.Data = append(s.Data, b...)
+	s.Offsets = append(s.Offsets, int64(len(s.Data)))
+}
+
+// Reset empties s and keeps its memory.
+func (s *Strings) Reset() {
+	s.Offsets = append(s.Offsets[:0], 0)
+	s.Data = s.Data[:0]
+}
+
+func (s *Strings) slice(from, to int) Strings {
+	out := Strings{Offsets: make([]int64, 0, to-from+1)}
+	base := s.Offsets[from]
+	for _, o := range s.Offsets[from : to+1] {
+		out.Offsets = append(out.Offsets, o-base)
+	}
+	out.Data = s.Data[base:s.Offsets[to]]
+	return out
+}
+
+// A bytesNode reads one node of byte strings.
+type bytesNode interface {
+	// vector appends the strings of vector v to dst.
+	vector(v int, dst *Strings) error
+	describe() Node
+}
+
+// Bytes reads encoded byte strings. It is used by one goroutine.
+type Bytes struct {
+	n       int
+	node    bytesNode
+	buf     Strings
+	decoded int
+}
+
+// OpenBytes returns a reader of n strings encoded by AppendBytes, which keeps
+// src. Errors wrap ErrCorrupt.
+func OpenBytes(src []byte, n int) (*Bytes, error) { return openBytes(src, n, 1) }
+
+func openBytes(src []byte, n, depth int) (*Bytes, error) {
+	if len(src) == 0 || depth > MaxDepth || n < 0 || n > MaxValues {
+		return nil, corrupt("strings: %d values in %d bytes at depth %d", n, len(src), depth)
+	}
+	r := &Bytes{n: n}
+	var err error
+	switch s := Scheme(src[0]); s {
+	case Constant:
+		r.node = &bytesConstant{n: n, value: src[1:]}
+	case Plain:
+		r.node, err = openBytesPlain(src[1:], n, depth)
+	case Dictionary:
+		r.node, err = openBytesDictionary(src[1:], n, depth)
+	case Decimal:
+		r.node, err = openDecimal(src[1:], n, depth)
+	case LZ4, Zstd:
+		r.node, err = openBlocks(s, src[1:], n, depth)
+	default:
+		return nil, corrupt("strings: %v", s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Len returns the number of strings.
+func (r *Bytes) Len() int { return r.n }
+
+// Vector decodes vector v. The result is overwritten by the next call; asking
+// for the same vector again costs nothing.
+func (r *Bytes) Vector(v int) (*Strings, error) {
+	if r.decoded != v+1 {
+		r.decoded = 0
+		r.buf.Reset()
+		if err := r.node.vector(v, &r.buf); err != nil {
+			return nil, err
+		}
+		r.decoded = v + 1
+	}
+	return &r.buf, nil
+}
+
+// all decodes every string.
+func (r *Bytes) all() (*Strings, error) {
+	out := &Strings{}
+	out.Reset()
+	for v := range Vectors(r.n) {
+		if err := r.node.vector(v, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Dictionary returns the distinct strings and their codes if the column is a
+// dictionary (a constant is one of one entry, with nil codes), else nil. The
+// codes are checked by no one: those beyond the entries are corrupt.
+func (r *Bytes) Dictionary() (entries *Strings, codes *Ints, err error) {
+	switch d := r.node.(type) {
+	case *bytesDictionary:
+		if err := d.load(); err != nil {
+			return nil, nil, err
+		}
+		return d.loaded, d.codes, nil
+	case *bytesConstant:
+		return &Strings{Offsets: []int64{0, int64(len(d.value))}, Data: d.value}, nil, nil
+	}
+	return nil, nil, nil
+}
+
+// Codes decodes the codes of vector v of a dictionary; the result is
+// overwritten by the next call.
+func (r *Ints) Codes(v, entries int) ([]int64, error) {
+	c, err := r.shared(v)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range c {
+		if uint64(x) >= uint64(entries) {
+			return nil, corrupt("dictionary: code %d of %d entries in vector %d", x, entries, v)
+		}
+	}
+	return c, nil
+}
+
+// FilterTable sets out to the rows of vector v whose code c has keep[c] = 1, by
+// runs where the codes are runs.
+func (r *Ints) FilterTable(v int, keep []uint8, out *Bits) error { return r.filterTable(v, keep, out) }
+
+// Describe returns the tree of encodings.
+func (r *Bytes) Describe() Node { return r.node.describe() }
+
+const (
+	nanosBytes = 4.0  // to copy a string by its length
+	nanosText  = 12.0 // to spell an integer
+)
+
+// AppendBytes appends a node that holds the strings.
+func AppendBytes(dst []byte, s *Strings) []byte { return appendBytes(dst, s, 1) }
+
+func appendBytes(dst []byte, s *Strings, depth int) []byte {
+	n := s.Len()
+	if n > MaxValues {
+		panic("codec: bug: too many values in a node")
+	}
+	if n == 0 {
+		return append(dst, byte(Constant))
+	}
+	runs := 1
+	for i := 1; i < n; i++ {
+		if i%VectorRows == 0 || !bytes.Equal(s.At(i), s.At(i-1)) {
+			runs++
+		}
+	}
+	if runs == Vectors(n) && sameStrings(s) {
+		return append(append(dst, byte(Constant)), s.At(0)...)
+	}
+	if depth < MaxDepth && runs >= 2 {
+		if d := collectStrings(s); d != nil {
+			total := float64(len(d.entries.Data))
+			codeBits := float64(bitLen(d.entries.Len() - 1))
+			cost := total + 2*float64(d.entries.Len()) + min(float64(n)*codeBits/8, float64(runs)*(codeBits/8+1)) +
+				float64(n)*(nanosDictionary)*bytesPerNano
+			if cost < float64(len(s.Data))+float64(n)*(1+nanosBytes*bytesPerNano) {
+				// A dictionary is decoded without touching each value, so it is
+				// only weighed against compression where its entries hold most.
+				if total < float64(len(s.Data))*2/3 {
+					return d.append(dst, s, depth)
+				}
+			}
+		}
+	}
+	return appendBytesLeaf(dst, s, depth)
+}
+
+// appendBytesLeaf appends strings that do not repeat.
+func appendBytesLeaf(dst []byte, s *Strings, depth int) []byte {
+	if depth < MaxDepth {
+		if ints := decimals(s); ints != nil {
+			return appendDecimal(dst, ints, depth)
+		}
+	}
+	if best := chooseBlocks(s); best != Plain {
+		return appendBlocks(dst, best, s, depth)
+	}
+	return appendBytesPlain(dst, s, depth)
+}
+
+func sameStrings(s *Strings) bool {
+	for i := 0; i < s.Len(); i += VectorRows {
+		if !bytes.Equal(s.At(i), s.At(0)) {
+			return false
+		}
+	}
+	return true
+}
+
+// constant
+
+type bytesConstant struct {
+	n     int
+	value []byte
+}
+
+// maxRepeat bounds the bytes that a constant or a dictionary may spread over
+// one vector: more is refused, since few bytes would take all memory.
+const maxRepeat = 1 << 30
+
+func (c *bytesConstant) vector(v int, dst *Strings) error {
+	n := VectorLen(c.n, v)
+	if n*len(c.value) > maxRepeat {
+		return corrupt("constant: %d bytes repeated", len(c.value))
+	}
+	for range n {
+		dst.Append(c.value)
+	}
+	return nil
+}
+
+func (c *bytesConstant) describe() Node {
+	return Node{Scheme: Constant, Detail: detail("%.32q", c.value), Values: c.n, Size: 1 + len(c.value)}
+}
+
+// Plain strings and blocks of strings share the node of the strings' lengths.
+
+func appendLengths(dst []byte, s *Strings, depth int) []byte {
+	l := make([]int64, s.Len())
+	for i := range l {
+		l[i] = s.Offsets[i+1] - s.Offsets[i]
+	}
+	return appendPart(dst, appendInts(nil, l, min(depth+1, MaxDepth)))
+}
+
+func (c *cursor) lengths(n, depth int) (*Ints, error) {
+	p := c.part()
+	if c.bad {
+		return nil, corrupt("strings: lengths are cut off")
+	}
+	return openInts(p, n, min(depth+1, MaxDepth))
+}
+
+// cut appends strings of the given lengths, which must use up data.
+func (s *Strings) cut(lengths []int64, data []byte) error {
+	left := int64(len(data))
+	at := int64(len(s.Data))
+	for _, l := range lengths {
+		if l < 0 || l > left {
+			return corrupt("strings: length %d with %d bytes left", l, left)
+		}
+		left -= l
+		at += l
+		s.Offsets = append(s.Offsets, at)
+	}
+	if left != 0 {
+		return corrupt("strings: %d bytes too many", left)
+	}
+	s.Data = append(s.Data, data...)
+	return nil
+}
+
+// plain
+
+type bytesPlain struct {
+	n    int
+	lens *Ints
+	ends []byte
+	data []byte
+	size int
+}
+
+func appendBytesPlain(dst []byte, s *Strings, depth int) []byte {
+	dst = append(dst, byte(Plain))
+	dst = appendLengths(dst, s, depth)
+	for v := range Vectors(s.Len()) {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(s.Offsets[min((v+1)*VectorRows, s.Len())]))
+	}
+	return append(dst, s.Data[:s.Offsets[s.Len()]]...)
+}
+
+func openBytesPlain(src []byte, n, depth int) (*bytesPlain, error) {
+	c := cursor{b: src}
+	lens, err := c.lengths(n, depth)
+	if err != nil {
+		return nil, err
+	}
+	p := &bytesPlain{n: n, lens: lens, ends: c.take(8 * Vectors(n)), size: 1 + len(src)}
+	p.data = c.b
+	if c.bad || n == 0 {
+		return nil, corrupt("plain: %d strings in %d bytes", n, len(src))
+	}
+	return p, nil
+}
+
+func (p *bytesPlain) vector(v int, dst *Strings) error {
+	var start uint64
+	if v > 0 {
+		start = binary.LittleEndian.Uint64(p.ends[8*(v-1):])
+	}
+	end := binary.LittleEndian.Uint64(p.ends[8*v:])
+	if start > end || end > uint64(len(p.data)) || v == Vectors(p.n)-1 && end != uint64(len(p.data)) {
+		return corrupt("plain: vector %d lies at %d to %d of %d bytes", v, start, end, len(p.data))
+	}
+	l, err := p.lens.shared(v)
+	if err != nil {
+		return err
+	}
+	return dst.cut(l, p.data[start:end])
+}
+
+func (p *bytesPlain) describe() Node {
+	l := p.lens.Describe()
+	l.Role = "lengths"
+	return Node{Scheme: Plain, Values: p.n, Size: p.size, Child: []Node{l}}
+}
+
+// dictionary
+
+type bytesDictionary struct {
+	entries *Bytes
+	codes   *Ints
+	loaded  *Strings
+	size    int
+}
+
+// stringDict maps strings to codes while encoding.
+type stringDict struct {
+	entries Strings // in byte order
+	index   map[string]int64
+	rank    []int64 // code of the strings by first appearance
+	seen    []int64 // by row, order of first appearance
+}
+
+// collectStrings returns the distinct strings and their codes, or nil if a
+// dictionary cannot pay.
+func collectStrings(s *Strings) *stringDict {
+	n := s.Len()
+	if !fewDistinct(n, func(i int) uint64 { return xxhash.Sum64(s.At(i)) }) {
+		return nil
+	}
+	limit := max(min(n*2/3, maxDictEntries*2), 1)
+	d := &stringDict{index: make(map[string]int64), seen: make([]int64, n)}
+	var order []string
+	for i := range n {
+		if i > 0 && bytes.Equal(s.At(i), s.At(i-1)) {
+			d.seen[i] = d.seen[i-1]
+			continue
+		}
+		k, ok := d.index[string(s.At(i))]
+		if !ok {
+			if len(order) == limit {
+				return nil
+			}
+			k = int64(len(order))
+			x := string(s.At(i))
+			d.index[x] = k
+			order = append(order, x)
+		}
+		d.seen[i] = k
+	}
+	sorted := slices.Clone(order)
+	slices.Sort(sorted)
+	d.rank = make([]int64, len(order))
+	for i, x := range sorted {
+		d.entries.Append([]byte(x))
+		d.rank[d.index[x]] = int64(i)
+	}
+	return d
+}
+
+func (d *stringDict) append(dst []byte, s *Strings, depth int) []byte {
+	codes := d.seen
+	for i, k := range codes {
+		codes[i] = d.rank[k]
+	}
+	dst = append(dst, byte(Dictionary))
+	dst = binary.AppendUvarint(dst, uint64(d.entries.Len()))
+	dst = appendPart(dst, appendBytesLeaf(nil, &d.entries, depth+1))
+	return appendInts(dst, codes, depth+1)
+}
+
+func openBytesDictionary(src []byte, n, depth int) (*bytesDictionary, error) {
+	entries, values, codes, err := openDict(src, n, depth)
+	if err != nil {
+		return nil, err
+	}
+	d := &bytesDictionary{codes: codes, size: 1 + len(src)}
+	d.entries, err = openBytes(values, entries, depth+1)
+	return d, err
+}
+
+func (d *bytesDictionary) load() (err error) {
+	if d.loaded == nil {
+		d.loaded, err = d.entries.all()
+	}
+	return err
+}
+
+func (d *bytesDictionary) vector(v int, dst *Strings) error {
+	if err := d.load(); err != nil {
+		return err
+	}
+	codes, err := d.codes.Codes(v, d.loaded.Len())
+	if err != nil {
+		return err
+	}
+	total := 0
+	for _, c := range codes {
+		total += len(d.loaded.At(int(c)))
+	}
+	if total > maxRepeat {
+		return corrupt("dictionary: %d bytes in vector %d", total, v)
+	}
+	for _, c := range codes {
+		dst.Append(d.loaded.At(int(c)))
+	}
+	return nil
+}
+
+func (d *bytesDictionary) describe() Node {
+	return describeDict(d.entries.Describe(), d.codes.Describe(), d.size)
+}

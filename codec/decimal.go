@@ -1,0 +1,80 @@
+package codec
+
+import (
+	"strconv"
+)
+
+// Text that spells integers (route "320", trip "1388007") is kept as integers.
+// Only the one canonical spelling counts: no leading zeros, no plus, no "-0".
+
+// decimals returns the integers that the strings spell, or nil if one does not.
+func decimals(s *Strings) []int64 {
+	n := s.Len()
+	if _, ok := parseDecimal(s.At(0)); !ok {
+		return nil
+	}
+	out := make([]int64, n)
+	for i := range out {
+		x, ok := parseDecimal(s.At(i))
+		if !ok {
+			return nil
+		}
+		out[i] = x
+	}
+	return out
+}
+
+func parseDecimal(b []byte) (int64, bool) {
+	d := b
+	neg := len(d) > 1 && d[0] == '-'
+	if neg {
+		d = d[1:]
+	}
+	if len(d) == 0 || len(d) > 18 || d[0] == '0' && (len(d) > 1 || neg) {
+		return 0, false
+	}
+	var x int64
+	for _, c := range d {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		x = x*10 + int64(c-'0')
+	}
+	if neg {
+		x = -x
+	}
+	return x, true
+}
+
+func appendDecimal(dst []byte, ints []int64, depth int) []byte {
+	return appendInts(append(dst, byte(Decimal)), ints, depth+1)
+}
+
+// decimalText reads text that spells integers.
+type decimalText struct {
+	ints *Ints
+	size int
+}
+
+func openDecimal(src []byte, n, depth int) (*decimalText, error) {
+	ints, err := openInts(src, n, depth+1)
+	return &decimalText{ints: ints, size: 1 + len(src)}, err
+}
+
+func (d *decimalText) vector(v int, dst *Strings) error {
+	ints, err := d.ints.shared(v)
+	if err != nil {
+		return err
+	}
+	for _, x := range ints {
+		dst.Data = strconv.AppendInt(dst.Data, x, 10)
+		dst.Offsets = append(dst.Offsets, int64(len(dst.Data)))
+	}
+	return nil
+}
+
+func (d *decimalText) describe() Node {
+	ints := d.ints.Describe()
+	ints.Role = "integers"
+	return Node{Scheme: Decimal, Values: d.ints.n, Size: d.size, Child: []Node{ints}}
+}

@@ -1,0 +1,224 @@
+package codec
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// Dictionaries of integers: the distinct values, rising, and codes that point
+// into them, both nodes of integers.
+
+// maxDictEntries bounds what an encoder collects; a decoder takes any number
+// up to the number of values.
+const maxDictEntries = 1 << 14
+
+// intDict maps values to their codes while encoding.
+type intDict struct {
+	values []int64 // rising
+	slots  []int32 // hash table of indexes plus one
+	shift  uint
+}
+
+func hash64(x uint64) uint64 {
+	x ^= x >> 32
+	x *= 0x9E3779B97F4A7C15
+	x ^= x >> 29
+	return x * 0xBF58476D1CE4E5B9
+}
+
+// collectInts returns the distinct values, or nil if a dictionary cannot pay.
+func collectInts(v []int64, st intStats) *intDict {
+	if uint64(st.max-st.min)/st.unit < 8 || st.runs < 4 {
+		return nil
+	}
+	limit := min(len(v)/4, maxDictEntries)
+	if !fewDistinct(len(v), func(i int) uint64 { return uint64(v[i]) }) {
+		return nil
+	}
+	d := &intDict{}
+	for size := 256; ; size *= 4 {
+		d.reset(size)
+		full := false
+		for i, x := range v {
+			if i > 0 && x == v[i-1] {
+				continue
+			}
+			if d.insert(x) && len(d.values) > size/2 {
+				full = true
+				break
+			}
+		}
+		if len(d.values) > limit {
+			return nil
+		}
+		if !full {
+			break
+		}
+	}
+	slices.Sort(d.values)
+	values := d.values
+	d.reset(len(d.slots))
+	for _, x := range values {
+		d.insert(x)
+	}
+	return d
+}
+
+// fewDistinct looks at 16 runs of 64 values and says whether values repeat.
+func fewDistinct(n int, key func(i int) uint64) bool {
+	const span, groups = 64, 16
+	if n < span*groups {
+		return true
+	}
+	sample := make([]uint64, 0, span*groups)
+	for g := range groups {
+		at := g * (n - span) / (groups - 1)
+		for i := range span {
+			sample = append(sample, key(at+i))
+		}
+	}
+	slices.Sort(sample)
+	return len(slices.Compact(sample)) <= span*groups*3/4
+}
+
+func (d *intDict) reset(size int) {
+	d.values = make([]int64, 0, size/2+2)
+	d.slots = make([]int32, size)
+	d.shift = 64
+	for s := size; s > 1; s >>= 1 {
+		d.shift--
+	}
+}
+
+func (d *intDict) insert(x int64) bool {
+	mask := len(d.slots) - 1
+	for i := int(hash64(uint64(x)) >> d.shift); ; i = (i + 1) & mask {
+		s := d.slots[i]
+		if s == 0 {
+			d.values = append(d.values, x)
+			d.slots[i] = int32(len(d.values))
+			return true
+		}
+		if d.values[s-1] == x {
+			return false
+		}
+	}
+}
+
+func (d *intDict) code(x int64) int64 {
+	mask := len(d.slots) - 1
+	for i := int(hash64(uint64(x)) >> d.shift); ; i = (i + 1) & mask {
+		if s := d.slots[i]; d.values[s-1] == x {
+			return int64(s - 1)
+		}
+	}
+}
+
+func (d *intDict) append(dst []byte, v []int64, depth int) []byte {
+	codes := d.codes(v)
+	dst = append(dst, byte(Dictionary))
+	dst = binary.AppendUvarint(dst, uint64(len(d.values)))
+	dst = appendPart(dst, appendInts(nil, d.values, depth+1))
+	return appendInts(dst, codes, depth+1)
+}
+
+func (d *intDict) codes(v []int64) []int64 {
+	codes := make([]int64, len(v))
+	for i, x := range v {
+		if i > 0 && x == v[i-1] {
+			codes[i] = codes[i-1]
+			continue
+		}
+		codes[i] = d.code(x)
+	}
+	return codes
+}
+
+// openDict parses what all dictionaries share.
+func openDict(src []byte, n, depth int) (entries int, values []byte, codes *Ints, err error) {
+	c := cursor{b: src}
+	entries = c.count(n)
+	values = c.part()
+	if c.bad || entries == 0 {
+		return 0, nil, nil, corrupt("dictionary: %d entries for %d values in %d bytes", entries, n, len(src))
+	}
+	codes, err = openInts(c.b, n, depth+1)
+	return entries, values, codes, err
+}
+
+// intDictionary reads a dictionary of integers.
+type intDictionary struct {
+	values *Ints
+	codes  *Ints
+	loaded []int64
+	size   int
+
+	keep     []uint8 // entries that filter keeps
+	filtered *IntFilter
+}
+
+func openIntDictionary(src []byte, n, depth int) (*intDictionary, error) {
+	entries, values, codes, err := openDict(src, n, depth)
+	if err != nil {
+		return nil, err
+	}
+	d := &intDictionary{codes: codes, size: 1 + len(src)}
+	d.values, err = openInts(values, entries, depth+1)
+	return d, err
+}
+
+func (d *intDictionary) load() (err error) {
+	if d.loaded == nil {
+		d.loaded, err = d.values.all()
+	}
+	return err
+}
+
+func (d *intDictionary) vector(v int, dst []int64) error {
+	if err := d.load(); err != nil {
+		return err
+	}
+	if _, err := d.codes.Vector(v, dst[:len(dst):len(dst)]); err != nil {
+		return err
+	}
+	if !lookup(dst, dst, d.loaded) {
+		return corrupt("dictionary: code beyond %d entries in vector %d", len(d.loaded), v)
+	}
+	return nil
+}
+
+// lookup sets dst[i] to values[codes[i]]; false if a code lies outside.
+func lookup[T any](dst []T, codes []int64, values []T) bool {
+	dst = dst[:len(codes)]
+	for i, c := range codes {
+		if uint64(c) >= uint64(len(values)) {
+			return false
+		}
+		dst[i] = values[c]
+	}
+	return true
+}
+
+func (d *intDictionary) filter(v int, f *IntFilter, out *Bits) (bool, error) {
+	if d.filtered != f {
+		if err := d.load(); err != nil {
+			return true, err
+		}
+		d.keep = make([]uint8, len(d.loaded))
+		for i, x := range d.loaded {
+			d.keep[i] = uint8(b2u(f.keeps(x)))
+		}
+		d.filtered = f
+	}
+	return true, d.codes.filterTable(v, d.keep, out)
+}
+
+func (d *intDictionary) describe() Node {
+	return describeDict(d.values.Describe(), d.codes.Describe(), d.size)
+}
+
+func describeDict(values, codes Node, size int) Node {
+	values.Role, codes.Role = "values", "codes"
+	return Node{Scheme: Dictionary, Detail: detail("%d entries", values.Values), Values: codes.Values, Size: size,
+		Child: []Node{values, codes}}
+}

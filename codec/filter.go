@@ -1,0 +1,158 @@
+package codec
+
+import (
+	"math"
+	"slices"
+)
+
+// An IntFilter keeps the integers in Lo..Hi, or those in Set if that is not
+// nil; Not complements. A decoder remembers what it made of the last filter by
+// its address, so a filter may not change once used.
+type IntFilter struct {
+	Lo, Hi int64
+	Set    []int64 // rising
+	Not    bool
+}
+
+func (f *IntFilter) keeps(x int64) bool {
+	var in bool
+	if f.Set != nil {
+		_, in = slices.BinarySearch(f.Set, x)
+	} else {
+		in = f.Lo <= x && x <= f.Hi
+	}
+	return in != f.Not
+}
+
+// FilterInts sets out to the values that f keeps; v holds up to VectorRows values.
+func FilterInts(v []int64, f *IntFilter, out *Bits) {
+	switch {
+	case f.Set != nil:
+		*out = Bits{}
+		for i, x := range v {
+			out[i>>6] |= b2u(f.keeps(x)) << (i & 63)
+		}
+		return
+	case f.Hi < f.Lo:
+		out.fill(len(v), false)
+	default:
+		*out = Bits{}
+		lo, span := f.Lo, uint64(f.Hi)-uint64(f.Lo)
+		i := 0
+		for ; i+64 <= len(v); i += 64 {
+			var w uint64
+			for j := 0; j < 64; j += 8 {
+				p := (*[8]int64)(v[i+j:])
+				w |= (b2u(uint64(p[0]-lo) <= span) | b2u(uint64(p[1]-lo) <= span)<<1 | b2u(uint64(p[2]-lo) <= span)<<2 |
+					b2u(uint64(p[3]-lo) <= span)<<3 | b2u(uint64(p[4]-lo) <= span)<<4 | b2u(uint64(p[5]-lo) <= span)<<5 |
+					b2u(uint64(p[6]-lo) <= span)<<6 | b2u(uint64(p[7]-lo) <= span)<<7) << (j & 63)
+			}
+			out[i>>6] = w
+		}
+		for ; i < len(v); i++ {
+			out[i>>6] |= b2u(uint64(v[i]-lo) <= span) << (i & 63)
+		}
+	}
+	if f.Not {
+		out.invert(len(v))
+	}
+}
+
+// Float is a floating-point type of a column.
+type Float interface{ float32 | float64 }
+
+// A FloatFilter keeps the floats in Lo..Hi (neither is NaN; -0.0 equals 0.0), and
+// NaNs if NaN is set, or those in Set if that is not nil; Not complements.
+type FloatFilter struct {
+	Lo, Hi float64
+	NaN    bool
+	Set    []float64 // rising, without NaN
+	Not    bool
+}
+
+func (f *FloatFilter) keeps(x float64) bool {
+	var in bool
+	switch {
+	case x != x:
+		in = f.NaN
+	case f.Set != nil:
+		_, in = slices.BinarySearch(f.Set, x)
+	default:
+		in = f.Lo <= x && x <= f.Hi
+	}
+	return in != f.Not
+}
+
+// FilterFloats sets out to the values that f keeps; v holds up to VectorRows values.
+func FilterFloats[F Float](v []F, f *FloatFilter, out *Bits) {
+	*out = Bits{}
+	if f.Set != nil {
+		for i, x := range v {
+			out[i>>6] |= b2u(f.keeps(float64(x))) << (i & 63)
+		}
+		return
+	}
+	lo, hi := floatBounds[F](f)
+	i := 0
+	for ; i+64 <= len(v); i += 64 {
+		var w uint64
+		for j := 0; j < 64; j += 8 {
+			p := (*[8]F)(v[i+j:])
+			w |= (b2u(p[0] >= lo)&b2u(p[0] <= hi) | (b2u(p[1] >= lo)&b2u(p[1] <= hi))<<1 |
+				(b2u(p[2] >= lo)&b2u(p[2] <= hi))<<2 | (b2u(p[3] >= lo)&b2u(p[3] <= hi))<<3 |
+				(b2u(p[4] >= lo)&b2u(p[4] <= hi))<<4 | (b2u(p[5] >= lo)&b2u(p[5] <= hi))<<5 |
+				(b2u(p[6] >= lo)&b2u(p[6] <= hi))<<6 | (b2u(p[7] >= lo)&b2u(p[7] <= hi))<<7) << (j & 63)
+		}
+		out[i>>6] = w
+	}
+	for ; i < len(v); i++ {
+		out[i>>6] |= (b2u(v[i] >= lo) & b2u(v[i] <= hi)) << (i & 63)
+	}
+	if f.NaN {
+		for i, x := range v {
+			out[i>>6] |= b2u(x != x) << (i & 63)
+		}
+	}
+	if f.Not {
+		out.invert(len(v))
+	}
+}
+
+// floatBounds narrows the bounds to F, inwards, so that comparing in F decides
+// what comparing in float64 would.
+func floatBounds[F Float](f *FloatFilter) (lo, hi F) {
+	lo, hi = F(f.Lo), F(f.Hi)
+	if float64(lo) < f.Lo {
+		lo = F(math.Nextafter32(float32(lo), float32(math.Inf(1))))
+	}
+	if float64(hi) > f.Hi {
+		hi = F(math.Nextafter32(float32(hi), float32(math.Inf(-1))))
+	}
+	return lo, hi
+}
+
+// FilterTable sets out to the codes c with keep[c]. It reports false if a code
+// lies outside of the table.
+func filterTable(codes []int64, keep []uint8, out *Bits) bool {
+	*out = Bits{}
+	n := uint64(len(keep))
+	i := 0
+	for ; i+8 <= len(codes); i += 8 {
+		p := (*[8]int64)(codes[i:])
+		for _, c := range p {
+			if uint64(c) >= n {
+				return false
+			}
+		}
+		w := uint64(keep[p[0]]) | uint64(keep[p[1]])<<1 | uint64(keep[p[2]])<<2 | uint64(keep[p[3]])<<3 |
+			uint64(keep[p[4]])<<4 | uint64(keep[p[5]])<<5 | uint64(keep[p[6]])<<6 | uint64(keep[p[7]])<<7
+		out[i>>6] |= w << (i & 63)
+	}
+	for ; i < len(codes); i++ {
+		if uint64(codes[i]) >= n {
+			return false
+		}
+		out[i>>6] |= uint64(keep[codes[i]]) << (i & 63)
+	}
+	return true
+}

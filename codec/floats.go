@@ -1,0 +1,439 @@
+package codec
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+)
+
+// A floatNode reads one node of floats.
+type floatNode[F Float] interface {
+	vector(v int, dst []F) error
+	filter(v int, f *FloatFilter, out *Bits) (done bool, err error)
+	describe() Node
+}
+
+// Floats reads encoded floats, bit for bit as they were. It is used by one goroutine.
+type Floats[F Float] struct {
+	n       int
+	node    floatNode[F]
+	buf     []F
+	decoded int
+}
+
+// OpenFloats returns a reader of n floats encoded by AppendFloats, which keeps
+// src. Errors wrap ErrCorrupt.
+func OpenFloats[F Float](src []byte, n int) (*Floats[F], error) { return openFloats[F](src, n, 1) }
+
+func openFloats[F Float](src []byte, n, depth int) (*Floats[F], error) {
+	if len(src) == 0 || depth > MaxDepth || n < 0 || n > MaxValues {
+		return nil, corrupt("floats: %d values in %d bytes at depth %d", n, len(src), depth)
+	}
+	r := &Floats[F]{n: n}
+	var err error
+	switch s := Scheme(src[0]); s {
+	case Constant:
+		r.node, err = openFloatConstant[F](src[1:], n)
+	case ALP:
+		r.node, err = openALP[F](src[1:], n, depth)
+	case RLE:
+		r.node, err = openFloatRLE[F](src[1:], n, depth)
+	case Dictionary:
+		r.node, err = openFloatDictionary[F](src[1:], n, depth)
+	case Plain:
+		r.node, err = openFloatPlain[F](src[1:], n)
+	default:
+		return nil, corrupt("floats: %v", s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Len returns the number of values.
+func (r *Floats[F]) Len() int { return r.n }
+
+// Vector decodes vector v into dst, which has room for VectorRows values, and
+// returns it cut to the vector's length.
+func (r *Floats[F]) Vector(v int, dst []F) ([]F, error) {
+	dst = dst[:VectorLen(r.n, v)]
+	return dst, r.node.vector(v, dst)
+}
+
+func (r *Floats[F]) shared(v int) ([]F, error) {
+	n := VectorLen(r.n, v)
+	if r.decoded != v+1 {
+		if r.buf == nil {
+			r.buf = make([]F, min(VectorRows, r.n))
+		}
+		r.decoded = 0
+		if err := r.node.vector(v, r.buf[:n]); err != nil {
+			return nil, err
+		}
+		r.decoded = v + 1
+	}
+	return r.buf[:n], nil
+}
+
+func (r *Floats[F]) all() ([]F, error) {
+	out := make([]F, r.n)
+	for v := range Vectors(r.n) {
+		if _, err := r.Vector(v, out[v*VectorRows:]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Filter sets out to the rows of vector v that f keeps.
+func (r *Floats[F]) Filter(v int, f *FloatFilter, out *Bits) error {
+	if r.decoded != v+1 {
+		if done, err := r.node.filter(v, f, out); done || err != nil {
+			return err
+		}
+	}
+	x, err := r.shared(v)
+	if err != nil {
+		return err
+	}
+	FilterFloats(x, f, out)
+	return nil
+}
+
+// Describe returns the tree of encodings.
+func (r *Floats[F]) Describe() Node { return r.node.describe() }
+
+func width[F Float]() int { return int(unsafe.Sizeof(F(0))) }
+
+func floatBits[F Float](x F) uint64 {
+	if width[F]() == 4 {
+		return uint64(math.Float32bits(float32(x)))
+	}
+	return math.Float64bits(float64(x))
+}
+
+// floatOf must not convert between the widths: that would quiet signalling NaNs.
+func floatOf[F Float](b uint64) (x F) {
+	if width[F]() == 4 {
+		*(*uint32)(unsafe.Pointer(&x)) = uint32(b)
+	} else {
+		*(*uint64)(unsafe.Pointer(&x)) = b
+	}
+	return x
+}
+
+func bitsOf[F Float](x *F) uint64 {
+	if width[F]() == 4 {
+		return uint64(*(*uint32)(unsafe.Pointer(x)))
+	}
+	return *(*uint64)(unsafe.Pointer(x))
+}
+
+func appendFloat[F Float](dst []byte, x *F) []byte {
+	if width[F]() == 4 {
+		return binary.LittleEndian.AppendUint32(dst, uint32(bitsOf(x)))
+	}
+	return binary.LittleEndian.AppendUint64(dst, bitsOf(x))
+}
+
+// readFloats fills dst from little-endian bytes of the same length.
+func readFloats[F Float](dst []F, src []byte) {
+	if width[F]() == 4 {
+		for i := range dst {
+			dst[i] = floatOf[F](uint64(binary.LittleEndian.Uint32(src[4*i:])))
+		}
+		return
+	}
+	for i := range dst {
+		dst[i] = floatOf[F](binary.LittleEndian.Uint64(src[8*i:]))
+	}
+}
+
+// AppendFloats appends a node that holds v.
+func AppendFloats[F Float](dst []byte, v []F) []byte { return appendFloats(dst, v, 1) }
+
+const (
+	nanosALP   = 0.6
+	nanosPlain = 0.4
+)
+
+func appendFloats[F Float](dst []byte, v []F, depth int) []byte {
+	if len(v) > MaxValues {
+		panic("codec: bug: too many values in a node")
+	}
+	n := float64(len(v))
+	w := float64(width[F]())
+	runs := 1
+	for i := 1; i < len(v); i++ {
+		if bitsOf(&v[i]) != bitsOf(&v[i-1]) || i%VectorRows == 0 {
+			runs++
+		}
+	}
+	if len(v) == 0 {
+		return append(append(dst, byte(Constant)), make([]byte, width[F]())...)
+	}
+	if runs == Vectors(len(v)) && allSame(v) {
+		return appendFloat(append(dst, byte(Constant)), &v[0])
+	}
+	scheme, cost := Plain, n*w+n*nanosPlain*bytesPerNano
+	if depth == MaxDepth {
+		return appendFloatPlain(dst, v)
+	}
+	alp := chooseALP(v)
+	valueBytes := w
+	if alp.ok {
+		st := measureInts(alp.sample)
+		_, c := chooseFrame(alp.sample, &st)
+		c = c/float64(len(alp.sample))*n + n*alp.exceptions*(2+w) + n*nanosALP*bytesPerNano
+		if c < cost {
+			scheme, cost = ALP, c
+			valueBytes = c / n
+		}
+	}
+	if c := float64(runs)*(valueBytes+0.9) + n*nanosRLE*bytesPerNano + 16; runs < len(v)/2 && c < cost {
+		scheme, cost = RLE, c
+	}
+	var dict *intDict
+	raw := make([]int64, 0, len(v))
+	if fewDistinct(len(v), func(i int) uint64 { return bitsOf(&v[i]) }) && runs >= 4 {
+		for i := range v {
+			raw = append(raw, int64(bitsOf(&v[i])))
+		}
+		if dict = collectInts(raw, intStats{max: 1 << 40, unit: 1, runs: runs}); dict != nil {
+			codeBits := float64(bitLen(len(dict.values) - 1))
+			codes := min(n*codeBits/8+n*nanosFOR*bytesPerNano, float64(runs)*(codeBits/8+0.9)+n*nanosRLE*bytesPerNano)
+			c := codes + float64(len(dict.values))*min(valueBytes+0.5, w) + n*nanosDictionary*bytesPerNano + 16
+			if c < cost {
+				scheme = Dictionary
+			}
+		}
+	}
+	switch scheme {
+	case ALP:
+		return appendALP(dst, v, alp.e, alp.f, depth)
+	case RLE:
+		return appendFloatRLE(dst, v, runs, depth)
+	case Dictionary:
+		return appendFloatDictionary(dst, v, raw, dict, depth)
+	}
+	return appendFloatPlain(dst, v)
+}
+
+func allSame[F Float](v []F) bool {
+	for i := 0; i < len(v); i += VectorRows {
+		if bitsOf(&v[i]) != bitsOf(&v[0]) {
+			return false
+		}
+	}
+	return true
+}
+
+// constant
+
+type floatConstant[F Float] struct {
+	n     int
+	value F
+}
+
+func openFloatConstant[F Float](src []byte, n int) (*floatConstant[F], error) {
+	if len(src) != width[F]() {
+		return nil, corrupt("constant: %d bytes", len(src))
+	}
+	c := &floatConstant[F]{n: n}
+	var one [1]F
+	readFloats(one[:], src)
+	c.value = one[0]
+	return c, nil
+}
+
+func (c *floatConstant[F]) vector(_ int, dst []F) error {
+	for i := range dst {
+		dst[i] = c.value
+	}
+	return nil
+}
+
+func (c *floatConstant[F]) filter(v int, f *FloatFilter, out *Bits) (bool, error) {
+	out.fill(VectorLen(c.n, v), f.keeps(float64(c.value)))
+	return true, nil
+}
+
+func (c *floatConstant[F]) describe() Node {
+	return Node{Scheme: Constant, Detail: detail("%v", c.value), Values: c.n, Size: 1 + width[F]()}
+}
+
+// plain
+
+type floatPlain[F Float] struct {
+	n   int
+	src []byte
+}
+
+func appendFloatPlain[F Float](dst []byte, v []F) []byte {
+	dst = append(dst, byte(Plain))
+	for i := range v {
+		dst = appendFloat(dst, &v[i])
+	}
+	return dst
+}
+
+func openFloatPlain[F Float](src []byte, n int) (*floatPlain[F], error) {
+	if len(src) != n*width[F]() {
+		return nil, corrupt("plain: %d floats in %d bytes", n, len(src))
+	}
+	return &floatPlain[F]{n: n, src: src}, nil
+}
+
+func (p *floatPlain[F]) vector(v int, dst []F) error {
+	readFloats(dst, p.src[v*VectorRows*width[F]():])
+	return nil
+}
+
+func (p *floatPlain[F]) filter(int, *FloatFilter, *Bits) (bool, error) { return false, nil }
+
+func (p *floatPlain[F]) describe() Node {
+	return Node{Scheme: Plain, Values: p.n, Size: 1 + len(p.src)}
+}
+
+// runs
+
+type floatRLE[F Float] struct {
+	*runs
+	values  *Floats[F]
+	decoded []F
+}
+
+func appendFloatRLE[F Float](dst []byte, v []F, runs, depth int) []byte {
+	lengths, perVector := runLengths(len(v), runs, func(i int) bool { return bitsOf(&v[i]) == bitsOf(&v[i-1]) })
+	values := make([]F, 0, len(lengths))
+	at := 0
+	for _, k := range lengths {
+		values = append(values, v[at])
+		at += int(k)
+	}
+	dst = appendRuns(dst, lengths, perVector, depth)
+	return appendFloats(dst, values, depth+1)
+}
+
+func openFloatRLE[F Float](src []byte, n, depth int) (*floatRLE[F], error) {
+	r, rest, err := openRuns(src, n, depth)
+	if err != nil {
+		return nil, err
+	}
+	values, err := openFloats[F](rest, r.count(), depth+1)
+	if err != nil {
+		return nil, err
+	}
+	return &floatRLE[F]{runs: r, values: values}, nil
+}
+
+func (r *floatRLE[F]) load() error {
+	if r.decoded != nil {
+		return nil
+	}
+	if err := r.runs.load(); err != nil {
+		return err
+	}
+	values, err := r.values.all()
+	r.decoded = values
+	return err
+}
+
+func (r *floatRLE[F]) vector(v int, dst []F) error {
+	if err := r.load(); err != nil {
+		return err
+	}
+	expandRuns(r.runs, v, r.decoded, dst)
+	return nil
+}
+
+func (r *floatRLE[F]) filter(v int, f *FloatFilter, out *Bits) (bool, error) {
+	if err := r.load(); err != nil {
+		return true, err
+	}
+	*out = Bits{}
+	at := 0
+	for i, to := r.of(v); i < to; i++ {
+		end := int(r.ends[i])
+		if f.keeps(float64(r.decoded[i])) {
+			out.setRange(at, end)
+		}
+		at = end
+	}
+	return true, nil
+}
+
+func (r *floatRLE[F]) describe() Node { return r.runs.describe(r.values.Describe()) }
+
+// dictionary
+
+type floatDictionary[F Float] struct {
+	values *Floats[F]
+	codes  *Ints
+	loaded []F
+	size   int
+
+	keep     []uint8
+	filtered *FloatFilter
+}
+
+func appendFloatDictionary[F Float](dst []byte, v []F, raw []int64, d *intDict, depth int) []byte {
+	entries := make([]F, len(d.values))
+	for i, b := range d.values {
+		entries[i] = floatOf[F](uint64(b))
+	}
+	dst = append(dst, byte(Dictionary))
+	dst = binary.AppendUvarint(dst, uint64(len(entries)))
+	dst = appendPart(dst, appendFloats(nil, entries, depth+1))
+	return appendInts(dst, d.codes(raw), depth+1)
+}
+
+func openFloatDictionary[F Float](src []byte, n, depth int) (*floatDictionary[F], error) {
+	entries, values, codes, err := openDict(src, n, depth)
+	if err != nil {
+		return nil, err
+	}
+	d := &floatDictionary[F]{codes: codes, size: 1 + len(src)}
+	d.values, err = openFloats[F](values, entries, depth+1)
+	return d, err
+}
+
+func (d *floatDictionary[F]) load() (err error) {
+	if d.loaded == nil {
+		d.loaded, err = d.values.all()
+	}
+	return err
+}
+
+func (d *floatDictionary[F]) vector(v int, dst []F) error {
+	if err := d.load(); err != nil {
+		return err
+	}
+	codes, err := d.codes.shared(v)
+	if err != nil {
+		return err
+	}
+	if !lookup(dst, codes, d.loaded) {
+		return corrupt("dictionary: code beyond %d entries in vector %d", len(d.loaded), v)
+	}
+	return nil
+}
+
+func (d *floatDictionary[F]) filter(v int, f *FloatFilter, out *Bits) (bool, error) {
+	if d.filtered != f {
+		if err := d.load(); err != nil {
+			return true, err
+		}
+		d.keep = make([]uint8, len(d.loaded))
+		for i, x := range d.loaded {
+			d.keep[i] = uint8(b2u(f.keeps(float64(x))))
+		}
+		d.filtered = f
+	}
+	return true, d.codes.filterTable(v, d.keep, out)
+}
+
+func (d *floatDictionary[F]) describe() Node {
+	return describeDict(d.values.Describe(), d.codes.Describe(), d.size)
+}

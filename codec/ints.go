@@ -1,0 +1,298 @@
+package codec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+func detail(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// An intNode reads one node of integers.
+type intNode interface {
+	// vector decodes vector v; dst has exactly its length.
+	vector(v int, dst []int64) error
+	// filter evaluates f on encoded data if that is worth it.
+	filter(v int, f *IntFilter, out *Bits) (done bool, err error)
+	describe() Node
+}
+
+// Ints reads encoded integers. It is used by one goroutine.
+type Ints struct {
+	n    int
+	node intNode
+	buf  []int64
+	// decoded is the number of the vector in buf, plus one.
+	decoded int
+}
+
+// OpenInts returns a reader of n integers encoded by AppendInts, which keeps
+// src. Errors wrap ErrCorrupt.
+func OpenInts(src []byte, n int) (*Ints, error) { return openInts(src, n, 1) }
+
+func openInts(src []byte, n, depth int) (*Ints, error) {
+	if len(src) == 0 || depth > MaxDepth || n < 0 || n > MaxValues {
+		return nil, corrupt("integers: %d values in %d bytes at depth %d", n, len(src), depth)
+	}
+	r := &Ints{n: n}
+	var err error
+	switch s := Scheme(src[0]); s {
+	case Constant:
+		r.node, err = openIntConstant(src[1:], n)
+	case FOR, Delta, Linear:
+		r.node, err = openFrame(s, src[1:], n)
+	case RLE:
+		r.node, err = openIntRLE(src[1:], n, depth)
+	case Dictionary:
+		r.node, err = openIntDictionary(src[1:], n, depth)
+	default:
+		return nil, corrupt("integers: %v", s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Len returns the number of values.
+func (r *Ints) Len() int { return r.n }
+
+// Vector decodes vector v into dst, which has room for VectorRows values, and
+// returns it cut to the vector's length.
+func (r *Ints) Vector(v int, dst []int64) ([]int64, error) {
+	dst = dst[:VectorLen(r.n, v)]
+	return dst, r.node.vector(v, dst)
+}
+
+// shared decodes vector v into a buffer that the next call overwrites; asking
+// for the same vector again costs nothing.
+func (r *Ints) shared(v int) ([]int64, error) {
+	n := VectorLen(r.n, v)
+	if r.decoded != v+1 {
+		if r.buf == nil {
+			r.buf = make([]int64, min(VectorRows, r.n))
+		}
+		r.decoded = 0
+		if err := r.node.vector(v, r.buf[:n]); err != nil {
+			return nil, err
+		}
+		r.decoded = v + 1
+	}
+	return r.buf[:n], nil
+}
+
+// all decodes every value.
+func (r *Ints) all() ([]int64, error) {
+	out := make([]int64, r.n)
+	for v := range Vectors(r.n) {
+		if _, err := r.Vector(v, out[v*VectorRows:]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Filter sets out to the rows of vector v that f keeps.
+func (r *Ints) Filter(v int, f *IntFilter, out *Bits) error {
+	if r.decoded != v+1 {
+		if done, err := r.node.filter(v, f, out); done || err != nil {
+			return err
+		}
+	}
+	x, err := r.shared(v)
+	if err != nil {
+		return err
+	}
+	FilterInts(x, f, out)
+	return nil
+}
+
+// filterTable sets out to the rows of vector v whose value is a code that the
+// table keeps.
+func (r *Ints) filterTable(v int, keep []uint8, out *Bits) error {
+	if rle, ok := r.node.(*intRLE); ok {
+		return rle.filterTable(v, keep, out)
+	}
+	x, err := r.shared(v)
+	if err != nil {
+		return err
+	}
+	if !filterTable(x, keep, out) {
+		return corrupt("dictionary: code beyond %d entries in vector %d", len(keep), v)
+	}
+	return nil
+}
+
+// Describe returns the tree of encodings.
+func (r *Ints) Describe() Node { return r.node.describe() }
+
+// intStats is what the choice of an encoding is based on.
+type intStats struct {
+	min, max int64
+	runs     int    // of equal values, cut at vectors
+	unit     uint64 // greatest common divisor of the differences to min, 1 if useless
+}
+
+func measureInts(v []int64) intStats {
+	st := intStats{min: v[0], max: v[0], runs: 1, unit: 1}
+	prev := v[0]
+	for i, x := range v[1:] {
+		if x != prev || (i+1)%VectorRows == 0 {
+			st.runs++
+		}
+		st.min, st.max = min(st.min, x), max(st.max, x)
+		prev = x
+	}
+	if span := uint64(st.max - st.min); span != 0 && span < maxUnitRange {
+		g := span
+		for _, x := range v {
+			if g == 1 {
+				break
+			}
+			if d := uint64(x - st.min); d%g != 0 {
+				g = gcd(g, d)
+			}
+		}
+		st.unit = g
+	}
+	return st
+}
+
+func gcd(a, b uint64) uint64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// Costs of decoding in bytes a value: a nanosecond has to save so many.
+const bytesPerNano = 0.15
+
+// Rough costs of decoding a value, in nanoseconds on one core.
+const (
+	nanosFOR        = 0.5
+	nanosDelta      = 1.0
+	nanosLinear     = 1.0
+	nanosRLE        = 0.3
+	nanosDictionary = 0.6
+	nanosUnit       = 0.4
+)
+
+// AppendInts appends a node that holds v.
+func AppendInts(dst []byte, v []int64) []byte { return appendInts(dst, v, 1) }
+
+func appendInts(dst []byte, v []int64, depth int) []byte {
+	if len(v) > MaxValues {
+		panic("codec: bug: too many values in a node")
+	}
+	if len(v) == 0 {
+		return appendIntConstant(dst, 0)
+	}
+	st := measureInts(v)
+	if st.min == st.max {
+		return appendIntConstant(dst, st.min)
+	}
+	scheme, cost := chooseFrame(v, &st)
+	n := float64(len(v))
+	valueBits := float64(bits.Len64(uint64(st.max-st.min) / st.unit))
+	var dict *intDict
+	if depth < MaxDepth {
+		runCost := float64(st.runs)*(valueBits/8+0.9) + n*nanosRLE*bytesPerNano + 16
+		if st.runs < len(v)/2 && runCost < cost {
+			scheme, cost = RLE, runCost
+		}
+		if dict = collectInts(v, st); dict != nil {
+			codeBits := float64(bits.Len(uint(len(dict.values) - 1)))
+			codes := min(n*codeBits/8+n*nanosFOR*bytesPerNano, float64(st.runs)*(codeBits/8+0.9)+n*nanosRLE*bytesPerNano)
+			if depth+1 == MaxDepth {
+				codes = n*codeBits/8 + n*nanosFOR*bytesPerNano
+			}
+			c := codes + float64(len(dict.values))*valueBits/8 + n*nanosDictionary*bytesPerNano + 16
+			if c < cost {
+				scheme = Dictionary
+			}
+		}
+	}
+	switch scheme {
+	case RLE:
+		return appendIntRLE(dst, v, st.runs, depth)
+	case Dictionary:
+		return dict.append(dst, v, depth)
+	}
+	return appendFrame(dst, scheme, v, &st)
+}
+
+// chooseFrame estimates FOR, delta and linear frames on up to four whole vectors
+// spread over the values (a frame's size depends on its neighbours, so single
+// values cannot stand for it) and returns the cheapest with its cost for all.
+func chooseFrame(v []int64, st *intStats) (best Scheme, cost float64) {
+	s := new(frameScratch)
+	vectors := Vectors(len(v))
+	picked := min(vectors, 4)
+	var sizes [3]int
+	schemes := [3]Scheme{FOR, Delta, Linear}
+	sampled := 0
+	var unit [VectorRows]int64
+	for i := range picked {
+		k := i * vectors / picked
+		part := v[k*VectorRows:][:VectorLen(len(v), k)]
+		if st.unit > 1 {
+			for j, x := range part {
+				unit[j] = int64(uint64(x-st.min) / st.unit)
+			}
+			part = unit[:len(part)]
+		}
+		sampled += len(part)
+		for j, scheme := range schemes {
+			sizes[j] += s.size(scheme, part)
+		}
+	}
+	scale := float64(len(v)) / float64(sampled)
+	nanos := [3]float64{nanosFOR, nanosDelta, nanosLinear}
+	best, cost = FOR, 1e300
+	n := float64(len(v))
+	for j, scheme := range schemes {
+		if c := float64(sizes[j])*scale + n*nanos[j]*bytesPerNano; c < cost {
+			best, cost = scheme, c
+		}
+	}
+	if st.unit > 1 {
+		cost += n * nanosUnit * bytesPerNano
+	}
+	return best, cost
+}
+
+// constant
+
+type intConstant struct {
+	n     int
+	value int64
+}
+
+func appendIntConstant(dst []byte, x int64) []byte {
+	return appendZigzag(append(dst, byte(Constant)), x)
+}
+
+func openIntConstant(src []byte, n int) (*intConstant, error) {
+	x, k := binary.Uvarint(src)
+	if k <= 0 || k != len(src) {
+		return nil, corrupt("constant: %d bytes", len(src))
+	}
+	return &intConstant{n: n, value: unzigzag(x)}, nil
+}
+
+func (c *intConstant) vector(_ int, dst []int64) error {
+	for i := range dst {
+		dst[i] = c.value
+	}
+	return nil
+}
+
+func (c *intConstant) filter(v int, f *IntFilter, out *Bits) (bool, error) {
+	out.fill(VectorLen(c.n, v), f.keeps(c.value))
+	return true, nil
+}
+
+func (c *intConstant) describe() Node {
+	return Node{Scheme: Constant, Detail: detail("%d", c.value), Values: c.n, Size: 1 + len(appendZigzag(nil, c.value))}
+}
