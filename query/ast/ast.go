@@ -74,7 +74,7 @@ type TypeName struct {
 	// Dims has an element for each pair of brackets: its bound, or -1.
 	Dims    []int
 	SetOf   bool
-	PctType bool // table.column%TYPE
+	PctType bool // table.column%TYPE; the grammar has it only in function arguments
 }
 
 // Interval field masks as in TypeName.Mods of interval.

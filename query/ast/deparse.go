@@ -516,9 +516,6 @@ func (d *deparser) typeName(t *TypeName) {
 		d.s(sql)
 		d.mods(t.Mods)
 	}
-	if t.PctType {
-		d.s("%TYPE")
-	}
 	for _, n := range t.Dims {
 		d.s("[")
 		if n >= 0 {

@@ -298,7 +298,15 @@ func (d *deparser) functionRef(t *FunctionRef) {
 		if i > 0 {
 			d.s(", ")
 		}
-		d.expr(f.Call)
+		if c, ok := f.Call.(*Cast); ok { // the only form of a cast that FROM takes
+			d.s("CAST(")
+			d.expr(c.Arg)
+			d.s(" AS ")
+			d.typeName(c.Type)
+			d.s(")")
+		} else {
+			d.expr(f.Call)
+		}
 		if f.ColumnDefs != nil {
 			d.s(" AS ")
 			d.columnDefs(f.ColumnDefs)

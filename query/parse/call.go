@@ -68,9 +68,8 @@ func (p *parser) arg() ast.Expr {
 
 // callTail reads WITHIN GROUP, FILTER and OVER.
 func (p *parser) callTail(c *ast.FuncCall) {
-	if p.is("within") && p.peek(1).is("group") {
-		t := p.advance()
-		p.advance()
+	if p.is("within") {
+		t := p.expect("within", "group")
 		switch {
 		case c.OrderBy != nil:
 			p.errorf(t.pos, pgerr.SyntaxError, "cannot use multiple ORDER BY clauses with WITHIN GROUP")
@@ -83,19 +82,13 @@ func (p *parser) callTail(c *ast.FuncCall) {
 		c.WithinGroup, c.OrderBy = true, p.orderBy()
 		p.expectKind(')')
 	}
-	if p.is("filter") && p.peek(1).kind == '(' {
-		p.advance()
-		p.advance()
+	if p.accept("filter") {
+		p.expectKind('(')
 		p.expect("where")
 		c.Filter = p.expr()
 		p.expectKind(')')
 	}
-	if p.is("over") {
-		t := p.peek(1)
-		if t.kind != '(' && !t.isColID() {
-			return // OVER as an alias
-		}
-		p.advance()
+	if p.accept("over") {
 		if p.t.kind == '(' {
 			c.Over = p.windowSpec()
 		} else {
@@ -132,13 +125,17 @@ var frameModes = map[string]ast.FrameMode{"range": ast.RangeFrame, "rows": ast.R
 func (p *parser) frame(t token, m ast.FrameMode) *ast.Frame {
 	f := &ast.Frame{Pos: pos(t), Mode: m}
 	if p.accept("between") {
+		start := p.t
 		f.Start = p.frameBound()
 		p.expect("and")
+		end := p.t
 		f.End = p.frameBound()
+		p.checkFrame(start, end, f)
 	} else {
+		start := p.t
 		f.Start, f.End = p.frameBound(), ast.FrameBound{Kind: ast.CurrentRow}
+		p.checkFrame(start, start, f)
 	}
-	p.checkFrame(t, f)
 	if p.accept("exclude") {
 		switch {
 		case p.accept("current", "row"):
@@ -172,22 +169,23 @@ func (p *parser) frameBound() ast.FrameBound {
 	return b
 }
 
-// checkFrame refuses frames whose ends cannot be in this order.
-func (p *parser) checkFrame(t token, f *ast.Frame) {
-	msg := ""
+// checkFrame refuses frames whose ends cannot be in this order. Without BETWEEN
+// both ends stand at one place.
+func (p *parser) checkFrame(startAt, endAt token, f *ast.Frame) {
+	where, msg := endAt, ""
 	switch start, end := f.Start.Kind, f.End.Kind; {
 	case start == ast.UnboundedFollowing:
-		msg = "frame start cannot be UNBOUNDED FOLLOWING"
+		where, msg = startAt, "frame start cannot be UNBOUNDED FOLLOWING"
 	case end == ast.UnboundedPreceding:
 		msg = "frame end cannot be UNBOUNDED PRECEDING"
 	case start == ast.CurrentRow && end == ast.OffsetPreceding:
 		msg = "frame starting from current row cannot have preceding rows"
-	case start == ast.OffsetFollowing && end == ast.OffsetPreceding:
-		msg = "frame starting from following row cannot have preceding rows"
-	case start == ast.OffsetFollowing && end == ast.CurrentRow:
+	case start == ast.OffsetFollowing && end == ast.CurrentRow && startAt.off == endAt.off:
 		msg = "frame starting from following row cannot end with current row"
+	case start == ast.OffsetFollowing && (end == ast.OffsetPreceding || end == ast.CurrentRow):
+		msg = "frame starting from following row cannot have preceding rows"
 	default:
 		return
 	}
-	p.errorf(t.pos, pgerr.WindowingError, "%s", msg)
+	p.errorf(where.pos, pgerr.WindowingError, "%s", msg)
 }

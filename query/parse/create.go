@@ -51,6 +51,7 @@ func (p *parser) create() ast.Stmt {
 		p.fail()
 	}
 	words := []string{"CREATE", strings.ToUpper(p.t.text)}
+	object := p.t
 	switch p.advance().text {
 	case "foreign", "text", "access", "event", "default", "user", "procedural", "trusted", "constraint", "operator":
 		if p.t.kind == tKeyword {
@@ -59,7 +60,7 @@ func (p *parser) create() ast.Stmt {
 	case "function", "procedure", "aggregate", "trigger", "type", "domain", "rule", "policy", "cast", "collation",
 		"conversion", "language", "publication", "subscription", "server", "statistics", "tablespace", "transform":
 	default:
-		p.failAt(t)
+		p.failAt(object)
 	}
 	return p.skipStatement(t, strings.Join(words, " "))
 }

@@ -15,7 +15,7 @@ func (p *parser) createTable(t token, persistence ast.Persistence) ast.Stmt {
 	s := at(t, &ast.CreateTable{Persistence: persistence, IfNotExists: p.ifNotExists(), Name: p.qualifiedName()})
 	switch {
 	case p.accept("of"):
-		s.OfType = p.typeName()
+		s.OfType = &ast.TypeName{Pos: pos(p.t), Names: p.anyName()}
 		if p.t.kind == '(' {
 			p.tableElements(s, true)
 		}
@@ -201,9 +201,9 @@ func (p *parser) columnDef(typed bool) *ast.ColumnDef {
 		c.Compression = p.label()
 	}
 	for {
-		if p.accept("collate") {
+		if t := p.t; p.accept("collate") {
 			if c.Collation != nil {
-				p.errorf(int32(c.Pos), pgerr.SyntaxError, "multiple COLLATE clauses not allowed")
+				p.errorf(t.pos, pgerr.SyntaxError, "multiple COLLATE clauses not allowed")
 			}
 			c.Collation = p.anyName()
 			continue
@@ -228,7 +228,8 @@ func (p *parser) columnConstraint() *ast.Constraint {
 	t := p.t
 	k := &ast.Constraint{Pos: pos(t), Name: p.constraintName()}
 	switch {
-	case p.accept("not", "null"):
+	case p.is("not"):
+		p.expect("not", "null")
 		k.Kind = ast.NotNullConstraint
 	case p.accept("null"):
 		k.Kind = ast.NullConstraint

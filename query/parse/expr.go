@@ -138,11 +138,11 @@ func (p *parser) infix(left ast.Expr, power int, m mode) ast.Expr {
 			}
 			left, chained = p.operand(t, p.qualifiedOperator(), left, powerOp, m)
 		case t.text == "is":
-			if m == restricted && !p.restrictedIs() || !check(powerIs) {
+			if !check(powerIs) {
 				return left
 			}
 			p.advance()
-			left, chained = p.isTest(t, left)
+			left, chained = p.isTest(t, left, m)
 		case m == restricted:
 			return left
 		default:
@@ -153,15 +153,6 @@ func (p *parser) infix(left ast.Expr, power int, m mode) ast.Expr {
 			left, chained = p.wordOperator(left, own)
 		}
 	}
-}
-
-// restrictedIs says whether IS here is one of the tests that b_expr has.
-func (p *parser) restrictedIs() bool {
-	next := p.peek(1)
-	if next.is("not") {
-		next = p.peek(2)
-	}
-	return next.is("distinct") || next.is("document")
 }
 
 // operand reads what follows an infix operator: ANY, ALL or an expression.
@@ -314,10 +305,10 @@ func (p *parser) anyAll(t token, op ast.OpName, left ast.Expr) ast.Expr {
 }
 
 // isTest reads what follows IS.
-func (p *parser) isTest(t token, left ast.Expr) (ast.Expr, int) {
+func (p *parser) isTest(t token, left ast.Expr, m mode) (ast.Expr, int) {
 	not := p.accept("not")
 	word := p.advance()
-	if word.kind != tKeyword {
+	if word.kind != tKeyword || m == restricted && word.text != "distinct" && word.text != "document" {
 		p.failAt(word)
 	}
 	switch word.text {
@@ -333,7 +324,7 @@ func (p *parser) isTest(t token, left ast.Expr) (ast.Expr, int) {
 		return at(t, &ast.IsDocument{Arg: left, Not: not}), 0
 	case "distinct":
 		p.expect("from")
-		return at(t, &ast.IsDistinct{L: left, R: p.exprFrom(powerIs+1, full), Not: not}), powerIs
+		return at(t, &ast.IsDistinct{L: left, R: p.exprFrom(powerIs+1, m), Not: not}), powerIs
 	case "nfc", "nfd", "nfkc", "nfkd":
 		p.expect("normalized")
 		return at(t, &ast.IsNormalized{Arg: left, Form: strings.ToUpper(word.text), Not: not}), 0

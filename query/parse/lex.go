@@ -246,9 +246,9 @@ func (l *lexer) prefixedString(t *token) bool {
 	case next == '\'' && c == 'e':
 		t.kind, t.text = tString, l.quoted(start, start+2, true)
 	case next == '\'' && c == 'b':
-		t.kind, t.text = tBits, l.digits(start, "01", "binary")
+		t.kind, t.text = tBits, l.digits(start, "bit")
 	case next == '\'' && c == 'x':
-		t.kind, t.text = tHex, l.digits(start, "0123456789abcdefABCDEF", "hexadecimal")
+		t.kind, t.text = tHex, l.digits(start, "hexadecimal")
 	case next == '\'' && c == 'n':
 		// The type nchar before an ordinary string.
 		l.off = start + 1
@@ -292,11 +292,19 @@ func (l *lexer) number(t *token) {
 			}
 		}
 	}
-	if i < len(l.src) && isIdentStart(l.src[i]) {
-		_, n := utf8.DecodeRuneInString(l.src[i:])
-		l.fail("trailing junk after numeric literal", start, i+n)
-	}
+	l.noJunk("numeric literal", start, i)
 	l.off, t.text = i, l.src[start:i]
+}
+
+// noJunk refuses a word that touches the end of a number.
+func (l *lexer) noJunk(what string, start, end int) {
+	if !isIdentStart(l.at(end)) {
+		return
+	}
+	for isIdentPart(l.at(end)) {
+		end++
+	}
+	l.fail("trailing junk after "+what, start, end)
 }
 
 // dollar lexes $1 and $tag$...$tag$.
@@ -307,10 +315,7 @@ func (l *lexer) dollar(t *token) {
 		for isDigit(l.at(i)) {
 			i++
 		}
-		if i < len(l.src) && isIdentStart(l.src[i]) {
-			_, n := utf8.DecodeRuneInString(l.src[i:])
-			l.fail("trailing junk after parameter", start, i+n)
-		}
+		l.noJunk("parameter", start, i)
 		t.kind, t.text, l.off = tParam, l.src[start+1:i], i
 		return
 	}

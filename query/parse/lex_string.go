@@ -60,7 +60,7 @@ func (l *lexer) continued(off int) int {
 			i++
 		case isSpace(c):
 			i++
-		case c == '-' && l.at(i+1) == '-' && newline:
+		case c == '-' && l.at(i+1) == '-':
 			n := strings.IndexAny(l.src[i:], "\n\r")
 			if n < 0 {
 				return -1
@@ -144,7 +144,8 @@ func (l *lexer) runeEscape(b *strings.Builder, off, digits int) int {
 	end := off + 2 + digits
 	if isHighSurrogate(r) {
 		if l.at(end) != '\\' || l.at(end+1) != 'u' && l.at(end+1) != 'U' {
-			l.failUnicode("invalid Unicode surrogate pair", off, end)
+			_, n := utf8.DecodeRuneInString(l.src[min(end, len(l.src)):])
+			l.failUnicode("invalid Unicode surrogate pair", end, end+n)
 		}
 		n := 4
 		if l.at(end+1) == 'U' {
@@ -152,7 +153,7 @@ func (l *lexer) runeEscape(b *strings.Builder, off, digits int) int {
 		}
 		low := l.hexRune(off, end+2, n)
 		if !isLowSurrogate(low) {
-			l.failUnicode("invalid Unicode surrogate pair", off, end+2+n)
+			l.failUnicode("invalid Unicode surrogate pair", end, end+2+n)
 		}
 		r = 0x10000 + (r-0xD800)<<10 + (low - 0xDC00)
 		end += 2 + n
@@ -170,7 +171,7 @@ func isHighSurrogate(r rune) bool { return r >= 0xD800 && r < 0xDC00 }
 func isLowSurrogate(r rune) bool  { return r >= 0xDC00 && r < 0xE000 }
 
 func (l *lexer) failUnicode(msg string, off, end int) {
-	l.fail(msg, off, min(end, len(l.src)))
+	l.fail(msg, min(off, len(l.src)), min(end, len(l.src)))
 }
 
 func (l *lexer) hexRune(start, off, digits int) rune {
@@ -189,20 +190,15 @@ func (l *lexer) hexRune(start, off, digits int) rune {
 	return r
 }
 
-// digits lexes the inside of B'..' or X'..' whose letter is at start.
-func (l *lexer) digits(start int, allowed, what string) string {
+// digits lexes the inside of B'..' or X'..' whose letter is at start. Whether
+// they are digits is for the type's input to say.
+func (l *lexer) digits(start int, what string) string {
 	i := strings.IndexByte(l.src[start+2:], '\'')
 	if i < 0 {
-		l.fail(map[string]string{"binary": "unterminated bit string literal",
-			"hexadecimal": "unterminated hexadecimal string literal"}[what], start, len(l.src))
+		l.fail("unterminated "+what+" string literal", start, len(l.src))
 	}
 	text := l.src[start+2 : start+2+i]
 	l.off = start + 2 + i + 1
-	for _, r := range text {
-		if r >= utf8.RuneSelf || strings.IndexByte(allowed, byte(r)) < 0 {
-			panic(bailout{pgerr.New(pgerr.InvalidText, "\"%c\" is not a valid %s digit", r, what).At(l.position(start))})
-		}
-	}
 	return text
 }
 
@@ -242,7 +238,7 @@ func (l *lexer) unicodeEscapes(start int, raw string) string {
 		l.off += 7
 		t := l.next()
 		if t.kind != tString {
-			l.fail("UESCAPE must be followed by a simple string literal", int(t.off), int(t.end))
+			l.failAt("UESCAPE must be followed by a simple string literal", t)
 		}
 		if len(t.text) != 1 || hexValue(t.text[0]) >= 0 || t.text[0] == '+' || t.text[0] == '\'' || t.text[0] == '"' ||
 			isSpace(t.text[0]) {
@@ -257,11 +253,12 @@ func (l *lexer) unicodeEscapes(start int, raw string) string {
 
 func (l *lexer) decodeUnicode(start int, raw string, escape byte) string {
 	var b strings.Builder
-	bad := func(msg string) {
-		panic(bailout{pgerr.New(pgerr.SyntaxError, "%s", msg).At(l.position(start))})
+	i := 0
+	bad := func(msg string) { // PostgreSQL counts bytes here, and always from U&'
+		panic(bailout{pgerr.New(pgerr.SyntaxError, "%s", msg).At(l.position(start) + 3 + i)})
 	}
 	var high rune
-	for i := 0; i < len(raw); {
+	for i < len(raw) {
 		if raw[i] != escape || i+1 < len(raw) && raw[i+1] == escape {
 			if high != 0 {
 				bad("invalid Unicode surrogate pair")

@@ -3,6 +3,7 @@ package parse
 import (
 	"strings"
 
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 )
 
@@ -80,7 +81,7 @@ func (p *parser) comment() ast.Stmt {
 		start := p.t
 		parts := p.anyName()
 		if len(parts) < 2 {
-			p.fail()
+			p.errorf(start.pos, pgerr.SyntaxError, "column name must be qualified")
 		}
 		s.Column = parts[len(parts)-1]
 		s.Name = p.nameOf(start, parts[:len(parts)-1])

@@ -177,11 +177,16 @@ func (p *parser) fail() {
 	p.failAt(p.t)
 }
 
-func (p *parser) failAt(t token) {
+func (p *parser) failAt(t token) { p.lex.failAt("syntax error", t) }
+
+// failWith raises another error in the words of one of syntax.
+func (p *parser) failWith(msg string) { p.lex.failAt(msg, p.t) }
+
+func (l *lexer) failAt(msg string, t token) {
 	if t.kind == tEOF {
-		panic(bailout{pgerr.New(pgerr.SyntaxError, "syntax error at end of input").At(int(t.pos))})
+		panic(bailout{pgerr.New(pgerr.SyntaxError, "%s at end of input", msg).At(int(t.pos))})
 	}
-	panic(bailout{pgerr.New(pgerr.SyntaxError, "syntax error at or near \"%s\"", p.lex.src[t.off:t.end]).At(int(t.pos))})
+	panic(bailout{pgerr.New(pgerr.SyntaxError, "%s at or near \"%s\"", msg, l.src[t.off:t.end]).At(int(t.pos))})
 }
 
 // errorf raises another error at a position.

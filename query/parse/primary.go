@@ -100,10 +100,10 @@ func (p *parser) overlaps(left *ast.Row) ast.Expr {
 		p.fail()
 	}
 	if len(left.Fields) != 2 {
-		p.errorf(t.pos, pgerr.SyntaxError, "wrong number of parameters on left side of OVERLAPS expression")
+		p.errorf(int32(left.Position()), pgerr.SyntaxError, "wrong number of parameters on left side of OVERLAPS expression")
 	}
 	if len(right.Fields) != 2 {
-		p.errorf(t.pos, pgerr.SyntaxError, "wrong number of parameters on right side of OVERLAPS expression")
+		p.errorf(int32(right.Position()), pgerr.SyntaxError, "wrong number of parameters on right side of OVERLAPS expression")
 	}
 	return sqlCall(t, "overlaps", left.Fields[0], left.Fields[1], right.Fields[0], right.Fields[1])
 }
@@ -115,9 +115,7 @@ func (p *parser) indirection(e ast.Expr) ast.Expr {
 		case '.':
 			dot := p.advance()
 			if p.acceptOp("*") {
-				if p.t.kind == '.' || p.t.kind == '[' {
-					p.errorf(dot.pos, pgerr.SyntaxError, "improper use of \"*\"")
-				}
+				p.starIsLast()
 				return at(dot, &ast.FieldSelect{Arg: e, Star: true})
 			}
 			e = at(dot, &ast.FieldSelect{Arg: e, Field: p.label()})
@@ -132,6 +130,16 @@ func (p *parser) indirection(e ast.Expr) ast.Expr {
 			return e
 		}
 	}
+}
+
+// starIsLast refuses a path that goes on after a star; like PostgreSQL it
+// points at what follows the path.
+func (p *parser) starIsLast() {
+	if p.t.kind != '.' && p.t.kind != '[' {
+		return
+	}
+	p.indirection(&ast.ColumnRef{})
+	p.failWith("improper use of \"*\"")
 }
 
 func (p *parser) subscript() ast.Sub {
@@ -157,9 +165,7 @@ func (p *parser) named() ast.Expr {
 	for p.t.kind == '.' {
 		p.advance()
 		if p.acceptOp("*") {
-			if p.t.kind == '.' || p.t.kind == '[' {
-				p.errorf(start.pos, pgerr.SyntaxError, "improper use of \"*\"")
-			}
+			p.starIsLast()
 			return at(start, &ast.ColumnRef{Names: names, Star: true})
 		}
 		names = append(names, p.label())
@@ -213,7 +219,7 @@ func (p *parser) keywordPrimary() ast.Expr {
 	if e := p.specialFunction(); e != nil {
 		return e
 	}
-	if t.class == ast.ColumnKeyword {
+	if t.class == ast.ColumnKeyword || t.text == "double" {
 		if e := p.typedLiteral(); e != nil {
 			return e
 		}

@@ -90,7 +90,8 @@ func (p *parser) plainSelect() *ast.Select {
 		q.From = p.fromList()
 	}
 	q.Where = p.where()
-	if p.accept("group", "by") {
+	if p.accept("group") {
+		p.expect("by")
 		if p.oneOf("all", "distinct") == "distinct" {
 			q.GroupDistinct = true
 		}
@@ -264,23 +265,42 @@ func (p *parser) selectTail(q *ast.Select, with *ast.With) *ast.Select {
 		}
 		q.OrderBy = list
 	}
-	for {
-		t := p.t
-		switch {
-		case t.is("limit"):
-			p.limit(q)
-		case t.is("offset"):
-			p.offset(q)
-		case t.is("fetch"):
-			p.fetchFirst(q)
-		case t.is("for"):
-			if !p.lockingItem(q) {
-				return p.finishSelect(q, with)
-			}
-		default:
-			return p.finishSelect(q, with)
-		}
+	limited := p.limits(q)
+	locked := false
+	for p.is("for") && p.lockingItem(q) {
+		locked = true
 	}
+	if locked && !limited {
+		p.limits(q)
+	}
+	return p.finishSelect(q, with)
+}
+
+// limits reads LIMIT or FETCH and OFFSET, each once, in either order.
+func (p *parser) limits(q *ast.Select) bool {
+	count := func() bool {
+		switch {
+		case p.is("limit"):
+			p.limit(q)
+		case p.is("fetch"):
+			p.fetchFirst(q)
+		default:
+			return false
+		}
+		return true
+	}
+	if count() {
+		if p.is("offset") {
+			p.offset(q)
+		}
+		return true
+	}
+	if !p.is("offset") {
+		return false
+	}
+	p.offset(q)
+	count()
+	return true
 }
 
 func (p *parser) finishSelect(q *ast.Select, with *ast.With) *ast.Select {

@@ -75,7 +75,13 @@ func (p *parser) specialReader(word string) func(token) ast.Expr {
 	case "normalize":
 		return p.normalize
 	case "treat":
-		return func(t token) ast.Expr { p.unsupported(t, "TREAT"); return nil }
+		return func(t token) ast.Expr {
+			p.expr()
+			p.expect("as")
+			p.typeName()
+			p.unsupported(t, "TREAT")
+			return nil
+		}
 	case "xmlconcat", "xmlelement", "xmlexists", "xmlforest", "xmlparse", "xmlpi", "xmlroot", "xmlserialize":
 		return func(t token) ast.Expr { p.unsupported(t, strings.ToUpper(word)); return nil }
 	}

@@ -237,7 +237,7 @@ func (p *parser) zoneValue() []ast.Expr {
 			mask := c.Type.Mods[0].(*ast.Literal).Text
 			hour, minute := intLiteral(ast.IntervalHour), intLiteral(ast.IntervalHour|ast.IntervalMinute)
 			if len(c.Type.Mods) == 1 && mask != hour.(*ast.Literal).Text && mask != minute.(*ast.Literal).Text {
-				p.errorf(t.pos, pgerr.SyntaxError, "time zone interval must be HOUR or HOUR TO MINUTE")
+				p.errorf(int32(c.Type.Mods[0].Position()), pgerr.SyntaxError, "time zone interval must be HOUR or HOUR TO MINUTE")
 			}
 		}
 		return []ast.Expr{e}

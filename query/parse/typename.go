@@ -56,12 +56,6 @@ func (p *parser) simpleType() *ast.TypeName {
 	for p.acceptKind('.') {
 		t.Names = append(t.Names, p.label())
 	}
-	if p.isOp("%") && p.peek(1).is("type") {
-		p.advance()
-		p.advance()
-		t.PctType = true
-		return t
-	}
 	if p.acceptKind('(') {
 		t.Mods = p.exprs()
 		p.expectKind(')')
@@ -245,7 +239,7 @@ func (p *parser) intervalFields() []ast.Expr {
 		if !p.is(u.word) {
 			continue
 		}
-		p.advance()
+		first := p.advance()
 		mask, seconds := u.mask, u.word == "second"
 		if u.to != nil && p.accept("to") {
 			wide, ok := u.to[p.t.text]
@@ -254,7 +248,7 @@ func (p *parser) intervalFields() []ast.Expr {
 			}
 			mask, seconds = wide, p.advance().text == "second"
 		}
-		mods := []ast.Expr{intLiteral(mask)}
+		mods := []ast.Expr{at(first, &ast.Literal{Kind: ast.Number, Text: strconv.Itoa(mask)})}
 		if seconds && p.acceptKind('(') {
 			mods = append(mods, intLiteral(p.integer()))
 			p.expectKind(')')
