@@ -83,6 +83,7 @@ const (
 	AmbiguousColumn          = "42702"
 	AmbiguousFunction        = "42725"
 	AmbiguousAlias           = "42P09"
+	AmbiguousParameter       = "42P08"
 	DuplicateTable           = "42P07"
 	DuplicateColumn          = "42701"
 	DuplicateAlias           = "42712"

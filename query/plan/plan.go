@@ -281,6 +281,8 @@ type CTEDef struct {
 	Init     Node
 	Step     Node // nil: not recursive
 	UnionAll bool
+	// Materialized is [NOT] MATERIALIZED, nil if not said.
+	Materialized *bool
 }
 
 // CTEScan reads a CTE's rows.

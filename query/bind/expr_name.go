@@ -1,0 +1,249 @@
+package bind
+
+import (
+	"strings"
+
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/expr"
+)
+
+func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
+	if e.Star {
+		return nil, pgerr.New(pgerr.SyntaxError, "row expansion via \"*\" is not supported here").At(e.Position())
+	}
+	pos := e.Position()
+	if err := columnsAllowed(s, pos); err != nil {
+		return nil, err
+	}
+	if len(e.Names) == 1 {
+		name := e.Names[0]
+		hit, err := b.findColumn(s, name, pos)
+		if err != nil {
+			return nil, err
+		}
+		if hit != nil {
+			return hit.e, nil
+		}
+		it, g, err := b.findItem(s, "", name, pos)
+		if err != nil {
+			return nil, err
+		}
+		if it != nil {
+			return b.wholeRow(s, g, it, pos), nil
+		}
+		if x, ok, err := b.systemColumn(s, nil, name, pos); ok {
+			return x, err
+		}
+		return nil, b.missingColumn(s, "", name, pos)
+	}
+	ns, rel, col, err := b.splitName(e)
+	if err != nil {
+		return nil, err
+	}
+	it, g, err := b.findItem(s, ns, rel, pos)
+	if err != nil {
+		return nil, err
+	}
+	if it == nil {
+		shown := rel
+		if ns != "" {
+			shown = ns + "." + rel
+		}
+		return nil, b.missingTable(s, shown, pos)
+	}
+	c, ambiguous := it.column(col)
+	if ambiguous {
+		return nil, pgerr.New(pgerr.AmbiguousColumn, "column reference %q is ambiguous", col).At(pos)
+	}
+	if c == nil {
+		if x, ok, err := b.systemColumn(s, it, col, pos); ok {
+			if err == nil {
+				x = lift(s.frame, g, x)
+			}
+			return x, err
+		}
+		return nil, b.missingColumn(s, rel, col, pos)
+	}
+	return lift(s.frame, g, b.columnOf(c, pos)), nil
+}
+
+// columnsAllowed refuses column references where there is no row.
+func columnsAllowed(s *scope, pos int) error {
+	if s.clause == clauseDefault {
+		return pgerr.Unsupported("cannot use column reference in DEFAULT expression").At(pos)
+	}
+	return nil
+}
+
+func (b *binder) splitName(e *ast.ColumnRef) (ns, rel, col string, err error) {
+	n := e.Names
+	switch len(n) {
+	case 2:
+		return "", n[0], n[1], nil
+	case 3:
+		return n[0], n[1], n[2], nil
+	case 4:
+		if n[0] != b.env.Catalog.Database {
+			return "", "", "", pgerr.Unsupported("cross-database references are not implemented: %s", strings.Join(n, ".")).At(e.Position())
+		}
+		return n[1], n[2], n[3], nil
+	}
+	return "", "", "", pgerr.New(pgerr.SyntaxError, "improper qualified name (too many dotted names): %s", strings.Join(n, ".")).At(e.Position())
+}
+
+// wholeRow is a reference to an item as a value.
+func (b *binder) wholeRow(s *scope, g *frame, it *item, pos int) expr.Expr {
+	if it.scalar && len(it.cols) == 1 {
+		return lift(s.frame, g, b.columnOf(&it.cols[0], pos))
+	}
+	r := &expr.RowCtor{T: datum.Of(datum.Record)}
+	names := make([]string, 0, len(it.cols))
+	for i := range it.cols {
+		r.Fields = append(r.Fields, lift(s.frame, g, b.columnOf(&it.cols[i], pos)))
+		names = append(names, it.cols[i].name)
+	}
+	b.rowNames[r] = names
+	return r
+}
+
+var systemColumns = map[string]bool{"ctid": true, "xmin": true, "xmax": true, "cmin": true, "cmax": true, "tableoid": true}
+
+// systemColumn binds a system column of an item, or with it nil of the only
+// relation in sight.
+func (b *binder) systemColumn(s *scope, it *item, name string, pos int) (expr.Expr, bool, error) {
+	if !systemColumns[name] {
+		return nil, false, nil
+	}
+	if it == nil {
+		for _, x := range s.frame.items {
+			if x.oid == 0 || !x.colsVisible {
+				continue
+			}
+			if it != nil {
+				return nil, true, pgerr.New(pgerr.AmbiguousColumn, "column reference %q is ambiguous", name).At(pos)
+			}
+			it = x
+		}
+	}
+	if it == nil || it.oid == 0 {
+		return nil, false, nil
+	}
+	if name != "tableoid" || it.nullable {
+		return nil, true, pgerr.Unsupported("system column %q is not supported", name).At(pos)
+	}
+	return &expr.Const{Value: it.oid, T: datum.Of(datum.OIDType)}, true, nil
+}
+
+// A starCol is a column that * stands for.
+type starCol struct {
+	name   string
+	e      expr.Expr
+	table  datum.OID
+	attnum int16
+}
+
+// star expands * and t.*.
+func (b *binder) star(e *ast.ColumnRef, s *scope) ([]starCol, error) {
+	pos := e.Position()
+	var out []starCol
+	add := func(g *frame, it *item, all bool) {
+		for i := range it.cols {
+			c := &it.cols[i]
+			if c.hidden && !all {
+				continue
+			}
+			out = append(out, starCol{name: c.name, e: lift(s.frame, g, b.columnOf(c, pos)), table: c.table, attnum: c.attnum})
+		}
+	}
+	if len(e.Names) == 0 {
+		if len(s.frame.items) == 0 {
+			return nil, pgerr.New(pgerr.SyntaxError, "SELECT * with no tables specified is not valid").At(pos)
+		}
+		for _, it := range s.frame.items {
+			if it.colsVisible {
+				add(s.frame, it, false)
+			}
+		}
+		return out, nil
+	}
+	full := &ast.ColumnRef{Names: append(e.Names[:len(e.Names):len(e.Names)], "*")}
+	full.SetPos(pos)
+	ns, rel, _, err := b.splitName(full)
+	if err != nil {
+		return nil, err
+	}
+	it, g, err := b.findItem(s, ns, rel, pos)
+	if err != nil {
+		return nil, err
+	}
+	if it == nil {
+		shown := rel
+		if ns != "" {
+			shown = ns + "." + rel
+		}
+		return nil, b.missingTable(s, shown, pos)
+	}
+	add(g, it, true)
+	return out, nil
+}
+
+// fieldSelect is (x).field.
+func (b *binder) fieldSelect(e *ast.FieldSelect, s *scope) (expr.Expr, error) {
+	if e.Star {
+		return nil, pgerr.New(pgerr.SyntaxError, "row expansion via \"*\" is not supported here").At(e.Position())
+	}
+	x, err := b.expr(e.Arg, s)
+	if err != nil {
+		return nil, err
+	}
+	fields, names, err := b.fieldsOf(x, e.Position())
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range names {
+		if n == e.Field {
+			return fields[i], nil
+		}
+	}
+	if x.Type().OID == datum.Record {
+		return nil, pgerr.New(pgerr.UndefinedColumn, "could not identify column %q in record data type", e.Field).At(e.Position())
+	}
+	return nil, pgerr.New(pgerr.UndefinedColumn, "column %q not found in data type %s", e.Field, x.Type()).At(e.Position())
+}
+
+// fieldsOf returns the fields of a record whose shape is known.
+func (b *binder) fieldsOf(x expr.Expr, pos int) ([]expr.Expr, []string, error) {
+	switch r := x.(type) {
+	case *expr.RowCtor:
+		if names, ok := b.rowNames[r]; ok {
+			return r.Fields, names, nil
+		}
+		names := make([]string, len(r.Fields))
+		for i := range names {
+			names[i] = "f" + itoa(i+1)
+		}
+		return r.Fields, names, nil
+	case *expr.Call:
+		if r.T.OID == datum.Record && len(r.Fn.OutNames) > 0 {
+			return selectFields(x, r.Fn.OutNames, r.Fn.OutTypes), r.Fn.OutNames, nil
+		}
+	case *setRef:
+		if r.call.T.OID == datum.Record && len(r.call.Fn.OutNames) > 0 {
+			return selectFields(x, r.call.Fn.OutNames, r.call.Fn.OutTypes), r.call.Fn.OutNames, nil
+		}
+	}
+	if x.Type().OID == datum.Record {
+		return nil, nil, pgerr.Unsupported("fields of this record cannot be told apart").At(pos)
+	}
+	return nil, nil, pgerr.New(pgerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", "*", x.Type()).At(pos)
+}
+
+func selectFields(x expr.Expr, names []string, types []datum.OID) []expr.Expr {
+	out := make([]expr.Expr, len(names))
+	for i := range names {
+		out[i] = &expr.FieldSelect{Arg: x, Index: i, T: datum.Of(types[i])}
+	}
+	return out
+}

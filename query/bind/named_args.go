@@ -1,0 +1,105 @@
+package bind
+
+import (
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
+)
+
+// argNames has the argument names of the functions that are called with names
+// (pg_proc.proargnames), and what the arguments that may be left out default to.
+var argNames = map[string]struct {
+	names    []string
+	defaults map[string]string
+}{
+	"make_interval": {
+		names: []string{"years", "months", "weeks", "days", "hours", "mins", "secs"},
+		defaults: map[string]string{"years": "0", "months": "0", "weeks": "0", "days": "0",
+			"hours": "0", "mins": "0", "secs": "0.0"},
+	},
+	"make_date":      {names: []string{"year", "month", "day"}},
+	"make_time":      {names: []string{"hour", "min", "sec"}},
+	"make_timestamp": {names: []string{"year", "month", "mday", "hour", "min", "sec"}},
+	"make_timestamptz": {
+		names: []string{"year", "month", "mday", "hour", "min", "sec", "timezone"},
+	},
+	"jsonb_set": {
+		names:    []string{"jsonb_in", "path", "replacement", "create_if_missing"},
+		defaults: map[string]string{"create_if_missing": "true"},
+	},
+	"jsonb_insert": {
+		names:    []string{"jsonb_in", "path", "replacement", "insert_after"},
+		defaults: map[string]string{"insert_after": "false"},
+	},
+	"time_bucket": {names: []string{"bucket_width", "ts", "origin"}},
+}
+
+// matchNames maps given arguments to declared ones; ok is false if the function
+// does not take these names.
+func matchNames(fn *function.Function, names []string, given int) ([]int, bool) {
+	if fn == nil || given > len(fn.Args) {
+		return nil, false
+	}
+	known, ok := argNames[fn.Name]
+	if !ok {
+		return nil, false
+	}
+	order := make([]int, given)
+	used := make([]bool, len(fn.Args))
+	for i := range order {
+		j := i
+		if names[i] != "" {
+			j = -1
+			for k, n := range known.names {
+				if n == names[i] && k < len(fn.Args) {
+					j = k
+				}
+			}
+		}
+		if j < 0 || used[j] {
+			return nil, false
+		}
+		order[i], used[j] = j, true
+	}
+	for j, u := range used {
+		if _, optional := known.defaults[known.names[j]]; !u && !optional && j < len(fn.Args)-fn.Defaults {
+			return nil, false
+		}
+	}
+	return order, true
+}
+
+// reorder brings named arguments into declared order and fills in defaults.
+func (b *binder) reorder(c *resolved, args []expr.Expr, pos int) ([]expr.Expr, error) {
+	if c.fn == nil || c.order == nil {
+		return args, nil
+	}
+	known := argNames[c.fn.Name]
+	out := make([]expr.Expr, len(c.fn.Args))
+	for i, j := range c.order {
+		out[j] = args[i]
+	}
+	last := 0
+	for i, x := range out {
+		if x != nil {
+			last = i + 1
+		}
+	}
+	for i := range out[:last] {
+		if out[i] != nil {
+			continue
+		}
+		text, ok := known.defaults[known.names[i]]
+		if !ok {
+			return nil, pgerr.Unsupported("argument %q of function %s must be given", known.names[i], c.fn.Name).At(pos)
+		}
+		x, err := b.literalOf(&expr.Const{Value: text, T: datum.Of(datum.Unknown)}, datum.Of(c.fn.Args[i]), pos)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = x
+	}
+	c.args = c.fn.Args[:last]
+	return out[:last], nil
+}

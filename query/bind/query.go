@@ -1,0 +1,471 @@
+package bind
+
+import (
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/plan"
+)
+
+// A level is what lies around a query: what it sees of outer queries, and WITH.
+type level struct {
+	parent *frame
+	corr   *correlation
+	ctes   *cteScope
+}
+
+// A query is a plain SELECT while it is being bound.
+type query struct {
+	frame *frame
+	ctes  *cteScope
+	// aggregated: it groups; hasSets: it has set-returning functions.
+	aggregated, hasSets bool
+	windows             []*ast.Window // WINDOW clause
+}
+
+// selectStmt binds a query in any form. With keepUnknown columns that are bare
+// literals keep type unknown, for INSERT and set operations, which know better.
+func (b *binder) selectStmt(sel *ast.Select, lv *level, keepUnknown *bool) (plan.Node, error) {
+	if err := b.enter(); err != nil {
+		return nil, err
+	}
+	defer b.leave()
+	if len(sel.Locking) > 0 {
+		return nil, pgerr.Unsupported("row locks (FOR UPDATE and its kind) are not supported").At(sel.Locking[0].Position())
+	}
+	if sel.Into != nil {
+		return nil, pgerr.New(pgerr.SyntaxError, "SELECT ... INTO is not allowed here").At(sel.Into.Position())
+	}
+	ctes, err := b.with(sel.With, lv)
+	if err != nil {
+		return nil, err
+	}
+	inner := &level{parent: lv.parent, corr: lv.corr, ctes: ctes}
+	var n plan.Node
+	switch {
+	case sel.SetOp != nil:
+		n, err = b.setOperation(sel, inner, keepUnknown)
+	case sel.Values != nil:
+		n, err = b.values(sel, inner, keepUnknown)
+	default:
+		n, err = b.plainSelect(sel, inner, keepUnknown != nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sel.With == nil {
+		return n, nil
+	}
+	return ctes.wrap(n), nil
+}
+
+// A target is an output column of a plain SELECT; hidden ones are there for
+// ORDER BY and DISTINCT ON alone.
+type target struct {
+	name   string
+	e      expr.Expr
+	pos    int
+	hidden bool
+	table  datum.OID
+	attnum int16
+}
+
+// plainSelect binds SELECT without WITH.
+func (b *binder) plainSelect(sel *ast.Select, lv *level, keepUnknown bool) (plan.Node, error) {
+	q := &query{ctes: lv.ctes, frame: &frame{parent: lv.parent, corr: lv.corr}, windows: sel.Windows}
+	src, err := b.from(sel.From, q)
+	if err != nil {
+		return nil, err
+	}
+	q.frame.items = src.items
+	s := &scope{frame: q.frame, q: q, ctes: q.ctes}
+	p := &selectPlan{b: b, q: q, node: src.node, scope: s}
+	if p.targets, err = b.targets(sel.Targets, s.with(clauseTarget)); err != nil {
+		return nil, err
+	}
+	if sel.Where != nil {
+		w, err := b.condition(sel.Where, s.with(clauseWhere), "WHERE")
+		if err != nil {
+			return nil, err
+		}
+		p.node = &plan.Filter{Input: p.node, Cond: w}
+	}
+	if sel.Having != nil {
+		q.aggregated = true
+		if p.having, err = b.condition(sel.Having, s.with(clauseHaving), "HAVING"); err != nil {
+			return nil, err
+		}
+	}
+	if p.order, err = p.orderBy(sel.OrderBy); err != nil {
+		return nil, err
+	}
+	if err := p.groupBy(sel); err != nil {
+		return nil, err
+	}
+	if err := p.distinctOn(sel); err != nil {
+		return nil, err
+	}
+	if err := p.limitOf(sel, s); err != nil {
+		return nil, err
+	}
+	for i := range p.targets {
+		t := &p.targets[i]
+		if keepUnknown && !t.hidden && !p.usedForOrder(i) {
+			continue
+		}
+		if t.e, err = b.resolveUnknown(t.e); err != nil {
+			return nil, err
+		}
+	}
+	for i := range p.targets {
+		if p.targets[i].e, err = b.settleRow(p.targets[i].e); err != nil {
+			return nil, err
+		}
+	}
+	return p.build(sel)
+}
+
+// A selectPlan puts the nodes of a plain SELECT on top of each other.
+type selectPlan struct {
+	b       *binder
+	q       *query
+	scope   *scope
+	node    plan.Node
+	targets []target
+	having  expr.Expr
+	order   []orderKey
+	on      []int // targets of DISTINCT ON
+	sets    [][]int
+	keys    []expr.Expr
+	grouped bool
+
+	distinct, isOn bool
+	limit, offset  expr.Expr
+	withTies       bool
+}
+
+// An orderKey sorts by a target.
+type orderKey struct {
+	target           int
+	desc, nullsFirst bool
+}
+
+func (p *selectPlan) usedForOrder(i int) bool {
+	for _, k := range p.order {
+		if k.target == i {
+			return true
+		}
+	}
+	return p.distinct
+}
+
+// targets binds a select list.
+func (b *binder) targets(list []ast.Target, s *scope) ([]target, error) {
+	var out []target
+	for _, t := range list {
+		if ref, ok := t.Expr.(*ast.ColumnRef); ok && ref.Star {
+			cols, err := b.star(ref, s)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range cols {
+				out = append(out, target{name: c.name, e: c.e, pos: ref.Position(), table: c.table, attnum: c.attnum})
+			}
+			continue
+		}
+		if f, ok := t.Expr.(*ast.FieldSelect); ok && f.Star {
+			more, err := b.expandRecord(f, s)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, more...)
+			continue
+		}
+		x, err := b.expr(t.Expr, s)
+		if err != nil {
+			return nil, err
+		}
+		name := t.Alias
+		if name == "" {
+			name = ast.ColumnName(t.Expr)
+		}
+		tg := target{name: name, e: x, pos: position(t.Expr)}
+		if c, ok := t.Expr.(*ast.ColumnRef); ok {
+			tg.table, tg.attnum = b.origin(c, s)
+		}
+		out = append(out, tg)
+	}
+	if len(out) > 1664 {
+		return nil, pgerr.New(pgerr.TooManyColumns, "target lists can have at most 1664 entries")
+	}
+	return out, nil
+}
+
+// origin returns the table and attnum that a column reference comes from.
+func (b *binder) origin(c *ast.ColumnRef, s *scope) (datum.OID, int16) {
+	for g := s.frame; g != nil; g = g.parent {
+		for _, it := range g.items {
+			name := c.Names[len(c.Names)-1]
+			switch {
+			case len(c.Names) == 1 && !it.colsVisible:
+				continue
+			case len(c.Names) > 1 && (it.alias != c.Names[len(c.Names)-2] || !it.relVisible):
+				continue
+			}
+			if col, _ := it.column(name); col != nil {
+				return col.table, col.attnum
+			}
+		}
+	}
+	return 0, 0
+}
+
+// expandRecord expands (x).*.
+func (b *binder) expandRecord(f *ast.FieldSelect, s *scope) ([]target, error) {
+	x, err := b.expr(f.Arg, s)
+	if err != nil {
+		return nil, err
+	}
+	fields, names, err := b.fieldsOf(x, f.Position())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]target, len(fields))
+	for i := range fields {
+		out[i] = target{name: names[i], e: fields[i], pos: f.Position()}
+	}
+	return out, nil
+}
+
+// distinctOn binds DISTINCT and DISTINCT ON.
+func (p *selectPlan) distinctOn(sel *ast.Select) error {
+	if !sel.Distinct {
+		return nil
+	}
+	p.distinct = true
+	pos := 0
+	if len(sel.Targets) > 0 {
+		pos = sel.Targets[0].Position()
+	}
+	if len(sel.DistinctOn) == 0 {
+		for _, k := range p.order {
+			if p.targets[k.target].hidden {
+				return pgerr.New(pgerr.InvalidColumnReference, "for SELECT DISTINCT, ORDER BY expressions must appear in select list").
+					At(p.targets[k.target].pos)
+			}
+		}
+		for i := range p.targets {
+			t := p.targets[i].e.Type().OID
+			if t == datum.Unknown {
+				t = datum.Text
+			}
+			if err := p.b.needEqual(t, p.targets[i].pos); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	p.isOn = true
+	for _, e := range sel.DistinctOn {
+		i, err := p.targetOf(e, "DISTINCT ON", clauseDistinctOn)
+		if err != nil {
+			return err
+		}
+		p.on = appendNew(p.on, i)
+	}
+	// The expressions of ON must be the first ones of ORDER BY, in any order.
+	matched := map[int]bool{}
+	for _, k := range p.order {
+		if len(matched) == len(p.on) {
+			break
+		}
+		if !contains(p.on, k.target) {
+			return pgerr.New(pgerr.InvalidColumnReference, "SELECT DISTINCT ON expressions must match initial ORDER BY expressions").At(pos)
+		}
+		matched[k.target] = true
+	}
+	for _, i := range p.on {
+		if !matched[i] {
+			p.order = append(p.order, orderKey{target: i})
+		}
+	}
+	return nil
+}
+
+func contains(list []int, x int) bool {
+	for _, y := range list {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}
+
+func appendNew(list []int, x int) []int {
+	if contains(list, x) {
+		return list
+	}
+	return append(list, x)
+}
+
+func (p *selectPlan) limitOf(sel *ast.Select, s *scope) (err error) {
+	p.limit, p.offset, err = p.b.limits(sel, s)
+	p.withTies = sel.WithTies
+	return err
+}
+
+// limits binds LIMIT and OFFSET.
+func (b *binder) limits(sel *ast.Select, s *scope) (limit, offset expr.Expr, err error) {
+	one := func(e ast.Expr, c clause, name string) (expr.Expr, error) {
+		if e == nil {
+			return nil, nil
+		}
+		outside := &scope{frame: s.frame, clause: c, ctes: s.ctes}
+		x, err := b.expr(e, outside)
+		if err != nil {
+			return nil, err
+		}
+		if x, err = b.specific(x, datum.Int8, name, position(e)); err != nil {
+			return nil, err
+		}
+		if plan.Any(x, func(y expr.Expr) bool { _, ok := y.(*expr.Column); return ok }) {
+			return nil, pgerr.New(pgerr.InvalidColumnReference, "argument of %s must not contain variables", name).At(position(e))
+		}
+		if k, ok := x.(*expr.Const); ok && k.Value == nil {
+			return nil, nil
+		}
+		return x, nil
+	}
+	if offset, err = one(sel.Offset, clauseOffset, "OFFSET"); err != nil {
+		return nil, nil, err
+	}
+	if limit, err = one(sel.Limit, clauseLimit, "LIMIT"); err != nil {
+		return nil, nil, err
+	}
+	if sel.WithTies {
+		if l, ok := sel.Limit.(*ast.Literal); ok && l.Kind == ast.Null {
+			return nil, nil, pgerr.New(pgerr.InvalidRowCountLimit, "row count cannot be null in FETCH FIRST ... WITH TIES clause")
+		}
+		if len(sel.OrderBy) == 0 {
+			return nil, nil, pgerr.New(pgerr.SyntaxError, "WITH TIES cannot be specified without ORDER BY clause")
+		}
+	}
+	return limit, offset, nil
+}
+
+// build makes the plan of a SELECT whose parts are all bound.
+func (p *selectPlan) build(sel *ast.Select) (plan.Node, error) {
+	if p.q.aggregated || p.grouped {
+		if err := p.aggregate(); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.window(); err != nil {
+		return nil, err
+	}
+	p.projectSets()
+	visible := 0
+	out := make([]plan.Field, len(p.targets))
+	es := make([]expr.Expr, len(p.targets))
+	for i, t := range p.targets {
+		es[i] = t.e
+		out[i] = plan.Field{Name: t.name, Type: t.e.Type(), Table: t.table, Column: t.attnum}
+		if !t.hidden {
+			visible++
+		}
+	}
+	p.node = &plan.Project{Input: p.node, Exprs: es, Out: out}
+	keys := make([]plan.SortKey, len(p.order))
+	for i, k := range p.order {
+		keys[i] = plan.SortKey{Expr: fieldColumn(out, k.target), Desc: k.desc, NullsFirst: k.nullsFirst}
+	}
+	if p.distinct && !p.isOn {
+		p.node = &plan.Distinct{Input: p.node}
+	}
+	if len(keys) > 0 {
+		p.node = &plan.Sort{Input: p.node, Keys: keys}
+	}
+	if p.isOn {
+		on := make([]expr.Expr, len(p.on))
+		for i, t := range p.on {
+			on[i] = fieldColumn(out, t)
+		}
+		p.node = &plan.Distinct{Input: p.node, On: on}
+	}
+	if p.limit != nil || p.offset != nil {
+		l := &plan.Limit{Input: p.node, Count: p.limit, Offset: p.offset}
+		if p.withTies {
+			l.WithTies = keys
+		}
+		p.node = l
+	}
+	if visible < len(out) {
+		p.node = firstColumns(p.node, visible)
+	}
+	return p.node, nil
+}
+
+func fieldColumn(fields []plan.Field, i int) *expr.Column {
+	return &expr.Column{Index: i, Name: fields[i].Name, T: fields[i].Type}
+}
+
+// firstColumns cuts the hidden columns off.
+func firstColumns(n plan.Node, k int) plan.Node {
+	fields := n.Fields()[:k:k]
+	es := make([]expr.Expr, k)
+	for i := range es {
+		es[i] = fieldColumn(fields, i)
+	}
+	return &plan.Project{Input: n, Exprs: es, Out: fields}
+}
+
+// projectSets adds the nodes that compute set-returning functions of the targets,
+// the innermost ones first.
+func (p *selectPlan) projectSets() {
+	if !p.q.hasSets {
+		return
+	}
+	for {
+		in := p.node.Fields()
+		n := &plan.ProjectSet{Input: p.node, Out: append([]plan.Field(nil), in...)}
+		for i := range in {
+			n.Exprs = append(n.Exprs, fieldColumn(in, i))
+			n.Sets = append(n.Sets, nil)
+		}
+		var refs []*setRef
+		replace := func(x expr.Expr) (expr.Expr, bool) {
+			s, ok := x.(*setRef)
+			if !ok {
+				return nil, false
+			}
+			for _, a := range s.call.Args {
+				if hasSet(a) {
+					return nil, false // its arguments come first
+				}
+			}
+			at := -1
+			for i, r := range refs {
+				if r == s {
+					at = i
+				}
+			}
+			if at < 0 {
+				at = len(refs)
+				refs = append(refs, s)
+				call := s.call
+				n.Exprs = append(n.Exprs, nil)
+				n.Sets = append(n.Sets, &call)
+				n.Out = append(n.Out, plan.Field{Name: call.Fn.Name, Type: call.T})
+			}
+			return &expr.Column{Index: len(in) + at, Name: s.call.Fn.Name, T: s.call.T}, true
+		}
+		for i := range p.targets {
+			p.targets[i].e = plan.Replace(p.targets[i].e, replace)
+		}
+		if len(refs) == 0 {
+			return
+		}
+		p.node = n
+	}
+}
