@@ -112,9 +112,18 @@ type Civil struct {
 }
 
 // CivilOf takes a finite timestamp apart; Offset and Abbrev stay empty.
-func CivilOf(m Micros) Civil {
+func CivilOf(m Micros) Civil { return civilAt(m, 0) }
+
+// civilAt takes a timestamp apart that is so many seconds later, which need not
+// be in range.
+func civilAt(m Micros, seconds int) Civil {
 	days := floorDiv(int64(m), microsPerDay)
-	t := int64(m) - days*microsPerDay
+	t := int64(m) - days*microsPerDay + int64(seconds)*microsPerSecond
+	if t < 0 || t >= microsPerDay {
+		more := floorDiv(t, microsPerDay)
+		days += more
+		t -= more * microsPerDay
+	}
 	var c Civil
 	c.Year, c.Month, c.Day = civil(days)
 	c.Hour, t = t/microsPerHour, t%microsPerHour
@@ -126,7 +135,7 @@ func CivilOf(m Micros) Civil {
 // CivilIn takes a finite timestamptz apart as a clock in loc shows it.
 func CivilIn(m Micros, loc *time.Location) Civil {
 	name, offset := zoneAt(m, loc)
-	c := CivilOf(m + Micros(offset)*microsPerSecond)
+	c := civilAt(m, offset)
 	c.Offset, c.Abbrev = offset, name
 	return c
 }
@@ -149,10 +158,14 @@ func OffsetAt(m Micros, loc *time.Location) int {
 // a time in the gap of spring takes the offset before it, and one that comes
 // twice in autumn the offset after the change.
 func LocalOffset(local Micros, loc *time.Location) int {
+	return localOffset(floorDiv(int64(local), microsPerSecond), loc)
+}
+
+// localOffset is LocalOffset for a local time in seconds since 1970.
+func localOffset(sec int64, loc *time.Location) int {
 	if loc == nil || loc == time.UTC {
 		return 0
 	}
-	sec := floorDiv(int64(local), microsPerSecond)
 	prev := time.Unix(sec-secondsPerDay, 0).In(loc)
 	_, before := prev.Zone()
 	_, end := prev.ZoneBounds()

@@ -13,6 +13,9 @@ const (
 	wireNaN         = 0xc000
 	wireInfinity    = 0xd000
 	wireNegInfinity = 0xf000
+
+	// wireInfinityScale is what PostgreSQL sends for the scale of infinities.
+	wireInfinityScale = 0x20
 )
 
 func appendNumericHeader(dst []byte, digits, weight int, sign, scale uint16) []byte {
@@ -28,9 +31,9 @@ func appendNumericBinary(dst []byte, d *Decimal) []byte {
 	case d.Kind == NaN:
 		return appendNumericHeader(dst, 0, 0, wireNaN, 0)
 	case d.Kind == Infinite && d.Neg:
-		return appendNumericHeader(dst, 0, 0, wireNegInfinity, 0)
+		return appendNumericHeader(dst, 0, 0, wireNegInfinity, wireInfinityScale)
 	case d.Kind == Infinite:
-		return appendNumericHeader(dst, 0, 0, wireInfinity, 0)
+		return appendNumericHeader(dst, 0, 0, wireInfinity, wireInfinityScale)
 	case d.Coeff.Sign() == 0:
 		return appendNumericHeader(dst, 0, 0, wirePositive, uint16(d.Scale))
 	}

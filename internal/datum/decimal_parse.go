@@ -1,6 +1,7 @@
 package datum
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -31,24 +32,51 @@ func trimSpace(s string) string {
 }
 
 // ParseDecimal is numeric's input function without a modifier.
-func ParseDecimal(s string) (Decimal, error) {
+func ParseDecimal(s string) (Decimal, error) { return parseDecimal(s, -1) }
+
+// parseDecimal is numeric_in; a modifier is applied before the limits of
+// numeric are, so that numeric(5,2) reads 1e-20000.
+func parseDecimal(s string, mod int32) (Decimal, error) {
+	precision, scale, fit := Type{OID: Numeric, Mod: mod}.NumericMod()
 	t := trimSpace(s)
+	d, ok := parseSpecialDecimal(t)
+	if !ok {
+		digits, err := parseFinite(t)
+		if err != nil {
+			return d, err
+		}
+		if !digits.ok {
+			return d, invalidInput("numeric", s)
+		}
+		if fit {
+			digits.cut(int64(scale) + 1)
+			if digits.whole() > MaxDecimalDigits {
+				return d, fieldOverflowError(precision, scale)
+			}
+		}
+		if d, err = makeDecimal(digits.neg, digits.text, digits.scale); err != nil {
+			return d, err
+		}
+	}
+	if fit {
+		return d.Fit(precision, scale)
+	}
+	return d, nil
+}
+
+func parseSpecialDecimal(t string) (Decimal, bool) {
 	if c, scale, ok := parseSmallDecimal(t); ok {
-		return decimalFromParts(c, scale), nil
+		return decimalFromParts(c, scale), true
 	}
 	switch strings.ToLower(t) {
 	case "nan":
-		return Decimal{Kind: NaN}, nil
+		return Decimal{Kind: NaN}, true
 	case "infinity", "+infinity", "inf", "+inf":
-		return Decimal{Kind: Infinite}, nil
+		return Decimal{Kind: Infinite}, true
 	case "-infinity", "-inf":
-		return Decimal{Kind: Infinite, Neg: true}, nil
+		return Decimal{Kind: Infinite, Neg: true}, true
 	}
-	d, ok, err := parseFinite(t)
-	if err == nil && !ok {
-		err = invalidInput("numeric", s)
-	}
-	return d, err
+	return Decimal{}, false
 }
 
 // parseSmallDecimal reads plain numbers of up to 18 digits.
@@ -86,11 +114,38 @@ func parseSmallDecimal[T string | []byte](s T) (c int64, scale int32, ok bool) {
 	return c, scale, true
 }
 
+// decimalDigits is a number as text: text x 10^-scale, of any size.
+type decimalDigits struct {
+	ok    bool // it is a number
+	neg   bool
+	text  string // without leading zeros
+	scale int64
+}
+
+// cut drops the digits after so many behind the point.
+func (d *decimalDigits) cut(scale int64) {
+	if drop := d.scale - scale; drop > 0 {
+		drop = min(drop, int64(len(d.text)))
+		d.text = d.text[:int64(len(d.text))-drop]
+		d.scale -= drop
+		if d.text == "" {
+			d.scale = 0
+		}
+	}
+}
+
+// whole returns the number of digits before the point.
+func (d *decimalDigits) whole() int64 {
+	if d.text == "" {
+		return 0
+	}
+	return int64(len(d.text)) - d.scale
+}
+
 // parseFinite reads [sign] digits [. digits] [e [sign] digits].
-func parseFinite(s string) (d Decimal, ok bool, err error) {
-	neg := false
+func parseFinite(s string) (d decimalDigits, err error) {
 	if s != "" && (s[0] == '-' || s[0] == '+') {
-		neg = s[0] == '-'
+		d.neg = s[0] == '-'
 		s = s[1:]
 	}
 	whole := 0
@@ -106,26 +161,32 @@ func parseFinite(s string) (d Decimal, ok bool, err error) {
 		frac = s[whole+1 : end]
 	}
 	if whole+len(frac) == 0 {
-		return d, false, nil
+		return d, nil
 	}
 	exponent := int64(0)
 	if end < len(s) {
 		if s[end]|0x20 != 'e' {
-			return d, false, nil
+			return d, nil
 		}
-		if exponent, ok = parseExponent(s[end+1:]); !ok {
-			return d, false, nil
+		var rest string
+		if exponent, rest, d.ok = parseExponent(s[end+1:]); !d.ok {
+			return d, nil
 		}
 		if exponent >= 1<<30-1 || exponent <= -(1<<30-1) {
-			return d, false, numericOverflow()
+			return d, numericOverflow()
+		}
+		if rest != "" {
+			d.ok = false
+			return d, nil
 		}
 	}
-	d, err = makeDecimal(neg, s[:whole]+frac, int64(len(frac))-exponent)
-	return d, true, err
+	d.ok = true
+	d.text, d.scale = strings.TrimLeft(s[:whole]+frac, "0"), int64(len(frac))-exponent
+	return d, nil
 }
 
 // parseExponent reads an integer as strtol does, blanks before it and all.
-func parseExponent(s string) (int64, bool) {
+func parseExponent(s string) (v int64, rest string, ok bool) {
 	for s != "" && isSpace(s[0]) {
 		s = s[1:]
 	}
@@ -134,20 +195,14 @@ func parseExponent(s string) (int64, bool) {
 		neg = s[0] == '-'
 		s = s[1:]
 	}
-	if s == "" {
-		return 0, false
-	}
-	var v int64
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return 0, false
-		}
+	i := 0
+	for ; i < len(s) && isDigit(s[i]); i++ {
 		v = min(v*10+int64(s[i]-'0'), 1<<40)
 	}
 	if neg {
 		v = -v
 	}
-	return v, true
+	return v, s[i:], i > 0
 }
 
 // makeDecimal returns digits x 10^-scale, where scale may be beyond the limits
@@ -182,11 +237,15 @@ func (d Decimal) Fit(precision, scale int) (Decimal, error) {
 	if r.Coeff.Sign() == 0 || r.wholeDigits() <= precision-scale {
 		return r, nil
 	}
+	return d, fieldOverflowError(precision, scale)
+}
+
+func fieldOverflowError(precision, scale int) error {
 	bound := "1"
 	if precision != scale {
-		bound = "10^" + DecimalFromInt(int64(precision-scale)).String()
+		bound = "10^" + strconv.Itoa(precision-scale)
 	}
-	return d, pgerr.New(pgerr.NumericOutOfRange, "numeric field overflow").
+	return pgerr.New(pgerr.NumericOutOfRange, "numeric field overflow").
 		WithDetail("A field with precision %d, scale %d must round to an absolute value less than %s.", precision, scale, bound)
 }
 

@@ -61,3 +61,11 @@ func (e *Env) Location() *time.Location {
 	}
 	return e.Zone
 }
+
+// now is the transaction's start, or the present if there is none.
+func (e *Env) now() Micros {
+	if e.Now.IsZero() {
+		return Micros(time.Now().UnixMicro())
+	}
+	return Micros(e.Now.UnixMicro())
+}

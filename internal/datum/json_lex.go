@@ -191,6 +191,9 @@ func (l *jsonLexer) escapedString(p int) error {
 			}
 			continue
 		}
+		if c == '\\' && p+1 >= len(l.src) {
+			return l.invalidToken(len(l.src))
+		}
 		if high >= 0 {
 			return l.fail(p, "Unicode low surrogate must follow a high surrogate.")
 		}
@@ -202,9 +205,6 @@ func (l *jsonLexer) escapedString(p int) error {
 		case c < 0x20:
 			return l.mustEscape(p)
 		case c == '\\':
-			if p+1 >= len(l.src) {
-				return l.invalidToken(len(l.src))
-			}
 			i := strings.IndexByte(`"\/bfnrt`, l.src[p+1])
 			if i < 0 {
 				return l.badEscape(p + 1)

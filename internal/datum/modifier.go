@@ -1,6 +1,7 @@
 package datum
 
 import (
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -114,10 +115,20 @@ func fitBits(s string, t Type, explicit bool) (Value, error) {
 		return s[:n], nil
 	case explicit:
 		return s + strings.Repeat("0", n-len(s)), nil
-	case t.OID == Bit:
-		return nil, pgerr.New("22026", "bit string length %d does not match type bit(%d)", len(s), n)
 	}
-	return nil, pgerr.New(pgerr.StringTruncation, "bit string too long for type bit varying(%d)", n)
+	return nil, checkBits(t, len(s))
+}
+
+// checkBits refuses a number of bits that a modifier does not allow.
+func checkBits(t Type, n int) error {
+	switch {
+	case t.Mod <= 0 || n == int(t.Mod):
+	case t.OID == Bit:
+		return pgerr.New("22026", "bit string length %d does not match type bit(%d)", n, t.Mod)
+	case n > int(t.Mod):
+		return pgerr.New(pgerr.StringTruncation, "bit string too long for type bit varying(%d)", t.Mod)
+	}
+	return nil
 }
 
 // Bits of interval's range modifier: the fields that the type keeps.
@@ -201,11 +212,11 @@ func (v IntervalValue) Fit(mod int32) (IntervalValue, error) {
 		v.Micros = v.Micros / microsPerMinute * microsPerMinute
 	}
 	if p := mod & 0xffff; p < 6 {
-		r := roundMicros(v.Micros, p)
-		if (r > v.Micros) != (v.Micros > 0) && r != v.Micros && abs(r) > abs(v.Micros) {
-			return v, pgerr.New(pgerr.DatetimeOverflow, "interval out of range")
+		const reach = microsPerSecond // rounding moves by less
+		if v.Micros > math.MaxInt64-reach || v.Micros < math.MinInt64+reach {
+			return v, intervalOutOfRange()
 		}
-		v.Micros = r
+		v.Micros = roundMicros(v.Micros, p)
 	}
 	return v, nil
 }

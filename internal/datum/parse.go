@@ -42,7 +42,7 @@ func parse(t Type, s string, env *Env, depth int) (Value, error) {
 	case kFloat64:
 		return box(parseFloat(s, 64, "double precision"))
 	case kNumeric:
-		return box(ParseDecimal(s))
+		return box(parseDecimal(s, t.Mod))
 	case kBytes:
 		return box(parseBytea(s))
 	case kDate:
@@ -96,7 +96,7 @@ func parseString(t Type, s string) (string, error) {
 	case Char:
 		return parseChar(s)
 	case Bit, VarBit:
-		return parseBits(s)
+		return parseBits(t, s)
 	case TID:
 		return parseTID(s)
 	case JSONPath:
@@ -132,31 +132,36 @@ func parseChar(s string) (string, error) {
 	return s[:1], nil
 }
 
-// parseBits is bit_in: binary digits after b or none, or hexadecimal ones after x.
-func parseBits(s string) (string, error) {
+// parseBits is bit_in and varbit_in: binary digits after b or none, or
+// hexadecimal ones after x. The length is checked before the digits.
+func parseBits(t Type, s string) (string, error) {
+	digits, perDigit := s, 1
 	if s != "" && s[0]|0x20 == 'x' {
-		var b strings.Builder
-		for _, r := range s[1:] {
-			if r > 0x7f || hexDigit(byte(r)) < 0 {
-				return "", pgerr.New(pgerr.InvalidText, `"%c" is not a valid hexadecimal digit`, r)
-			}
-			d := hexDigit(byte(r))
-			for bit := 3; bit >= 0; bit-- {
-				b.WriteByte('0' + byte(d>>bit&1))
-			}
+		digits, perDigit = s[1:], 4
+	} else if s != "" && s[0]|0x20 == 'b' {
+		digits = s[1:]
+	}
+	if err := checkBits(t, len(digits)*perDigit); err != nil {
+		return "", err
+	}
+	for _, r := range digits {
+		if perDigit == 4 && (r > 0x7f || hexDigit(byte(r)) < 0) {
+			return "", pgerr.New(pgerr.InvalidText, `"%c" is not a valid hexadecimal digit`, r)
 		}
-		return b.String(), nil
-	}
-	t := s
-	if t != "" && t[0]|0x20 == 'b' {
-		t = t[1:]
-	}
-	for _, r := range t {
-		if r != '0' && r != '1' {
+		if perDigit == 1 && r != '0' && r != '1' {
 			return "", pgerr.New(pgerr.InvalidText, `"%c" is not a valid binary digit`, r)
 		}
 	}
-	return t, nil
+	if perDigit == 1 {
+		return digits, nil
+	}
+	out := make([]byte, 0, 4*len(digits))
+	for i := range len(digits) {
+		for bit := 3; bit >= 0; bit-- {
+			out = append(out, '0'+byte(hexDigit(digits[i])>>bit&1))
+		}
+	}
+	return string(out), nil
 }
 
 func parseTID(s string) (string, error) {

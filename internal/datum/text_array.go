@@ -1,7 +1,6 @@
 package datum
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -151,33 +150,59 @@ func parseArray(t Type, s string, env *Env, depth int) (Value, error) {
 	if depth > maxNesting {
 		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "arrays are nested too deep")
 	}
-	p := arrayParser{src: s, pos: 0}
+	// All of the text is checked before any element is.
+	p := arrayParser{src: s}
+	elements, err := p.elements()
+	if err != nil {
+		return nil, err
+	}
+	v := Array{Elem: elem, Values: make([]Value, len(elements))}
+	for i, e := range elements {
+		if e.null {
+			continue
+		}
+		x, err := parse(elem, e.text, env, depth+1)
+		if err == nil {
+			x, err = Coerce(elem, x, false)
+		}
+		if err != nil {
+			return nil, err
+		}
+		v.Values[i] = x
+	}
+	return v, nil
+}
+
+type arrayElement struct {
+	text string
+	null bool
+}
+
+// elements reads [1:n]={a,b,...}.
+func (p *arrayParser) elements() ([]arrayElement, error) {
 	p.blanks()
-	if p.at() == '[' {
+	bounded := p.at() == '['
+	if bounded {
 		if err := p.bounds(); err != nil {
 			return nil, err
 		}
 	}
 	if p.at() != '{' {
-		return nil, malformedArray(s, `Array value must start with "{" or dimension information.`)
+		if bounded {
+			return nil, malformedArray(p.src, `Array contents must start with "{".`)
+		}
+		return nil, malformedArray(p.src, `Array value must start with "{" or dimension information.`)
 	}
+	whole := p.src
+	p.src, p.pos = p.src[p.pos:], 0 // errors show the contents alone
 	p.pos++
-	v := Array{Elem: elem, Values: []Value{}}
-	for p.blanks(); p.at() != '}' || len(v.Values) > 0; p.blanks() {
+	var all []arrayElement
+	for p.blanks(); p.at() != '}' || len(all) > 0; p.blanks() {
 		text, null, err := p.element()
 		if err != nil {
 			return nil, err
 		}
-		var e Value
-		if !null {
-			if e, err = parse(elem, text, env, depth+1); err == nil {
-				e, err = Coerce(elem, e, false)
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-		v.Values = append(v.Values, e)
+		all = append(all, arrayElement{text, null})
 		p.blanks()
 		if p.at() == '}' {
 			break
@@ -188,20 +213,19 @@ func parseArray(t Type, s string, env *Env, depth int) (Value, error) {
 		p.pos++
 	}
 	p.pos++
-	if p.blanks(); p.pos < len(s) {
-		return nil, malformedArray(s, "Junk after closing right brace.")
+	if p.blanks(); p.pos < len(p.src) {
+		return nil, malformedArray(p.src, "Junk after closing right brace.")
 	}
-	if p.declared >= 0 && p.hasBounds && p.declared != len(v.Values) {
-		return nil, malformedArray(s, "Specified array dimensions do not match array contents.")
+	if bounded && p.declared != len(all) {
+		return nil, malformedArray(whole, "Specified array dimensions do not match array contents.")
 	}
-	return v, nil
+	return all, nil
 }
 
 type arrayParser struct {
-	src       string
-	pos       int
-	hasBounds bool
-	declared  int
+	src      string
+	pos      int
+	declared int // number of elements that bounds announce
 }
 
 func (p *arrayParser) blanks() {
@@ -225,39 +249,62 @@ func (p *arrayParser) unexpected() error {
 	return malformedArray(p.src, `Unexpected "`+p.src[p.pos:p.pos+1]+`" character.`)
 }
 
-// bounds reads [lower:upper]= before the braces; only a lower bound of 1 is kept.
+// bounds reads [lower:upper]= before the braces; the lower bound must be 1.
 func (p *arrayParser) bounds() error {
-	end := strings.IndexByte(p.src[p.pos:], ']')
-	if end < 0 {
-		return malformedArray(p.src, `Missing "]" after array dimensions.`)
-	}
-	lower, upper, colon := strings.Cut(p.src[p.pos+1:p.pos+end], ":")
-	if !colon {
-		lower, upper = "1", lower
-	}
-	lo, err := strconv.Atoi(trimSpace(lower))
-	hi, err2 := strconv.Atoi(trimSpace(upper))
-	if err != nil || err2 != nil {
-		return malformedArray(p.src, `"[" must introduce explicitly-specified array dimensions.`)
-	}
-	if hi < lo {
-		return pgerr.New(pgerr.ArraySubscript, "upper bound cannot be less than lower bound")
-	}
-	p.pos += end + 1
-	p.blanks()
-	if p.at() == '[' {
-		return multiDimensional()
+	lower, dims := int64(1), 0
+	for ; p.at() == '['; p.blanks() {
+		p.pos++
+		upper := p.bound()
+		if upper == "" {
+			return malformedArray(p.src, `"[" must introduce explicitly-specified array dimensions.`)
+		}
+		if p.at() == ':' {
+			lower = boundValue(upper)
+			p.pos++
+			if upper = p.bound(); upper == "" {
+				return malformedArray(p.src, "Missing array dimension value.")
+			}
+		}
+		if p.at() != ']' {
+			return malformedArray(p.src, `Missing "]" after array dimensions.`)
+		}
+		p.pos++
+		to := boundValue(upper)
+		if to < lower {
+			return pgerr.New(pgerr.ArraySubscript, "upper bound cannot be less than lower bound")
+		}
+		p.declared = int(to)
+		dims++
 	}
 	if p.at() != '=' {
 		return malformedArray(p.src, `Missing "=" after array dimensions.`)
 	}
 	p.pos++
 	p.blanks()
-	if lo != 1 {
+	if dims > 1 {
+		return multiDimensional()
+	}
+	if lower != 1 {
 		return pgerr.Unsupported("arrays with a lower bound other than 1 are not supported")
 	}
-	p.hasBounds, p.declared = true, hi
 	return nil
+}
+
+// bound takes digits and signs.
+func (p *arrayParser) bound() string {
+	from := p.pos
+	for isDigit(p.at()) || p.at() == '-' || p.at() == '+' {
+		p.pos++
+	}
+	return p.src[from:p.pos]
+}
+
+// boundValue is C's atoi.
+func boundValue(s string) int64 {
+	if s[0] == '-' {
+		return -atoi(s[1:])
+	}
+	return atoi(strings.TrimPrefix(s, "+"))
 }
 
 func multiDimensional() error {
@@ -332,12 +379,23 @@ func (p *arrayParser) quoted() (text string, null bool, err error) {
 // parseVector is int2vectorin and oidvectorin: numbers with blanks between.
 func parseVector(t, elem Type, s string) (Value, error) {
 	v := Array{Elem: elem, Values: []Value{}}
-	for _, f := range strings.Fields(s) {
-		e, err := parse(elem, f, zeroEnv, 0)
+	rest := trimSpace(s)
+	for rest != "" {
+		end := strings.IndexFunc(rest, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
+		if end < 0 {
+			end = len(rest)
+		}
+		word := rest[:end]
+		if digits := leadingDigits(word); t.OID == OIDVector && digits > 0 && digits < end && isDigit(word[0]) {
+			word = rest[:digits] // what follows is looked at as the next number
+			end = digits
+		}
+		e, err := parse(elem, word, zeroEnv, 0)
 		if err != nil {
 			return nil, err
 		}
 		v.Values = append(v.Values, e)
+		rest = trimSpace(rest[end:])
 	}
 	return v, nil
 }
