@@ -1,0 +1,72 @@
+package exec
+
+import (
+	"context"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// A spool keeps batches for reading them several times: in memory while the
+// budget allows, then in a temporary file. It is used by one goroutine.
+type spool struct {
+	fr    *frame
+	acct  *account
+	stats *OperatorStats
+	head  []arrow.RecordBatch
+	tail  *spillFile
+	rows  int64
+}
+
+func newSpool(f *frame, st *OperatorStats) *spool {
+	return &spool{fr: f, acct: f.account(), stats: st}
+}
+
+// add appends a batch.
+func (s *spool) add(b arrow.RecordBatch) error {
+	s.rows += b.NumRows()
+	if s.tail == nil {
+		err := s.acct.add(batchBytes(b))
+		if err == nil {
+			b.Retain()
+			s.head = append(s.head, b)
+			s.stats.notePeak(s.acct.peak)
+		}
+		if err == nil && !s.acct.mustSpill() || err != nil && s.fr.rt.Temp == nil {
+			return err
+		}
+		if s.fr.rt.Temp == nil {
+			return nil
+		}
+		if s.tail, _ = newSpillFile(s.fr, s.stats); s.tail == nil {
+			return err
+		}
+		if err == nil {
+			return nil // b is in memory; later ones go to the file
+		}
+	}
+	return s.tail.write(b)
+}
+
+func (s *spool) batches() int {
+	n := len(s.head)
+	if s.tail != nil {
+		n += s.tail.batches()
+	}
+	return n
+}
+
+// batch returns batch i, which the caller releases.
+func (s *spool) batch(ctx context.Context, i int) (arrow.RecordBatch, error) {
+	if i < len(s.head) {
+		s.head[i].Retain()
+		return s.head[i], nil
+	}
+	return s.tail.read(ctx, i-len(s.head))
+}
+
+func (s *spool) close() error {
+	releaseAll(s.head)
+	s.head = nil
+	s.acct.close()
+	return s.tail.close()
+}

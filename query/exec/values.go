@@ -1,0 +1,100 @@
+package exec
+
+import (
+	"context"
+	"io"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/plan"
+)
+
+// values yields rows of expressions without columns.
+type values struct {
+	ev     *evaluator
+	node   *plan.Values
+	schema *arrow.Schema
+	next   int
+}
+
+func newValues(f *frame, n *plan.Values) *values {
+	return &values{ev: f.evaluator(), node: n, schema: schemaOf(n.Out)}
+}
+
+func (v *values) Schema() *arrow.Schema { return v.schema }
+
+func (v *values) Next(ctx context.Context) (arrow.RecordBatch, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	rows := v.node.Rows[v.next:min(v.next+maxBatchRows, len(v.node.Rows))]
+	if len(rows) == 0 {
+		return nil, io.EOF
+	}
+	v.next += len(rows)
+	if len(rows) == 1 {
+		return v.oneRow(ctx, rows[0])
+	}
+	b := newRowBuilder(v.ev.fr.mem(), v.schema, typesOf(v.node.Out))
+	defer b.release()
+	for _, r := range rows {
+		for i, e := range r {
+			x, err := v.ev.scalar(ctx, e)
+			if err != nil {
+				return nil, err
+			}
+			b.append(i, x)
+		}
+		b.rows++
+	}
+	return b.batch(), nil
+}
+
+func (v *values) oneRow(ctx context.Context, row []expr.Expr) (arrow.RecordBatch, error) {
+	in := oneRow()
+	defer in.Release()
+	cols, err := v.ev.columns(ctx, row, in)
+	if err != nil {
+		return nil, err
+	}
+	return newBatch(v.schema, cols, 1)
+}
+
+func (v *values) Close() error { return nil }
+
+// A rowBuilder makes batches of single values.
+type rowBuilder struct {
+	schema   *arrow.Schema
+	types    []datum.Type
+	builders []array.Builder
+	rows     int
+}
+
+func newRowBuilder(mem memory.Allocator, s *arrow.Schema, types []datum.Type) *rowBuilder {
+	b := &rowBuilder{schema: s, types: types}
+	for _, f := range s.Fields() {
+		b.builders = append(b.builders, array.NewBuilder(mem, f.Type))
+	}
+	return b
+}
+
+func (b *rowBuilder) append(col int, v datum.Value) {
+	datum.Append(b.builders[col], b.types[col], v)
+}
+
+// batch returns the rows so far and starts anew.
+func (b *rowBuilder) batch() arrow.RecordBatch {
+	cols := make([]arrow.Array, len(b.builders))
+	for i, x := range b.builders {
+		cols[i] = x.NewArray()
+	}
+	defer releaseAll(cols)
+	out := array.NewRecordBatch(b.schema, cols, int64(b.rows))
+	b.rows = 0
+	return out
+}
+
+func (b *rowBuilder) release() { releaseAll(b.builders) }
