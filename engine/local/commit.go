@@ -12,8 +12,8 @@ import (
 
 // request is a change of a log on its way to the disk.
 type request struct {
-	typ  frameType // frameEntry, frameTrim or frameDrop
-	log  *logState
+	typ  frameType // frameEntry, frameTrim, frameDrop or frameSettle
+	log  *logState // nil for frameSettle
 	seq  uint64
 	data []byte
 	at   loc
@@ -27,12 +27,24 @@ func (q *sequence) run() {
 	for {
 		batch, ok := q.take()
 		if !ok {
+			q.sealLast()
 			return
 		}
 		if len(batch) > 0 {
 			q.commit(batch)
 		}
 		q.clean()
+	}
+}
+
+// sealLast ends the active file with a batch that says nothing, so that damage
+// to the last one that says something is not taken for its torn end.
+func (q *sequence) sealLast() {
+	if q.active == nil || q.active.valid == q.active.body {
+		return
+	}
+	if err := q.write(func(b *frameBatch) { b.add(frame{typ: frameClose}) }); err != nil {
+		q.log.Warn("closing a log file failed", slog.String("sequence", q.name), slog.Any("error", err))
 	}
 }
 
@@ -88,6 +100,9 @@ func (q *sequence) commit(batch []*request) {
 	var created []*logState
 	err := q.write(func(b *frameBatch) {
 		for _, r := range batch {
+			if r.typ == frameSettle {
+				continue
+			}
 			if r.typ == frameEntry && r.log.number == 0 {
 				r.log.number = q.nextLog
 				q.nextLog++
@@ -129,7 +144,7 @@ func (q *sequence) publish(batch []*request) {
 			q.forget(l, l.head+1)
 			delete(q.logs, l.id)
 		}
-		if r.typ != frameEntry {
+		if r.typ == frameTrim || r.typ == frameDrop {
 			q.cleanFrom = true
 		}
 	}
@@ -159,14 +174,18 @@ func (q *sequence) fail(batch []*request, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, r := range batch {
-		r.log.tail = r.log.head
+		if r.log != nil {
+			r.log.tail = r.log.head
+		}
 		if r.typ == frameDrop {
 			r.log.dropping = false
 		}
 		r.done <- err
 	}
 	for _, r := range q.queue {
-		r.log.tail = r.log.head
+		if r.log != nil {
+			r.log.tail = r.log.head
+		}
 	}
 	kept := q.queue[:0:0]
 	for _, r := range q.queue {
@@ -216,6 +235,9 @@ func (q *sequence) write(build func(*frameBatch)) error {
 	}
 	if err != nil {
 		q.active = nil
+		q.mu.Lock()
+		q.unsettled = true
+		q.mu.Unlock()
 		err = diskError("could not write to log file "+f.path, err)
 		q.log.Error("writing a log file failed; going on in a new one", slog.String("file", f.path), slog.Int64("valid_bytes", f.valid), slog.Any("error", err))
 		if rerr := q.roll(nil); rerr != nil {
@@ -252,6 +274,7 @@ func (q *sequence) roll(bring []move) error {
 	defer q.mu.Unlock()
 	q.files[f.number] = f
 	q.active = f
+	q.unsettled = false
 	q.cleanFrom = true
 	q.moved(bring)
 	return nil

@@ -32,6 +32,9 @@ const (
 	frameCopy                        // an entry brought along from an older file
 	frameTrim                        // entries below seq are gone
 	frameDrop                        // a log is gone
+	frameClose                       // the store was closed: shows that what is before it had been durable
+
+	frameSettle frameType = 0 // no frame: a request for a file that can be written
 )
 
 // frame is one record of a log file.
@@ -104,7 +107,7 @@ func parseFrameHeader(b []byte, offset int64) (f frame, crc uint32, err error) {
 		return f, 0, fmt.Errorf("%w: batch starts at %d", errBadFrame, f.batch)
 	case n > maxPayloadBytes:
 		return f, 0, fmt.Errorf("%w: payload of %d bytes", errBadFrame, n)
-	case f.typ < frameHead || f.typ > frameDrop:
+	case f.typ < frameHead || f.typ > frameClose:
 		return f, 0, fmt.Errorf("%w: type %d", errBadFrame, f.typ)
 	}
 	return f, crc, nil

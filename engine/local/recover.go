@@ -316,6 +316,7 @@ func (r *recovery) replay(fr frame, f *logFile) error {
 		r.place(fr, f)
 	case frameCopy:
 		r.place(fr, f)
+	case frameClose:
 	case frameTrim:
 		if l == nil || fr.seq > l.head+1 {
 			return bad("trim of what is not there")

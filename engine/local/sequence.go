@@ -36,6 +36,9 @@ type sequence struct {
 	queuedBytes int64
 	changed     chan struct{} // closed and replaced when a batch has been decided
 	closing     bool
+	// unsettled: a write failed and no new file has voided what may be left of
+	// it, so that an entry may come to light that nobody sees now.
+	unsettled bool
 
 	wake chan struct{} // of one token: the queue is not empty, or closing
 	done chan struct{} // closed when the committer has ended
@@ -197,7 +200,8 @@ func (q *sequence) trim(ctx context.Context, id engine.LogID, seq uint64) error 
 	}
 }
 
-// drop forgets a log, after the appends to it that are under way.
+// drop forgets a log, after the appends to it that are under way. One that is
+// not there is gone for good only when nothing is unsettled.
 func (q *sequence) drop(ctx context.Context, id engine.LogID) error {
 	for {
 		q.mu.Lock()
@@ -206,9 +210,13 @@ func (q *sequence) drop(ctx context.Context, id engine.LogID) error {
 		case q.closing:
 			q.mu.Unlock()
 			return errClosed
-		case l == nil:
+		case l == nil && !q.unsettled:
 			q.mu.Unlock()
 			return nil
+		case l == nil:
+			r := q.enqueue(&request{typ: frameSettle})
+			q.mu.Unlock()
+			return <-r.done
 		case !l.dropping && l.head == l.tail:
 			l.dropping = true
 			r := q.enqueue(&request{typ: frameDrop, log: l})

@@ -39,6 +39,7 @@ type Store struct {
 	source  *sequence // source logs
 	commit  *sequence // commit and catalogue logs
 	temps   atomic.Uint64
+	nonce   [4]byte // in names of temporary files, for an earlier process's may be left
 
 	mu         sync.Mutex // guards the following
 	closed     bool
@@ -58,6 +59,9 @@ func Open(opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	s := &Store{opts: opts, fs: opts.FS, partitions: map[chunk.PartitionID]*partition{}}
 	s.cache = newCache(opts.CacheBytes, &s.metrics)
+	if _, err := rand.Read(s.nonce[:]); err != nil {
+		return nil, err
+	}
 	if err := s.open(); err != nil {
 		if s.source != nil {
 			err = errors.Join(err, s.source.close(false))
@@ -185,9 +189,6 @@ func (s *Store) create() error {
 	if err != nil {
 		return diskError("could not make a store in "+s.opts.Dir, err)
 	}
-	if err := s.fs.SyncDir(filepath.Dir(filepath.Clean(s.opts.Dir))); err != nil {
-		return diskError("could not make a store in "+s.opts.Dir, err)
-	}
 	return nil
 }
 
@@ -260,14 +261,26 @@ func parseFormat(b []byte) (id [16]byte, err error) {
 	return id, nil
 }
 
+// makeFolders makes what lies in the folder, and all names durable: an earlier
+// process may have died before it did, and what it left and we read must stay
+// (logs may be trimmed by what a checkpoint says).
 func (s *Store) makeFolders() error {
 	for _, name := range []string{"source", "commit", chunksName, checkpointName} {
 		if err := s.fs.MkdirAll(s.path(name)); err != nil {
 			return diskError("could not make folder "+s.path(name), err)
 		}
 	}
-	s.metrics.Fsyncs.Add(1)
-	return diskError("could not sync data folder "+s.opts.Dir, s.fs.SyncDir(s.opts.Dir))
+	for _, dir := range []string{s.path(checkpointName), s.opts.Dir, filepath.Dir(filepath.Clean(s.opts.Dir))} {
+		s.metrics.Fsyncs.Add(1)
+		err := s.fs.SyncDir(dir)
+		if errors.Is(err, fs.ErrPermission) && !strings.HasPrefix(dir, s.opts.Dir) {
+			continue // the folder above may be somebody else's, who made ours long ago
+		}
+		if err != nil {
+			return diskError("could not sync folder "+dir, err)
+		}
+	}
+	return nil
 }
 
 // removeRemains removes the temporary files that a crash left, and folders of
@@ -337,7 +350,7 @@ func (s *Store) remove(name string) bool {
 // writeAtomic is vfs.WriteAtomic with a name of its own for each call.
 func (s *Store) writeAtomic(name string, write func(io.Writer) error) (renamed bool, err error) {
 	s.metrics.Fsyncs.Add(2)
-	return vfs.WriteAtomic(s.fs, name, strconv.FormatUint(s.temps.Add(1), 10), func(w io.Writer) error {
+	return vfs.WriteAtomic(s.fs, name, fmt.Sprintf("%x-%d", s.nonce, s.temps.Add(1)), func(w io.Writer) error {
 		return write(countingWriter{w, &s.metrics.BytesWritten})
 	})
 }

@@ -173,6 +173,10 @@ func (f *Fault) Lock(name string) (c io.Closer, err error) {
 		c, err = f.fs.Lock(name)
 		return err
 	})
+	if err != nil && c != nil {
+		_ = c.Close() // taken in vain
+		c = nil
+	}
 	return c, err
 }
 

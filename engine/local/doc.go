@@ -1,0 +1,16 @@
+// Package local is the embedded store: an engine.Store in a folder of one
+// machine, in files of our own (format.md draws them) that are reached only
+// through vfs.FS.
+//
+// Logs lie in two sequences of log files, one for source logs and one for
+// commit and catalogue logs. An append goes from sequence.append through a
+// queue to the committer (commit.go), which writes what waits with one write
+// and one fsync. recover.go reads the files back, clean.go keeps them few.
+// Column blobs lie in segment files (segment.go, blobs.go) and are read through
+// a bounded cache (cache.go); checkpoints (checkpoint.go) are files replaced in
+// one step. inspect.go shows what lies in the folder.
+//
+// An append that fails is, as a rule, void for ever when it returns: a new
+// log file has been begun that says so. If the disk did not let us begin one
+// the entry may be found after a restart, unless a later append succeeds.
+package local

@@ -1,0 +1,362 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/local"
+	"github.com/phyllodb/phyllo/engine/storetest"
+)
+
+// ledger is what a workload knows of a store: what was acknowledged, which
+// must be there after any crash, and what was tried, which may be.
+type ledger struct {
+	mu          sync.Mutex
+	logs        map[engine.LogID]*ledgerLog
+	checkpoints map[engine.LogID]*ledgerCheckpoint
+	chunks      []*ledgerChunk
+}
+
+type ledgerLog struct {
+	head         uint64 // acknowledged
+	first, maybe uint64 // trim acknowledged, tried
+	acked        map[uint64]string
+	tried        map[uint64][]string
+	maybeDropped bool
+}
+
+type ledgerCheckpoint struct{ may []string } // "" is none; the last acknowledged and what was tried after it
+
+type ledgerChunk struct {
+	part    chunk.PartitionID
+	entry   chunk.Entry
+	blobs   []string
+	deleted bool // tried at least
+}
+
+func newLedger() *ledger {
+	return &ledger{logs: map[engine.LogID]*ledgerLog{}, checkpoints: map[engine.LogID]*ledgerCheckpoint{}}
+}
+
+func (l *ledger) clone() *ledger {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := newLedger()
+	for id, log := range l.logs {
+		n := *log
+		n.acked, n.tried = maps.Clone(log.acked), maps.Clone(log.tried)
+		c.logs[id] = &n
+	}
+	for id, cp := range l.checkpoints {
+		c.checkpoints[id] = &ledgerCheckpoint{may: slices.Clone(cp.may)}
+	}
+	for _, ch := range l.chunks {
+		n := *ch
+		c.chunks = append(c.chunks, &n)
+	}
+	return c
+}
+
+func (l *ledger) log(id engine.LogID) *ledgerLog {
+	if l.logs[id] == nil {
+		l.logs[id] = &ledgerLog{first: 1, maybe: 1, acked: map[uint64]string{}, tried: map[uint64][]string{}}
+	}
+	return l.logs[id]
+}
+
+// check compares a store with the ledgers of before and after the crash (one
+// and the same if nothing ran meanwhile).
+func (l *ledger) check(ctx context.Context, s engine.Store, after *ledger) error {
+	for id, log := range l.logs {
+		if err := log.check(ctx, s, id, after.logs[id]); err != nil {
+			return fmt.Errorf("log %v: %w", id, err)
+		}
+	}
+	for id := range after.checkpoints {
+		may := after.checkpoints[id].may
+		if before := l.checkpoints[id]; before != nil {
+			may = append(slices.Clone(before.may), may...)
+		} else {
+			may = append([]string{""}, may...)
+		}
+		data, err := s.Checkpoint(ctx, id)
+		if errors.Is(err, engine.ErrNotFound) {
+			data, err = nil, nil
+		}
+		if err != nil || !slices.Contains(may, string(data)) {
+			return fmt.Errorf("checkpoint %v: %.40q, %w; may be %.40q", id, data, err, may)
+		}
+	}
+	for i, c := range l.chunks {
+		if after.chunks[i].deleted {
+			continue
+		}
+		for col, want := range c.blobs {
+			got, err := s.Column(ctx, c.part, &c.entry, col)
+			if err != nil || string(got) != want {
+				return fmt.Errorf("chunk %x column %d: %.40q, %w; want %.40q", c.entry.ID, col, got, err, want)
+			}
+		}
+		ids, err := s.Chunks(ctx, c.part)
+		if err != nil || !slices.Contains(ids, c.entry.ID) {
+			return fmt.Errorf("chunk %x is not among %x, %w", c.entry.ID, ids, err)
+		}
+	}
+	return nil
+}
+
+func (log *ledgerLog) check(ctx context.Context, s engine.Store, id engine.LogID, after *ledgerLog) error {
+	head, err := s.Head(ctx, id)
+	if err != nil {
+		return err
+	}
+	if head == 0 && (log.maybeDropped || after.maybeDropped) {
+		return nil
+	}
+	if head < log.head {
+		return fmt.Errorf("head is %d, %d was acknowledged", head, log.head)
+	}
+	from := log.first
+	entries, err := storetest.Collect(ctx, s, id, from)
+	for errors.Is(err, engine.ErrTrimmed) && from < after.maybe {
+		from++
+		entries, err = storetest.Collect(ctx, s, id, from)
+	}
+	if err != nil {
+		return fmt.Errorf("read from %d: %w", from, err)
+	}
+	if from > 1 && from == log.first {
+		if _, err := storetest.Collect(ctx, s, id, from-1); !errors.Is(err, engine.ErrTrimmed) {
+			return fmt.Errorf("read from %d, which was trimmed: %w", from-1, err)
+		}
+	}
+	if uint64(len(entries)) != head+1-from {
+		return fmt.Errorf("%d entries from %d on, the head is %d", len(entries), from, head)
+	}
+	for i, data := range entries {
+		seq := from + uint64(i)
+		if want, ok := log.acked[seq]; ok && want != data {
+			return fmt.Errorf("entry %d is %.40q, acknowledged was %.40q", seq, data, want)
+		} else if !ok && !slices.Contains(after.tried[seq], data) {
+			return fmt.Errorf("entry %d is %.40q, which nobody wrote there", seq, data)
+		}
+	}
+	return nil
+}
+
+// adopt makes what the store shows now the acknowledged state: after an open,
+// or a failure, what was seen must stay.
+func (l *ledger) adopt(ctx context.Context, s engine.Store) error {
+	for id := range l.logs {
+		head, err := s.Head(ctx, id)
+		if err != nil {
+			return err
+		}
+		if head == 0 {
+			delete(l.logs, id)
+			continue
+		}
+		log := l.logs[id]
+		from := log.first
+		entries, err := storetest.Collect(ctx, s, id, from)
+		for errors.Is(err, engine.ErrTrimmed) && from < log.maybe {
+			from++
+			entries, err = storetest.Collect(ctx, s, id, from)
+		}
+		if err != nil {
+			return err
+		}
+		n := &ledgerLog{first: from, maybe: from, head: head, acked: map[uint64]string{}, tried: map[uint64][]string{}}
+		for i, data := range entries {
+			n.acked[from+uint64(i)] = data
+		}
+		l.logs[id] = n
+	}
+	for id := range l.checkpoints {
+		data, err := s.Checkpoint(ctx, id)
+		if err != nil && !errors.Is(err, engine.ErrNotFound) {
+			return err
+		}
+		l.checkpoints[id] = &ledgerCheckpoint{may: []string{string(data)}}
+	}
+	return nil
+}
+
+// workload does seeded calls on a store and keeps the ledger. Errors of the
+// store are noted and lived with, wrong answers are not.
+type workload struct {
+	ledger *ledger
+	rng    *rand.Rand
+	tag    string
+	n      int
+	errs   int
+}
+
+func (w *workload) run(ctx context.Context, s *local.Store, steps int) error {
+	for range steps {
+		if err := w.step(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *workload) step(ctx context.Context, s *local.Store) error {
+	w.n++
+	id := w.logID()
+	switch p := w.rng.IntN(100); {
+	case p < 55:
+		return w.append(ctx, s, id)
+	case p < 68:
+		w.trim(ctx, s, id)
+	case p < 71:
+		w.drop(ctx, s, id)
+	case p < 80:
+		w.putCheckpoint(ctx, s, id)
+	case p < 82:
+		w.deleteCheckpoint(ctx, s, id)
+	case p < 93:
+		w.putChunks(ctx, s)
+	default:
+		w.deleteChunk(ctx, s)
+	}
+	return nil
+}
+
+func (w *workload) logID() engine.LogID {
+	kinds := []engine.LogKind{engine.SourceLog, engine.CommitLog, engine.CatalogueLog}
+	return engine.LogID{Kind: kinds[w.rng.IntN(3)], Key: fmt.Sprint(w.tag, w.rng.IntN(2))}
+}
+
+func (w *workload) append(ctx context.Context, s *local.Store, id engine.LogID) error {
+	head, err := s.Head(ctx, id)
+	if err != nil {
+		return err
+	}
+	data := fmt.Sprintf("%s-%d-%0*d", w.tag, w.n, 1+w.rng.IntN(1200), 0)
+	seq := head + 1
+	w.ledger.mu.Lock()
+	log := w.ledger.log(id)
+	if log.head != head {
+		w.ledger.mu.Unlock()
+		return fmt.Errorf("head of %v is %d, %d was acknowledged", id, head, log.head)
+	}
+	log.tried[seq] = append(log.tried[seq], data)
+	w.ledger.mu.Unlock()
+	err = s.Append(ctx, id, seq, []byte(data))
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	if errors.Is(err, engine.ErrConflict) {
+		return err
+	}
+	if err != nil {
+		w.errs++
+		return nil
+	}
+	log.acked[seq], log.head, log.maybeDropped = data, seq, false
+	log.maybe = log.first // failed trims before are void for ever
+	return nil
+}
+
+func (w *workload) trim(ctx context.Context, s *local.Store, id engine.LogID) {
+	w.ledger.mu.Lock()
+	log := w.ledger.log(id)
+	to := log.first + uint64(w.rng.IntN(int(log.head+1-log.first)+1))
+	log.maybe = max(log.maybe, to)
+	w.ledger.mu.Unlock()
+	err := s.Trim(ctx, id, to)
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	if err != nil {
+		w.errs++
+		return
+	}
+	log.first = to
+}
+
+func (w *workload) drop(ctx context.Context, s *local.Store, id engine.LogID) {
+	w.ledger.mu.Lock()
+	w.ledger.log(id).maybeDropped = true
+	w.ledger.mu.Unlock()
+	err := s.Drop(ctx, id)
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	if err != nil {
+		w.errs++
+		return
+	}
+	delete(w.ledger.logs, id)
+	w.ledger.log(id)
+}
+
+func (w *workload) putCheckpoint(ctx context.Context, s *local.Store, id engine.LogID) {
+	data := fmt.Sprintf("%s-%d-%0*d", w.tag, w.n, 1+w.rng.IntN(3000), 0)
+	w.checkpoint(id, data, func() error { return s.PutCheckpoint(ctx, id, []byte(data)) })
+}
+
+func (w *workload) deleteCheckpoint(ctx context.Context, s *local.Store, id engine.LogID) {
+	w.checkpoint(id, "", func() error { return s.DeleteCheckpoint(ctx, id) })
+}
+
+func (w *workload) checkpoint(id engine.LogID, data string, do func() error) {
+	w.ledger.mu.Lock()
+	cp := w.ledger.checkpoints[id]
+	if cp == nil {
+		cp = &ledgerCheckpoint{may: []string{""}}
+		w.ledger.checkpoints[id] = cp
+	}
+	cp.may = append(slices.Clone(cp.may), data)
+	w.ledger.mu.Unlock()
+	err := do()
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	if err != nil {
+		w.errs++
+		return
+	}
+	cp.may = []string{data}
+}
+
+func (w *workload) putChunks(ctx context.Context, s *local.Store) {
+	p := chunk.PartitionID{Table: 1, Key: fmt.Sprint(w.tag, w.rng.IntN(2))}
+	var sealed []*chunk.Sealed
+	for i := range 1 + w.rng.IntN(3) {
+		id := storetest.ChunkID(w.n*10 + i)
+		copy(id[8:], w.tag)
+		sealed = append(sealed, storetest.Sealed(id, fmt.Sprintf("%d/%d", w.n, i), "", fmt.Sprintf("%0*d", 1+w.rng.IntN(2000), i)))
+	}
+	if err := s.PutChunks(ctx, p, sealed); err != nil {
+		w.errs++
+		return
+	}
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	for _, c := range sealed {
+		lc := &ledgerChunk{part: p, entry: c.Entry}
+		for _, b := range c.Blobs {
+			lc.blobs = append(lc.blobs, string(b))
+		}
+		w.ledger.chunks = append(w.ledger.chunks, lc)
+	}
+}
+
+func (w *workload) deleteChunk(ctx context.Context, s *local.Store) {
+	w.ledger.mu.Lock()
+	if len(w.ledger.chunks) == 0 {
+		w.ledger.mu.Unlock()
+		return
+	}
+	c := w.ledger.chunks[w.rng.IntN(len(w.ledger.chunks))]
+	c.deleted = true
+	w.ledger.mu.Unlock()
+	if err := s.DeleteChunks(ctx, c.part, []*chunk.Entry{&c.entry}); err != nil {
+		w.errs++
+	}
+}
