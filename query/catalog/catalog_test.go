@@ -48,7 +48,9 @@ func testEnv() *Env {
 			return []Backend{{PID: 7, User: "bob", Database: "phyllo", ClientAddr: "127.0.0.1", ClientPort: 5, Started: at, State: "active", Query: "select 1"},
 				{PID: 8, User: "ann", Database: "phyllo", Started: at, State: "idle", TLSVersion: "TLSv1.3", TLSCipher: "x", TLSBits: 256}}
 		},
-		Prepared:  func() []Prepared { return []Prepared{{Name: "p", Statement: "select $1", Types: []datum.OID{23}, Made: at}} },
+		Prepared: func() []Prepared {
+			return []Prepared{{Name: "p", Statement: "select $1", Types: []datum.OID{23}, Made: at}}
+		},
 		Cursors:   func() []Cursor { return []Cursor{{Name: "c", Statement: "select 1", Made: at}} },
 		TableRows: func(datum.OID) int64 { return 1000 }, TableBytes: func(datum.OID) int64 { return 10000 },
 		Partitions: func(_ context.Context, t *schema.Table) ([]Partition, error) {

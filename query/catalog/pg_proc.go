@@ -37,7 +37,7 @@ func procs(s *Set, w *writer) {
 		if f.RetSet {
 			rows = 1000
 		}
-		all, modes, names := outColumns(args, f)
+		all, modes, names := argModes(args, f, variadic != 0)
 		w.add(f.OID, f.Name, schema.PGCatalogOID, bootstrapRole, languageInternal, 1, rows, variadic, kind, f.Strict, f.RetSet,
 			byte(f.Volatility), "s", len(args), f.Defaults, f.Ret, args, all, modes, names, f.Name)
 	}
@@ -92,15 +92,23 @@ func declaredArgs(args []datum.OID, variadic bool) ([]datum.OID, datum.OID) {
 	return out, elem
 }
 
-// outColumns returns proallargtypes, proargmodes and proargnames of a function
-// with several result columns.
-func outColumns(args []datum.OID, f *function.Function) (all []datum.OID, modes, names []string) {
-	if len(f.OutTypes) == 0 {
+// argModes returns proallargtypes, proargmodes and proargnames, which only
+// functions with several result columns or a variadic argument have.
+func argModes(args []datum.OID, f *function.Function, variadic bool) (all []datum.OID, modes, names []string) {
+	if len(f.OutTypes) == 0 && !variadic {
 		return nil, nil, nil
 	}
-	for _, a := range args {
-		all, modes, names = append(all, a), append(modes, "i"), append(names, "")
+	for i, a := range args {
+		mode := "i"
+		if variadic && i == len(args)-1 {
+			mode = "v"
+		}
+		all, modes = append(all, a), append(modes, mode)
 	}
+	if len(f.OutTypes) == 0 {
+		return all, modes, nil
+	}
+	names = make([]string, len(args), len(args)+len(f.OutTypes))
 	for i, t := range f.OutTypes {
 		all, modes, names = append(all, t), append(modes, "o"), append(names, f.OutNames[i])
 	}

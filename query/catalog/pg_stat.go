@@ -1,11 +1,6 @@
 package catalog
 
-import (
-	"context"
-	"strconv"
-)
-
-func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+import "context"
 
 func (e *Env) backends() []Backend {
 	if e.Backends == nil {

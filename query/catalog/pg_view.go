@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"context"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -97,6 +99,15 @@ func settings(_ context.Context, _ *Set, env *Env, w *writer) error {
 			d.Enum, d.Default, d.Default, false)
 	}
 	return nil
+}
+
+// number writes a limit as PostgreSQL does: integers in full, others with six digits.
+func number(f float64) string {
+	const exact = 1 << 53
+	if f == math.Trunc(f) && math.Abs(f) < exact {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(f, 'g', 6, 64)
 }
 
 func preparedStatements(_ context.Context, _ *Set, env *Env, w *writer) error {

@@ -109,6 +109,35 @@ func (s *Set) LookupOID(oid datum.OID) (*Relation, bool) {
 	return r, ok
 }
 
+// RelationName, RelationOID, RoleName and RoleOID are what functions such as
+// pg_table_is_visible and pg_get_userbyid ask: Set is a function.System.
+func (s *Set) RelationName(oid datum.OID) (namespace, name string, ok bool) {
+	r, ok := s.byOID[oid]
+	if !ok {
+		return "", "", false
+	}
+	return r.Namespace, r.Name, true
+}
+
+// RelationOID is the inverse of RelationName.
+func (s *Set) RelationOID(namespace, name string) (datum.OID, bool) {
+	r, ok := s.Lookup(namespace, name)
+	if !ok {
+		return 0, false
+	}
+	return r.OID, true
+}
+
+// RoleName is the function of that name.
+func (s *Set) RoleName(c *schema.Catalog, user string, oid datum.OID) (string, bool) {
+	return RoleName(c, user, oid)
+}
+
+// RoleOID is the function of that name.
+func (s *Set) RoleOID(c *schema.Catalog, name string) datum.OID { return RoleOID(c, name) }
+
+var _ function.System = (*Set)(nil)
+
 // Fields returns the relation's columns as a plan has them.
 func (r *Relation) Fields() []plan.Field {
 	fields := make([]plan.Field, len(r.Columns))

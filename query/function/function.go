@@ -54,6 +54,19 @@ type Context struct {
 	// Catalog is the statement's view of the objects, for pg_get_expr,
 	// format_type, regclass and the like.
 	Catalog *schema.Catalog
+	// System knows the objects that Catalog does not hold: the relations of
+	// pg_catalog and information_schema, and roles that own nothing. Nil: none.
+	System System
+}
+
+// System names the built-in relations and all roles; query/catalog's Set does.
+type System interface {
+	RelationName(oid datum.OID) (namespace, name string, ok bool)
+	RelationOID(namespace, name string) (datum.OID, bool)
+	// RoleName and RoleOID are for pg_roles of a statement's catalogue and the
+	// session's user.
+	RoleName(c *schema.Catalog, user string, oid datum.OID) (string, bool)
+	RoleOID(c *schema.Catalog, name string) datum.OID
 }
 
 // Session is what functions ask of the session.
