@@ -1,14 +1,9 @@
 package chunk
 
 import (
-	"errors"
-
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
-
-// ErrCorrupt reports stored bytes that are not what was written.
-var ErrCorrupt = errors.New("corrupt chunk")
 
 // An ID names a chunk for ever. IDs sort by the time of their making (UUIDv7).
 type ID [16]byte

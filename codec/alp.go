@@ -192,7 +192,7 @@ func openALP[F Float](src []byte, n, depth int) (*alp[F], error) {
 }
 
 func (a *alp[F]) vector(v int, dst []F) error {
-	d, err := a.ints.shared(v)
+	d, err := a.ints.Shared(v)
 	if err != nil {
 		return err
 	}

@@ -195,7 +195,7 @@ func (t *textBlocks) vector(v int, dst *Strings) error {
 			return err
 		}
 	}
-	l, err := t.lens.shared(v)
+	l, err := t.lens.Shared(v)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (t *textBlocks) open(k int) error {
 	t.starts = append(t.starts[:0], 0)
 	at := int64(0)
 	for v := b.first; v < b.first+b.vectors; v++ {
-		l, err := t.lens.shared(v)
+		l, err := t.lens.Shared(v)
 		if err != nil {
 			return err
 		}

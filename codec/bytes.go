@@ -138,7 +138,7 @@ func (r *Bytes) Dictionary() (entries *Strings, codes *Ints, err error) {
 // Codes decodes the codes of vector v of a dictionary; the result is
 // overwritten by the next call.
 func (r *Ints) Codes(v, entries int) ([]int64, error) {
-	c, err := r.shared(v)
+	c, err := r.Shared(v)
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +327,7 @@ func (p *bytesPlain) vector(v int, dst *Strings) error {
 	if start > end || end > uint64(len(p.data)) || v == Vectors(p.n)-1 && end != uint64(len(p.data)) {
 		return corrupt("plain: vector %d lies at %d to %d of %d bytes", v, start, end, len(p.data))
 	}
-	l, err := p.lens.shared(v)
+	l, err := p.lens.Shared(v)
 	if err != nil {
 		return err
 	}

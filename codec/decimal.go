@@ -62,7 +62,7 @@ func openDecimal(src []byte, n, depth int) (*decimalText, error) {
 }
 
 func (d *decimalText) vector(v int, dst *Strings) error {
-	ints, err := d.ints.shared(v)
+	ints, err := d.ints.Shared(v)
 	if err != nil {
 		return err
 	}

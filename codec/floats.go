@@ -61,7 +61,9 @@ func (r *Floats[F]) Vector(v int, dst []F) ([]F, error) {
 	return dst, r.node.vector(v, dst)
 }
 
-func (r *Floats[F]) shared(v int) ([]F, error) {
+// Shared decodes vector v into a buffer that the next call overwrites; asking
+// for the same vector again costs nothing.
+func (r *Floats[F]) Shared(v int) ([]F, error) {
 	n := VectorLen(r.n, v)
 	if r.decoded != v+1 {
 		if r.buf == nil {
@@ -93,7 +95,7 @@ func (r *Floats[F]) Filter(v int, f *FloatFilter, out *Bits) error {
 			return err
 		}
 	}
-	x, err := r.shared(v)
+	x, err := r.Shared(v)
 	if err != nil {
 		return err
 	}
@@ -410,7 +412,7 @@ func (d *floatDictionary[F]) vector(v int, dst []F) error {
 	if err := d.load(); err != nil {
 		return err
 	}
-	codes, err := d.codes.shared(v)
+	codes, err := d.codes.Shared(v)
 	if err != nil {
 		return err
 	}

@@ -64,9 +64,9 @@ func (r *Ints) Vector(v int, dst []int64) ([]int64, error) {
 	return dst, r.node.vector(v, dst)
 }
 
-// shared decodes vector v into a buffer that the next call overwrites; asking
+// Shared decodes vector v into a buffer that the next call overwrites; asking
 // for the same vector again costs nothing.
-func (r *Ints) shared(v int) ([]int64, error) {
+func (r *Ints) Shared(v int) ([]int64, error) {
 	n := VectorLen(r.n, v)
 	if r.decoded != v+1 {
 		if r.buf == nil {
@@ -99,7 +99,7 @@ func (r *Ints) Filter(v int, f *IntFilter, out *Bits) error {
 			return err
 		}
 	}
-	x, err := r.shared(v)
+	x, err := r.Shared(v)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (r *Ints) filterTable(v int, keep []uint8, out *Bits) error {
 	if rle, ok := r.node.(*intRLE); ok {
 		return rle.filterTable(v, keep, out)
 	}
-	x, err := r.shared(v)
+	x, err := r.Shared(v)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,225 @@
+package chunk
+
+import (
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// maxChunkBytes bounds the values of a chunk in memory; a row that is larger is
+// a chunk of its own.
+const maxChunkBytes = 64 << 20
+
+// SealOptions say what a Builder cannot tell from the rows.
+type SealOptions struct {
+	Slice      int64
+	Schema     uint64 // schema version the rows are written under
+	Tombstones uint64
+	MaxRows    int  // of a chunk; 0: MaxRows
+	IDs        *IDs // required
+	Mem        memory.Allocator
+}
+
+// A Builder turns the rows of one slice into chunks. It is used by one
+// goroutine; Release it on every path.
+type Builder struct {
+	layout  *Layout
+	options SealOptions
+	pending []arrow.RecordBatch
+	rows    int // in pending
+	bytes   int64
+	sealed  []*Sealed
+}
+
+// NewBuilder returns a builder of chunks of a table.
+func NewBuilder(l *Layout, o SealOptions) *Builder {
+	if o.MaxRows <= 0 || o.MaxRows > MaxRows {
+		o.MaxRows = MaxRows
+	}
+	if o.Mem == nil {
+		o.Mem = memory.DefaultAllocator
+	}
+	if o.IDs == nil {
+		panic("chunk: bug: a builder without IDs")
+	}
+	return &Builder{layout: l, options: o}
+}
+
+// Seal makes chunks of sorted batches of one slice, whose columns are those of
+// the layout.
+func Seal(l *Layout, o SealOptions, batches ...arrow.RecordBatch) ([]*Sealed, error) {
+	b := NewBuilder(l, o)
+	defer b.Release()
+	for _, r := range batches {
+		if err := b.Add(r); err != nil {
+			return nil, err
+		}
+	}
+	return b.Finish()
+}
+
+// Add appends rows, which continue in sort-key order. The batch is retained as
+// long as it is needed.
+func (b *Builder) Add(batch arrow.RecordBatch) error {
+	if int(batch.NumCols()) != len(b.layout.Columns) {
+		return pgerr.New(pgerr.InternalError, "chunk: batch of %d columns for a layout of %d", batch.NumCols(), len(b.layout.Columns))
+	}
+	rows := int(batch.NumRows())
+	perRow := batchBytes(batch)/int64(max(rows, 1)) + 1
+	for from := 0; from < rows; {
+		n := min(rows-from, b.options.MaxRows-b.rows, int(max((maxChunkBytes-b.bytes)/perRow, 1)))
+		b.pending = append(b.pending, batch.NewSlice(int64(from), int64(from+n)))
+		b.rows += n
+		b.bytes += int64(n) * perRow
+		from += n
+		if b.rows == b.options.MaxRows || b.bytes >= maxChunkBytes-perRow {
+			if err := b.seal(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// batchBytes estimates the memory of the batch's values, slices by their part.
+func batchBytes(batch arrow.RecordBatch) int64 {
+	total := int64(0)
+	for i := range int(batch.NumCols()) {
+		total += arrayBytes(batch.Column(i))
+	}
+	return total
+}
+
+func arrayBytes(a arrow.Array) int64 {
+	switch a := a.(type) {
+	case *array.String:
+		return offsetBytes(a.Len(), a.ValueOffsets())
+	case *array.Binary:
+		return offsetBytes(a.Len(), a.ValueOffsets())
+	case *array.List:
+		if a.Len() == 0 {
+			return 0
+		}
+		from, _ := a.ValueOffsets(0)
+		_, to := a.ValueOffsets(a.Len() - 1)
+		child := array.NewSlice(a.ListValues(), from, to)
+		defer child.Release()
+		return arrayBytes(child) + 4*int64(a.Len())
+	}
+	if f, ok := a.DataType().(arrow.FixedWidthDataType); ok {
+		return int64(a.Len()) * int64(f.BitWidth()+7) / 8
+	}
+	return int64(a.Len())
+}
+
+func offsetBytes(n int, offsets []int32) int64 {
+	if n == 0 {
+		return 0
+	}
+	return int64(offsets[n]-offsets[0]) + 4*int64(n)
+}
+
+// Finish seals what is left and returns all chunks, in key order. The builder
+// is empty then.
+func (b *Builder) Finish() ([]*Sealed, error) {
+	if err := b.seal(); err != nil {
+		return nil, err
+	}
+	out := b.sealed
+	b.sealed = nil
+	return out, nil
+}
+
+// Release drops what was added and not sealed.
+func (b *Builder) Release() {
+	for _, r := range b.pending {
+		r.Release()
+	}
+	b.pending, b.rows, b.bytes = nil, 0, 0
+}
+
+// Take returns the chunks sealed so far and forgets them, so that a stream of
+// rows needs the memory of one chunk.
+func (b *Builder) Take() []*Sealed {
+	out := b.sealed
+	b.sealed = nil
+	return out
+}
+
+func (b *Builder) seal() error {
+	if b.rows == 0 {
+		return nil
+	}
+	rows, err := concatenate(b.options.Mem, b.pending)
+	if err != nil {
+		return err
+	}
+	defer rows.Release()
+	b.Release()
+	s, err := b.encode(rows)
+	if err != nil {
+		return err
+	}
+	b.sealed = append(b.sealed, s)
+	return nil
+}
+
+func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
+	n := int(rows.NumRows())
+	s := &Sealed{Entry: Entry{
+		ID: b.options.IDs.Next(), Version: BlobVersion, Slice: b.options.Slice, Rows: n, Schema: b.options.Schema,
+		Tombstones: b.options.Tombstones, Time: TimeRange{Min: 1, Max: 0},
+	}}
+	e := &s.Entry
+	for i := range b.layout.Columns {
+		blob, c, err := encodeColumn(&b.layout.Columns[i], rows.Column(i))
+		if err != nil {
+			return nil, err
+		}
+		e.Columns = append(e.Columns, c)
+		s.Blobs = append(s.Blobs, blob)
+	}
+	e.KeyMin = b.layout.AppendSortKey(nil, rows, 0)
+	e.KeyMax = b.layout.AppendSortKey(nil, rows, n-1)
+	if k := b.layout.Index(b.layout.TimeColumn); k >= 0 && b.layout.TimeColumn != 0 {
+		e.Time, e.TimeNulls, _ = timeRange(rows.Column(k))
+	}
+	if k := b.layout.Index(schema.RowVersionColumn); k >= 0 {
+		lo, _ := intOf(e.Columns[k].Min)
+		hi, _ := intOf(e.Columns[k].Max)
+		e.VersionMin, e.VersionMax = uint64(lo), uint64(hi)
+	}
+	return s, nil
+}
+
+// timeRange returns the range of the finite times and the numbers of NULL and
+// of infinite ones.
+func timeRange(a arrow.Array) (r TimeRange, nulls, infinite int) {
+	r = TimeRange{Min: math.MaxInt64, Max: math.MinInt64}
+	times, ok := a.(*array.Timestamp)
+	if !ok {
+		return TimeRange{Min: 1, Max: 0}, 0, 0
+	}
+	found := false
+	for i, t := range times.TimestampValues() {
+		switch {
+		case times.IsNull(i):
+			nulls++
+		case datum.Micros(t) == datum.InfinityMicros || datum.Micros(t) == datum.NegInfinityMicros:
+			infinite++
+		default:
+			found = true
+			r.Min, r.Max = min(r.Min, datum.Micros(t)), max(r.Max, datum.Micros(t))
+		}
+	}
+	if !found {
+		return TimeRange{Min: 1, Max: 0}, nulls, infinite
+	}
+	return r, nulls, infinite
+}

@@ -1,0 +1,254 @@
+package chunk
+
+import (
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// A Column is a column of a table as chunks and batches hold it.
+type Column struct {
+	ID   schema.ColumnID
+	Name string // of the fields of batches
+	Type datum.Type
+	// Missing is what rows of chunks without the column read as; nil is NULL.
+	Missing datum.Value
+}
+
+// A Layout is what chunks need to know of a table. It is not modified.
+type Layout struct {
+	Columns    []Column          // live and hidden ones, in the order of written batches
+	SortKey    []schema.ColumnID // as schema.Table.SortKey
+	TimeColumn schema.ColumnID   // 0: none
+	Slice      time.Duration     // length of a slice; 0: one slice
+}
+
+// Index returns the place of the column in Columns, or -1.
+func (l *Layout) Index(id schema.ColumnID) int {
+	for i := range l.Columns {
+		if l.Columns[i].ID == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// Schema returns the Arrow schema of batches with the given columns.
+func (l *Layout) Schema(ids []schema.ColumnID) (*arrow.Schema, error) {
+	fields := make([]arrow.Field, len(ids))
+	for i, id := range ids {
+		k := l.Index(id)
+		if k < 0 {
+			return nil, pgerr.New(pgerr.InternalError, "chunk: no column %d in the layout", id)
+		}
+		fields[i] = datum.Field(l.Columns[k].Name, l.Columns[k].Type)
+	}
+	return arrow.NewSchema(fields, nil), nil
+}
+
+// form is how a column's values lie in a blob.
+type form uint8
+
+// The forms. Numbers are part of the format.
+const (
+	formInts    form = 1 // integers, dates, times
+	formFloat32 form = 2
+	formFloat64 form = 3
+	formBits    form = 4
+	formBytes   form = 5 // text, bytea, uuid, interval, numeric that does not fit formScaled
+	formScaled  form = 6 // numeric of one scale as integers
+	formList    form = 7
+)
+
+func (f form) String() string {
+	names := [...]string{"?", "integers", "float32", "float64", "bits", "bytes", "scaled integers", "lists"}
+	if int(f) < len(names) {
+		return names[f]
+	}
+	return "?"
+}
+
+// formOf returns the form that values of the type are written in (numeric may
+// become formScaled); ok is false for types that cannot be stored.
+func formOf(t datum.Type) (f form, ok bool) {
+	switch t.Arrow().ID() {
+	case arrow.BOOL:
+		return formBits, true
+	case arrow.INT16, arrow.INT32, arrow.INT64, arrow.UINT32, arrow.DATE32, arrow.TIME64, arrow.TIMESTAMP:
+		return formInts, true
+	case arrow.FLOAT32:
+		return formFloat32, true
+	case arrow.FLOAT64:
+		return formFloat64, true
+	case arrow.STRING, arrow.BINARY, arrow.FIXED_SIZE_BINARY:
+		return formBytes, true
+	case arrow.LIST:
+		elem, ok := t.Elem()
+		if !ok {
+			return 0, false
+		}
+		if f, ok := formOf(elem); !ok || f == formList {
+			return 0, false
+		}
+		return formList, true
+	}
+	return 0, false
+}
+
+// order is how values of a type are compared.
+type order uint8
+
+const (
+	orderNone    order = iota // json, arrays: no bounds are kept
+	orderInts                 // by the integer in the blob
+	orderFloats               // NaN greatest, -0.0 equal to 0.0
+	orderBits                 // false before true
+	orderBytes                // byte by byte
+	orderPadded               // so, without trailing blanks
+	orderNumeric              // numeric
+	orderValues               // as datum.Compare says: interval, timetz, jsonb
+)
+
+func orderOf(t datum.Type) order {
+	switch t.OID {
+	case datum.BPChar:
+		return orderPadded
+	case datum.Numeric:
+		return orderNumeric
+	case datum.Interval, datum.TimeTZ, datum.JSONB:
+		return orderValues
+	case datum.JSON, datum.Record:
+		return orderNone
+	}
+	switch f, _ := formOf(t); f {
+	case formInts:
+		return orderInts
+	case formFloat32, formFloat64:
+		return orderFloats
+	case formBits:
+		return orderBits
+	case formBytes:
+		return orderBytes
+	}
+	return orderNone
+}
+
+// intOf returns the integer that a value of an integer-like type lies in a blob as.
+func intOf(v datum.Value) (int64, bool) {
+	switch x := v.(type) {
+	case int16:
+		return int64(x), true
+	case int32:
+		return int64(x), true
+	case int64:
+		return x, true
+	case datum.OID:
+		return int64(x), true
+	case datum.Days:
+		return int64(x), true
+	case datum.Micros:
+		return int64(x), true
+	}
+	return 0, false
+}
+
+// intValue is the inverse of intOf for a type.
+func intValue(t datum.Type, x int64) datum.Value {
+	switch t.Arrow().ID() {
+	case arrow.INT16:
+		return int16(x)
+	case arrow.INT32:
+		return int32(x)
+	case arrow.UINT32:
+		return datum.OID(uint32(x))
+	case arrow.DATE32:
+		return datum.Days(int32(x))
+	case arrow.TIME64, arrow.TIMESTAMP:
+		return datum.Micros(x)
+	}
+	return x
+}
+
+// intRange returns the integers that an integer-like type can hold.
+func intRange(t datum.Type) (lo, hi int64) {
+	switch t.Arrow().ID() {
+	case arrow.INT16:
+		return -1 << 15, 1<<15 - 1
+	case arrow.INT32, arrow.DATE32:
+		return -1 << 31, 1<<31 - 1
+	case arrow.UINT32:
+		return 0, 1<<32 - 1
+	}
+	return -1 << 63, 1<<63 - 1
+}
+
+func floatOf(v datum.Value) (float64, bool) {
+	switch x := v.(type) {
+	case float32:
+		return float64(x), true
+	case float64:
+		return x, true
+	}
+	return 0, false
+}
+
+// bytesOf returns the bytes that a value of a byte-ordered type lies in a blob as.
+func bytesOf(v datum.Value) ([]byte, bool) {
+	switch x := v.(type) {
+	case string:
+		return []byte(x), true
+	case []byte:
+		return x, true
+	case datum.UUIDValue:
+		return x[:], true
+	}
+	return nil, false
+}
+
+func bytesValue(t datum.Type, b []byte) datum.Value {
+	switch {
+	case t.OID == datum.UUID && len(b) == 16:
+		return datum.UUIDValue(b)
+	case t.Arrow().ID() == arrow.BINARY:
+		return append([]byte(nil), b...)
+	}
+	return string(b)
+}
+
+// readable says whether a column written as one type can be read as another:
+// the widenings that ALTER TABLE makes without rewriting.
+func readable(stored, wanted datum.Type) bool {
+	if stored.OID == wanted.OID {
+		return true
+	}
+	s, w := stored.Arrow().ID(), wanted.Arrow().ID()
+	switch {
+	case s == w && s == arrow.STRING:
+		return orderOf(stored) == orderOf(wanted)
+	case s == arrow.INT16:
+		return w == arrow.INT32 || w == arrow.INT64
+	case s == arrow.INT32:
+		return w == arrow.INT64
+	case s == arrow.FLOAT32:
+		return w == arrow.FLOAT64
+	}
+	return false
+}
+
+// widen converts a bound of a stored type to the wanted type, which is readable.
+func widen(v datum.Value, stored, wanted datum.Type) datum.Value {
+	if v == nil || stored.OID == wanted.OID {
+		return v
+	}
+	if x, ok := intOf(v); ok {
+		return intValue(wanted, x)
+	}
+	if x, ok := floatOf(v); ok {
+		return x
+	}
+	return v
+}

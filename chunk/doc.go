@@ -1,0 +1,34 @@
+// Package chunk holds the unit that tables are stored in: up to MaxRows rows of
+// one slice of one partition, in sort-key order, as one encoded blob per column
+// and a manifest entry that says what lies in them.
+//
+// Writing: SortRows sorts the rows of batches by slice and sort key; a Builder
+// cuts the rows of a slice into chunks and encodes them (blob_write.go); what
+// comes out is Sealed and goes to a store.
+//
+// Reading: NewSplit makes a Split of an entry and a function that fetches
+// blobs; NewBatchSplit makes one of rows in memory. Both prune, filter and
+// aggregate the same way: a predicate is compiled to a filter (filter.go), tried on
+// bounds (bounds.go), then on the values of vectors that bounds did not decide.
+//
+// The layout of blobs and entries is drawn in codec/format.md.
+package chunk
+
+import (
+	"fmt"
+
+	"github.com/phyllodb/phyllo/codec"
+)
+
+// ErrCorrupt reports a blob or an entry that no writer wrote; it is
+// codec.ErrCorrupt, so that either name matches.
+var ErrCorrupt = codec.ErrCorrupt
+
+func corrupt(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)
+}
+
+// String renders the ID as a UUID is.
+func (id ID) String() string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:16])
+}

@@ -1,0 +1,353 @@
+package chunk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// Fetch returns the blob of column number i of an entry, which stays valid and
+// unchanged as long as the scan.
+type Fetch func(ctx context.Context, column int) ([]byte, error)
+
+// A chunkSplit reads one chunk.
+type chunkSplit struct {
+	entry  *Entry
+	layout *Layout
+	spec   ScanSpec
+	fetch  Fetch
+}
+
+// NewSplit returns a split of one chunk. The layout holds every column that
+// spec names; those that the entry does not list read as Column.Missing.
+func NewSplit(e *Entry, l *Layout, spec ScanSpec, fetch Fetch) Split {
+	return &chunkSplit{entry: e, layout: l, spec: spec, fetch: fetch}
+}
+
+func (s *chunkSplit) Rows() int64 { return int64(s.entry.Rows) }
+
+func (s *chunkSplit) Time() (TimeRange, bool) {
+	all := s.entry.TimeNulls == 0 && s.layout.TimeColumn != 0
+	if all {
+		c := entryColumn(s.entry, s.layout.TimeColumn)
+		if c < 0 {
+			return s.entry.Time, false
+		}
+		lo, ok1 := s.entry.Columns[c].Min.(datum.Micros)
+		hi, ok2 := s.entry.Columns[c].Max.(datum.Micros)
+		all = ok1 && ok2 && lo != datum.NegInfinityMicros && hi != datum.InfinityMicros
+	}
+	return s.entry.Time, all
+}
+
+func entryColumn(e *Entry, id schema.ColumnID) int {
+	return slices.IndexFunc(e.Columns, func(c ColumnEntry) bool { return c.ID == id })
+}
+
+// A chunkScan is the reading of one chunk.
+type chunkScan struct {
+	*chunkSplit
+	mem     memory.Allocator
+	stats   *ScanStats
+	columns map[schema.ColumnID]*blobColumn
+	filters []*blobFilter
+	vectors int
+	next    int // vectors looked at so far
+	sel     codec.Bits
+	empty   bool // the entry excludes every row
+}
+
+// start compiles the filters and judges them by the entry. Those that the
+// entry decides for all rows are dropped.
+func (s *chunkSplit) start(mem memory.Allocator, stats *ScanStats) (*chunkScan, []*filter, error) {
+	filters, err := compile(s.layout, s.spec.Filter)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &chunkScan{chunkSplit: s, mem: mem, stats: stats, columns: map[schema.ColumnID]*blobColumn{},
+		vectors: codec.Vectors(s.entry.Rows)}
+	if s.spec.Pruning.Manifest {
+		return c, filters, nil
+	}
+	left := filters[:0]
+	for _, f := range filters {
+		switch f.judgeEntry(s.entry, s.layout) {
+		case none:
+			c.empty = true
+			stats.ChunksSkipped++
+			stats.RowsSkippedChunks += int64(s.entry.Rows)
+			return c, nil, nil
+		case maybe:
+			left = append(left, f)
+		}
+	}
+	return c, left, nil
+}
+
+// wrap says where a corrupt blob was found.
+func (s *chunkSplit) wrap(err error, id schema.ColumnID) error {
+	if err == nil || !errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("chunk %v column %d: %w", s.entry.ID, id, err)
+}
+
+// column opens a column, once.
+func (c *chunkScan) column(ctx context.Context, id schema.ColumnID) (*blobColumn, error) {
+	if col := c.columns[id]; col != nil {
+		return col, nil
+	}
+	k := c.layout.Index(id)
+	if k < 0 {
+		return nil, pgerr.New(pgerr.InternalError, "chunk: no column %d in the layout", id)
+	}
+	var col *blobColumn
+	if i := entryColumn(c.entry, id); i < 0 {
+		var err error
+		if col, err = missingColumn(&c.layout.Columns[k], c.entry.Rows); err != nil {
+			return nil, err
+		}
+		col.size = 0
+	} else {
+		blob, err := c.fetch(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		c.stats.BytesRead += int64(len(blob))
+		if col, err = openBlob(blob, c.layout.Columns[k].Type); err != nil {
+			return nil, c.wrap(err, id)
+		}
+		e := &c.entry.Columns[i]
+		if col.rows != c.entry.Rows || col.nulls != e.Nulls {
+			return nil, c.wrap(corrupt("blob has %d rows and %d NULLs, its entry %d and %d", col.rows, col.nulls, c.entry.Rows, e.Nulls), id)
+		}
+	}
+	c.columns[id] = col
+	return col, nil
+}
+
+// open opens the columns of the filters.
+func (c *chunkScan) open(ctx context.Context, filters []*filter) error {
+	for _, f := range filters {
+		col, err := c.column(ctx, f.pred.Column)
+		if err != nil {
+			return err
+		}
+		c.filters = append(c.filters, &blobFilter{filter: f, col: col, encoded: !c.spec.Pruning.Encoded})
+	}
+	return nil
+}
+
+// judge decides vector v by the vector indexes of the filters' columns.
+func (c *chunkScan) judge(v int) verdict {
+	if c.spec.Pruning.Vectors {
+		return maybe
+	}
+	verdictOf := all
+	for _, f := range c.filters {
+		if f.col.index == nil || !readableIndex(f) {
+			verdictOf = maybe
+			continue
+		}
+		switch w := f.decide(&f.col.index[v], f.col.scale); {
+		case f.pred.Op == OpIsNull || f.pred.Op == OpIsNotNull:
+			verdictOf = maybe
+		case w == none:
+			return none
+		case w == maybe || f.col.nulls > 0:
+			verdictOf = maybe
+		}
+	}
+	return verdictOf
+}
+
+// readableIndex says whether the index is in the terms of the filter.
+func readableIndex(f *blobFilter) bool { return f.col.order == f.order }
+
+// vector finds the rows of vector v that pass, in c.sel; it returns their number.
+func (c *chunkScan) vector(v int) (int, error) {
+	n := codec.VectorLen(c.entry.Rows, v)
+	c.stats.VectorsTotal++
+	if len(c.filters) == 0 {
+		c.sel.Fill(n)
+		return n, nil
+	}
+	switch c.judge(v) {
+	case none:
+		c.stats.VectorsSkipped++
+		c.stats.RowsSkippedVectors += int64(n)
+		return 0, nil
+	case all:
+		c.sel.Fill(n)
+		return n, nil
+	}
+	if err := c.filters[0].eval(v, &c.sel); err != nil {
+		return 0, c.wrap(err, c.filters[0].pred.Column)
+	}
+	var out codec.Bits
+	for _, f := range c.filters[1:] {
+		if c.sel == (codec.Bits{}) && !c.spec.Pruning.Late {
+			break
+		}
+		if err := f.eval(v, &out); err != nil {
+			return 0, c.wrap(err, f.pred.Column)
+		}
+		c.sel.And(&out)
+	}
+	k := c.sel.Count()
+	c.stats.RowsFiltered += int64(n - k)
+	return k, nil
+}
+
+// close adds up what the columns decoded.
+func (c *chunkScan) close() {
+	for _, col := range c.columns {
+		c.stats.BytesDecoded += col.decoded
+		col.decoded = 0
+	}
+}
+
+// A chunkReader yields the batches of a chunk.
+type chunkReader struct {
+	*chunkScan
+	schema *arrow.Schema
+	held   []held // vectors for the next batch
+}
+
+// held are the rows of one vector that passed.
+type held struct {
+	vector, rows int
+	sel          codec.Bits
+}
+
+func (s *chunkSplit) Scan(ctx context.Context, mem memory.Allocator, stats *ScanStats) (BatchReader, error) {
+	sch, err := s.layout.Schema(s.spec.Columns)
+	if err != nil {
+		return nil, err
+	}
+	c, filters, err := s.start(mem, stats)
+	if err != nil {
+		return nil, err
+	}
+	r := &chunkReader{chunkScan: c, schema: sch}
+	if c.empty {
+		return r, nil
+	}
+	if err := c.open(ctx, filters); err != nil {
+		return nil, err
+	}
+	if s.spec.Pruning.Late {
+		for _, id := range s.spec.Columns {
+			if _, err := c.column(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, nil
+}
+
+func (r *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if r.empty {
+		return nil, io.EOF
+	}
+	total := 0
+	for i := range r.held {
+		total += r.held[i].rows
+	}
+	var over *held
+	for ; r.next < r.vectors; r.next++ {
+		v := r.next
+		if r.spec.Descending {
+			v = r.vectors - 1 - v
+		}
+		n, err := r.vector(v)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			continue
+		}
+		h := held{vector: v, rows: n, sel: r.sel}
+		if total+n > MaxBatchRows {
+			over = &h
+			r.next++
+			break
+		}
+		r.held = append(r.held, h)
+		total += n
+	}
+	if total == 0 {
+		return nil, io.EOF
+	}
+	batch, err := r.batch(ctx, total)
+	r.held = r.held[:0]
+	if over != nil {
+		r.held = append(r.held, *over)
+	}
+	return batch, err
+}
+
+// batch gathers the held rows.
+func (r *chunkReader) batch(ctx context.Context, total int) (arrow.RecordBatch, error) {
+	lists := make([][]int32, len(r.held))
+	for i := range r.held {
+		h := &r.held[i]
+		if h.rows < codec.VectorLen(r.entry.Rows, h.vector) || r.spec.Descending {
+			lists[i] = h.sel.Rows(make([]int32, 0, h.rows))
+			if r.spec.Descending {
+				slices.Reverse(lists[i])
+			}
+		}
+	}
+	columns := make([]arrow.Array, 0, len(r.spec.Columns))
+	defer func() {
+		for _, c := range columns {
+			c.Release()
+		}
+	}()
+	for _, id := range r.spec.Columns {
+		col, err := r.column(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		a, err := r.gather(col, r.layout.Columns[r.layout.Index(id)].Type, lists)
+		if err != nil {
+			return nil, r.wrap(err, id)
+		}
+		columns = append(columns, a)
+	}
+	r.stats.RowsReturned += int64(total)
+	return array.NewRecordBatch(r.schema, columns, int64(total)), nil
+}
+
+func (r *chunkReader) gather(col *blobColumn, t datum.Type, lists [][]int32) (arrow.Array, error) {
+	o := newOutput(r.mem, t)
+	defer o.release()
+	for i := range r.held {
+		if err := o.put(col, r.held[i].vector, lists[i]); err != nil {
+			return nil, err
+		}
+	}
+	return o.finish(), nil
+}
+
+func (r *chunkReader) Close() error {
+	r.close()
+	r.empty = true
+	r.held = nil
+	return nil
+}

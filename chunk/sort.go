@@ -1,0 +1,343 @@
+package chunk
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// SliceRows are rows of one slice, sorted by the table's sort key; rows of equal
+// keys keep the order in which they came.
+type SliceRows struct {
+	Slice int64
+	Batch arrow.RecordBatch // the receiver releases it
+}
+
+// SortRows sorts the rows of the batches, whose columns are those of the
+// layout, by slice and then by sort key, NULLs last. The results come by rising
+// slice. Time and space are O(n log n) and O(n); the batches are not kept.
+func SortRows(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch) ([]SliceRows, error) {
+	one, err := concatenate(mem, batches)
+	if err != nil || one == nil {
+		return nil, err
+	}
+	defer one.Release()
+	groups := groupBySlice(l, one)
+	out := make([]SliceRows, 0, len(groups))
+	for _, g := range groups {
+		sortRows(l, one, g.rows)
+		b, err := takeBatch(mem, l, one, g.rows)
+		if err != nil {
+			for _, s := range out {
+				s.Batch.Release()
+			}
+			return nil, err
+		}
+		out = append(out, SliceRows{Slice: g.slice, Batch: b})
+	}
+	return out, nil
+}
+
+// concatenate returns one batch of all rows, nil if there are none.
+func concatenate(mem memory.Allocator, batches []arrow.RecordBatch) (arrow.RecordBatch, error) {
+	batches = slices.DeleteFunc(slices.Clone(batches), func(b arrow.RecordBatch) bool { return b.NumRows() == 0 })
+	switch len(batches) {
+	case 0:
+		return nil, nil
+	case 1:
+		batches[0].Retain()
+		return batches[0], nil
+	}
+	columns := make([]arrow.Array, batches[0].NumCols())
+	defer func() {
+		for _, c := range columns {
+			if c != nil {
+				c.Release()
+			}
+		}
+	}()
+	rows := int64(0)
+	for _, b := range batches {
+		rows += b.NumRows()
+	}
+	if rows > math.MaxInt32 {
+		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "cannot sort %d rows at once", rows)
+	}
+	parts := make([]arrow.Array, len(batches))
+	for i := range columns {
+		for j, b := range batches {
+			parts[j] = b.Column(i)
+		}
+		c, err := array.Concatenate(parts, mem)
+		if err != nil {
+			return nil, pgerr.New(pgerr.ProgramLimitExceeded, "cannot hold the rows in one batch: %v", err)
+		}
+		columns[i] = c
+	}
+	return array.NewRecordBatch(batches[0].Schema(), columns, rows), nil
+}
+
+func takeBatch(mem memory.Allocator, l *Layout, b arrow.RecordBatch, rows []int32) (arrow.RecordBatch, error) {
+	if len(rows) == int(b.NumRows()) && rising(rows) {
+		b.Retain()
+		return b, nil
+	}
+	columns := make([]arrow.Array, b.NumCols())
+	defer func() {
+		for _, c := range columns {
+			if c != nil {
+				c.Release()
+			}
+		}
+	}()
+	for i := range columns {
+		c, err := Take(mem, l.Columns[i].Type, b.Column(i), rows)
+		if err != nil {
+			return nil, err
+		}
+		columns[i] = c
+	}
+	return array.NewRecordBatch(b.Schema(), columns, int64(len(rows))), nil
+}
+
+func rising(rows []int32) bool {
+	for i, r := range rows {
+		if int(r) != i {
+			return false
+		}
+	}
+	return true
+}
+
+type sliceGroup struct {
+	slice int64
+	rows  []int32
+}
+
+// groupBySlice returns the rows of each slice, by rising slice, in row order.
+func groupBySlice(l *Layout, b arrow.RecordBatch) []sliceGroup {
+	n := int(b.NumRows())
+	k := l.Index(l.TimeColumn)
+	if l.TimeColumn == 0 || k < 0 || l.Slice <= 0 {
+		g := sliceGroup{rows: make([]int32, n)}
+		for i := range g.rows {
+			g.rows[i] = int32(i)
+		}
+		return []sliceGroup{g}
+	}
+	times := b.Column(k).(*array.Timestamp)
+	raw := times.TimestampValues()
+	var groups []sliceGroup
+	where := map[int64]int{}
+	last := -1
+	for i := range n {
+		s := SliceOf(l.Slice, datum.Micros(raw[i]), times.IsNull(i))
+		if last < 0 || groups[last].slice != s {
+			at, ok := where[s]
+			if !ok {
+				at = len(groups)
+				where[s] = at
+				groups = append(groups, sliceGroup{slice: s})
+			}
+			last = at
+		}
+		groups[last].rows = append(groups[last].rows, int32(i))
+	}
+	slices.SortFunc(groups, func(a, b sliceGroup) int { return cmp.Compare(a.slice, b.slice) })
+	return groups
+}
+
+// sortRows sorts rows by the sort key, stably.
+func sortRows(l *Layout, b arrow.RecordBatch, rows []int32) {
+	if len(l.SortKey) == 0 || len(rows) < 2 {
+		return
+	}
+	if len(l.SortKey) <= 2 && sortByWords(l, b, rows) {
+		return
+	}
+	sortByKeys(l, b, rows)
+}
+
+type wordRow struct {
+	a, b uint64
+	row  int32
+}
+
+// sortByWords sorts by keys of one or two columns that fit a word each; it
+// reports false if they do not.
+func sortByWords(l *Layout, b arrow.RecordBatch, rows []int32) bool {
+	keys := make([]wordRow, len(rows))
+	for k, id := range l.SortKey {
+		at := l.Index(id)
+		words := orderWords(l.Columns[at].Type, b.Column(at), rows)
+		if words == nil {
+			return false
+		}
+		for i, w := range words {
+			if k == 0 {
+				keys[i].a, keys[i].row = w, rows[i]
+			} else {
+				keys[i].b = w
+			}
+		}
+	}
+	compare := func(x, y wordRow) int {
+		switch {
+		case x.a != y.a:
+			return cmp.Compare(x.a, y.a)
+		case x.b != y.b:
+			return cmp.Compare(x.b, y.b)
+		}
+		return cmp.Compare(x.row, y.row)
+	}
+	if slices.IsSortedFunc(keys, compare) {
+		return true
+	}
+	slices.SortFunc(keys, compare)
+	for i := range keys {
+		rows[i] = keys[i].row
+	}
+	return true
+}
+
+// orderWords returns for each row a word in the order of the column's values,
+// equal where these are equal, or nil if there is none: the column has NULLs,
+// or too many different strings.
+func orderWords(t datum.Type, a arrow.Array, rows []int32) []uint64 {
+	if a.NullN() > 0 {
+		return nil
+	}
+	out := make([]uint64, len(rows))
+	switch o := orderOf(t); o {
+	case orderInts:
+		x := intsOf(a)
+		for i, r := range rows {
+			out[i] = uint64(x[r]) ^ 1<<63
+		}
+	case orderFloats:
+		for i, r := range rows {
+			var x float64
+			if f, ok := a.(*array.Float32); ok {
+				x = float64(f.Value(int(r)))
+			} else {
+				x = a.(*array.Float64).Value(int(r))
+			}
+			out[i] = floatWord(x)
+		}
+	case orderBytes, orderPadded:
+		return rankWords(o, a, rows, out)
+	default:
+		return nil
+	}
+	return out
+}
+
+// floatWord maps floats to words in PostgreSQL's order.
+func floatWord(x float64) uint64 {
+	b := float64bits(x) // one NaN, one zero
+	if b>>63 != 0 && x == x {
+		return ^b
+	}
+	return b | 1<<63
+}
+
+// rankWords gives strings their rank among the distinct ones, if these are few.
+func rankWords(o order, a arrow.Array, rows []int32, out []uint64) []uint64 {
+	limit := max(1024, len(rows)/4)
+	index := map[string]int{}
+	var distinct []string
+	var last []byte
+	lastCode := -1
+	for i, r := range rows {
+		b := trimmed(o, bytesAt(a, int(r)))
+		if lastCode < 0 || !bytes.Equal(b, last) {
+			code, ok := index[string(b)]
+			if !ok {
+				if len(distinct) == limit {
+					return nil
+				}
+				code = len(distinct)
+				s := string(b)
+				index[s] = code
+				distinct = append(distinct, s)
+			}
+			last, lastCode = b, code
+		}
+		out[i] = uint64(lastCode)
+	}
+	sorted := slices.Clone(distinct)
+	slices.Sort(sorted)
+	rank := make([]uint64, len(distinct))
+	for i, s := range sorted {
+		rank[index[s]] = uint64(i)
+	}
+	for i, c := range out {
+		out[i] = rank[c]
+	}
+	return out
+}
+
+type keyRow struct {
+	prefix uint64
+	at     int32 // where the key starts
+	end    int32
+	row    int32
+}
+
+// sortByKeys sorts by memcomparable keys.
+func sortByKeys(l *Layout, b arrow.RecordBatch, rows []int32) {
+	columns := make([]int, len(l.SortKey))
+	for i, id := range l.SortKey {
+		columns[i] = l.Index(id)
+	}
+	// Blocks of keys keep offsets within int32 whatever the keys' length.
+	blocks := [][]byte{nil}
+	keys := make([]keyRow, len(rows))
+	blockOf := make([]int32, b.NumRows())
+	for i, r := range rows {
+		k := len(blocks) - 1
+		if len(blocks[k]) > 1<<26 {
+			blocks = append(blocks, nil)
+			k++
+		}
+		at := len(blocks[k])
+		for _, c := range columns {
+			blocks[k] = datum.AppendKey(blocks[k], l.Columns[c].Type, b.Column(c), int(r), datum.KeyOrder{})
+		}
+		var p [8]byte
+		copy(p[:], blocks[k][at:])
+		keys[i] = keyRow{prefix: binary.BigEndian.Uint64(p[:]), at: int32(at), end: int32(len(blocks[k])), row: r}
+		blockOf[r] = int32(k)
+	}
+	key := func(r *keyRow) []byte { return blocks[blockOf[r.row]][r.at:r.end] }
+	slices.SortFunc(keys, func(x, y keyRow) int {
+		if x.prefix != y.prefix {
+			return cmp.Compare(x.prefix, y.prefix)
+		}
+		if c := bytes.Compare(key(&x), key(&y)); c != 0 {
+			return c
+		}
+		return cmp.Compare(x.row, y.row)
+	})
+	for i := range keys {
+		rows[i] = keys[i].row
+	}
+}
+
+// AppendSortKey appends the sort key of a row of a batch with the layout's columns.
+func (l *Layout) AppendSortKey(dst []byte, b arrow.RecordBatch, row int) []byte {
+	for _, id := range l.SortKey {
+		k := l.Index(id)
+		dst = datum.AppendKey(dst, l.Columns[k].Type, b.Column(k), row, datum.KeyOrder{})
+	}
+	return dst
+}

@@ -1,0 +1,152 @@
+package chunk
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// Take returns the given rows of an array of type t, in their order, as a new
+// array that the caller releases. A nil allocator is the default one.
+func Take(mem memory.Allocator, t datum.Type, a arrow.Array, rows []int32) (arrow.Array, error) {
+	if mem == nil {
+		mem = memory.DefaultAllocator
+	}
+	o := newOutput(mem, t)
+	defer o.release()
+	if err := o.take(a, rows); err != nil {
+		return nil, err
+	}
+	return o.finish(), nil
+}
+
+func (o *output) take(a arrow.Array, rows []int32) error {
+	n := len(rows)
+	if a.NullN() > 0 {
+		o.takeValid(a, rows)
+	}
+	at := o.rows
+	o.rows += n
+	switch a := a.(type) {
+	case *array.Boolean:
+		if need := (o.rows + 7) / 8; need > o.data.Len() {
+			clear(extend(o.data, need-o.data.Len()))
+		}
+		dst := o.data.Bytes()
+		for i, r := range rows {
+			if a.Value(int(r)) {
+				dst[(at+i)/8] |= 1 << ((at + i) % 8)
+			}
+		}
+	case *array.Int16:
+		gather(numbers[int16](o, n), a.Int16Values(), rows)
+	case *array.Int32:
+		gather(numbers[int32](o, n), a.Int32Values(), rows)
+	case *array.Int64:
+		gather(numbers[int64](o, n), a.Int64Values(), rows)
+	case *array.Uint32:
+		gather(numbers[uint32](o, n), a.Uint32Values(), rows)
+	case *array.Float32:
+		takeFixed(o, a.Float32Values(), rows)
+	case *array.Float64:
+		takeFixed(o, a.Float64Values(), rows)
+	case *array.Date32:
+		takeFixed(o, a.Date32Values(), rows)
+	case *array.Time64:
+		takeFixed(o, a.Time64Values(), rows)
+	case *array.Timestamp:
+		takeFixed(o, a.TimestampValues(), rows)
+	case *array.String:
+		return takeBytes(o, rows, func(r int) int { return a.ValueLen(r) }, func(dst []byte, r int) int { return copy(dst, a.Value(r)) })
+	case *array.Binary:
+		return takeBytes(o, rows, func(r int) int { return a.ValueLen(r) }, func(dst []byte, r int) int { return copy(dst, a.Value(r)) })
+	case *array.FixedSizeBinary:
+		w := a.DataType().(*arrow.FixedSizeBinaryType).ByteWidth
+		p := extend(o.data, n*w)
+		for i, r := range rows {
+			if a.IsNull(int(r)) {
+				clear(p[i*w : (i+1)*w])
+			} else {
+				copy(p[i*w:], a.Value(int(r)))
+			}
+		}
+	case *array.List:
+		return o.takeLists(a, rows)
+	default:
+		return pgerr.Unsupported("columns of type %v cannot be stored", o.typ)
+	}
+	return nil
+}
+
+func takeFixed[T any](o *output, src []T, rows []int32) {
+	dst := numbers[T](o, len(rows))
+	for i, r := range rows {
+		dst[i] = src[r]
+	}
+}
+
+func (o *output) takeValid(a arrow.Array, rows []int32) {
+	if o.valid == nil {
+		o.valid = memory.NewResizableBuffer(o.mem)
+		b := extend(o.valid, (o.rows+7)/8)
+		for i := range b {
+			b[i] = 0xff
+		}
+		if o.rows%8 != 0 {
+			b[len(b)-1] = 1<<(o.rows%8) - 1
+		}
+	}
+	if need := (o.rows + len(rows) + 7) / 8; need > o.valid.Len() {
+		clear(extend(o.valid, need-o.valid.Len()))
+	}
+	dst := o.valid.Bytes()
+	for i, r := range rows {
+		if a.IsNull(int(r)) {
+			o.nulls++
+		} else {
+			dst[(o.rows+i)/8] |= 1 << ((o.rows + i) % 8)
+		}
+	}
+}
+
+func takeBytes(o *output, rows []int32, length func(r int) int, put func(dst []byte, r int) int) error {
+	total := 0
+	for _, r := range rows {
+		total += length(int(r))
+	}
+	last, offs := o.space(len(rows))
+	if last+int64(total) > math.MaxInt32 {
+		return tooLarge()
+	}
+	data := extend(o.data, total)
+	pos := 0
+	for i, r := range rows {
+		pos += put(data[pos:], int(r))
+		binary.LittleEndian.PutUint32(offs[4*i:], uint32(last)+uint32(pos))
+	}
+	return nil
+}
+
+func (o *output) takeLists(a *array.List, rows []int32) error {
+	last, offs := o.space(len(rows))
+	var elems []int32
+	for i, r := range rows {
+		if a.IsValid(int(r)) {
+			from, to := a.ValueOffsets(int(r))
+			for k := from; k < to; k++ {
+				elems = append(elems, int32(k))
+			}
+		}
+		if last+int64(len(elems)) > math.MaxInt32 {
+			return tooLarge()
+		}
+		binary.LittleEndian.PutUint32(offs[4*i:], uint32(last)+uint32(len(elems)))
+	}
+	return o.child.take(a.ListValues(), elems)
+}

@@ -1,0 +1,360 @@
+package chunk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
+
+	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// values are the values of an Arrow array in the form that codec takes. Slots
+// of NULLs repeat a neighbour, which costs least in every encoding.
+type values struct {
+	form  form
+	rows  int
+	nulls int
+	null  []uint64 // bit i: row i is NULL; nil if none is
+	ints  []int64  // formInts, formScaled; the lengths of formList
+	f32   []float32
+	f64   []float64
+	bits  []uint64
+	strs  codec.Strings
+	scale int32 // of formScaled
+	child *values
+}
+
+func (v *values) isNull(i int) bool { return v.null != nil && v.null[i>>6]>>(i&63)&1 != 0 }
+
+// extract copies the values of an array of type t.
+func extract(t datum.Type, a arrow.Array) (*values, error) {
+	f, ok := formOf(t)
+	if !ok {
+		return nil, pgerr.Unsupported("columns of type %v cannot be stored", t)
+	}
+	v := &values{form: f, rows: a.Len(), nulls: a.NullN()}
+	if v.nulls > 0 {
+		v.null = make([]uint64, (v.rows+63)/64)
+		for i := range v.rows {
+			if a.IsNull(i) {
+				v.null[i>>6] |= 1 << (i & 63)
+			}
+		}
+	}
+	switch f {
+	case formInts:
+		v.ints = intsOf(a)
+		fillNulls(v, v.ints)
+	case formFloat32:
+		v.f32 = append([]float32(nil), a.(*array.Float32).Float32Values()...)
+		fillNulls(v, v.f32)
+	case formFloat64:
+		v.f64 = append([]float64(nil), a.(*array.Float64).Float64Values()...)
+		fillNulls(v, v.f64)
+	case formBits:
+		v.bits = make([]uint64, (v.rows+63)/64)
+		b := a.(*array.Boolean)
+		last := false
+		for i := range v.rows {
+			if !v.isNull(i) {
+				last = b.Value(i)
+			}
+			if last {
+				v.bits[i>>6] |= 1 << (i & 63)
+			}
+		}
+	case formBytes:
+		v.extractBytes(t, a)
+	case formList:
+		return v, v.extractList(t, a.(*array.List))
+	}
+	return v, nil
+}
+
+// intsOf copies the integers of an array of an integer-like type.
+func intsOf(a arrow.Array) []int64 {
+	out := make([]int64, a.Len())
+	copyInts(out, a, 0)
+	return out
+}
+
+// copyInts copies the integers from row from on, NULL slots as they are.
+func copyInts(out []int64, a arrow.Array, from int) {
+	n := len(out)
+	switch a := a.(type) {
+	case *array.Int16:
+		widenInts(out, a.Int16Values()[from:from+n])
+	case *array.Int32:
+		widenInts(out, a.Int32Values()[from:from+n])
+	case *array.Int64:
+		copy(out, a.Int64Values()[from:from+n])
+	case *array.Uint32:
+		widenInts(out, a.Uint32Values()[from:from+n])
+	case *array.Date32:
+		widenInts(out, a.Date32Values()[from:from+n])
+	case *array.Time64:
+		widenInts(out, a.Time64Values()[from:from+n])
+	case *array.Timestamp:
+		widenInts(out, a.TimestampValues()[from:from+n])
+	default:
+		panic("chunk: bug: not integers: " + a.DataType().String())
+	}
+}
+
+func widenInts[T ~int16 | ~int32 | ~int64 | ~uint32](out []int64, in []T) {
+	for i, x := range in {
+		out[i] = int64(x)
+	}
+}
+
+// fillNulls sets NULL slots to the value before, or the first one to come.
+func fillNulls[T any](v *values, x []T) {
+	if v.nulls == 0 || v.nulls == v.rows {
+		return
+	}
+	first := 0
+	for v.isNull(first) {
+		first++
+	}
+	last := x[first]
+	for i := range x {
+		if v.isNull(i) {
+			x[i] = last
+		} else {
+			last = x[i]
+		}
+	}
+}
+
+// bytesAt returns the bytes of row i of a string, binary or fixed-size array.
+func bytesAt(a arrow.Array, i int) []byte {
+	switch a := a.(type) {
+	case *array.String:
+		s := a.Value(i)
+		return unsafe.Slice(unsafe.StringData(s), len(s)) // read only, as all that arrays hold
+	case *array.Binary:
+		return a.Value(i)
+	case *array.FixedSizeBinary:
+		return a.Value(i)
+	}
+	panic("chunk: bug: no bytes: " + a.DataType().String())
+}
+
+func (v *values) extractBytes(t datum.Type, a arrow.Array) {
+	if t.OID == datum.Numeric && v.extractScaled(a.(*array.Binary)) {
+		return
+	}
+	v.strs.Reset()
+	var last []byte
+	width := 0
+	if f, ok := a.DataType().(*arrow.FixedSizeBinaryType); ok {
+		width = f.ByteWidth
+		last = make([]byte, width) // keeps the lengths constant before the first value
+	}
+	for i := range v.rows {
+		// A long string before a NULL is not worth repeating.
+		if v.isNull(i) && width == 0 && len(last) > 64 {
+			last = nil
+		} else if !v.isNull(i) {
+			last = bytesAt(a, i)
+		}
+		v.strs.Append(last)
+	}
+}
+
+// extractScaled takes numerics as integers if all are finite, of one scale and
+// small enough; the bytes must come back the same.
+func (v *values) extractScaled(a *array.Binary) bool {
+	ints := make([]int64, v.rows)
+	seen := false
+	var scale int32
+	var back [16]byte
+	for i := range ints {
+		if v.isNull(i) {
+			continue
+		}
+		x, s, ok := datum.NumericInt(a.Value(i))
+		if !ok || seen && s != scale {
+			return false
+		}
+		if !bytes.Equal(datum.AppendNumericInt(back[:0], x, s), a.Value(i)) {
+			return false
+		}
+		ints[i], scale, seen = x, s, true
+	}
+	v.form, v.ints, v.scale = formScaled, ints, scale
+	fillNulls(v, v.ints)
+	return true
+}
+
+func (v *values) extractList(t datum.Type, a *array.List) error {
+	elem, _ := t.Elem()
+	v.ints = make([]int64, v.rows)
+	total := 0
+	whole := v.nulls == 0
+	for i := range v.rows {
+		if v.isNull(i) {
+			continue
+		}
+		from, to := a.ValueOffsets(i)
+		v.ints[i] = to - from
+		total += int(to - from)
+	}
+	child := a.ListValues()
+	if v.rows > 0 && whole {
+		from, _ := a.ValueOffsets(0)
+		child = array.NewSlice(child, from, from+int64(total))
+		defer child.Release()
+	} else if v.rows > 0 {
+		// Elements of NULL rows are left out.
+		rows := make([]int32, 0, total)
+		for i := range v.rows {
+			if !v.isNull(i) {
+				from, to := a.ValueOffsets(i)
+				for k := from; k < to; k++ {
+					rows = append(rows, int32(k))
+				}
+			}
+		}
+		taken, err := Take(nil, elem, child, rows)
+		if err != nil {
+			return err
+		}
+		defer taken.Release()
+		child = taken
+	}
+	if total > codec.MaxValues {
+		return pgerr.New(pgerr.ProgramLimitExceeded, "arrays of one chunk have more than %d elements", codec.MaxValues)
+	}
+	var err error
+	v.child, err = extract(elem, child)
+	return err
+}
+
+// appendTo appends the null mask and the values.
+func (v *values) appendTo(dst []byte) []byte {
+	var mask []byte
+	if v.nulls > 0 && v.nulls < v.rows {
+		mask = codec.AppendBits(nil, v.null, v.rows)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(mask)))
+	dst = append(dst, mask...)
+	if v.nulls == v.rows {
+		return dst
+	}
+	switch v.form {
+	case formInts:
+		return codec.AppendInts(dst, v.ints)
+	case formScaled:
+		return codec.AppendInts(binary.AppendVarint(dst, int64(v.scale)), v.ints)
+	case formFloat32:
+		return codec.AppendFloats(dst, v.f32)
+	case formFloat64:
+		return codec.AppendFloats(dst, v.f64)
+	case formBits:
+		return codec.AppendBits(dst, v.bits, v.rows)
+	case formBytes:
+		return codec.AppendBytes(dst, &v.strs)
+	}
+	lengths := codec.AppendInts(nil, v.ints)
+	dst = binary.AppendUvarint(dst, uint64(len(lengths)))
+	dst = append(dst, lengths...)
+	dst = binary.AppendUvarint(dst, uint64(v.child.rows))
+	dst = binary.AppendUvarint(dst, uint64(v.child.nulls))
+	dst = append(dst, byte(v.child.form))
+	return v.child.appendTo(dst)
+}
+
+// sumInts adds the selected integers in 128 bits.
+func sumInts(v []int64, sel *codec.Bits, all bool) (hi int64, lo uint64) {
+	// The halves are added apart: neither can overflow within a vector.
+	var low, high int64
+	if all {
+		for _, x := range v {
+			low += int64(uint32(x))
+			high += x >> 32
+		}
+	} else {
+		for i, x := range v {
+			m := -int64(sel[i>>6] >> (i & 63) & 1)
+			x &= m
+			low += int64(uint32(x))
+			high += x >> 32
+		}
+	}
+	hi, lo = high>>32, uint64(high)<<32
+	return add128(hi, lo, 0, uint64(low))
+}
+
+func add128(hi int64, lo uint64, hi2 int64, lo2 uint64) (int64, uint64) {
+	sum := lo + lo2
+	hi += hi2
+	if sum < lo {
+		hi++
+	}
+	return hi, sum
+}
+
+// sumFloats adds the selected floats of one vector, row i in sum i%4. The order
+// depends on nothing but the rows, so that the same rows give the same sum
+// however they were found.
+func sumFloats[F codec.Float](v []F, sel *codec.Bits, all bool) float64 {
+	var s [4]float64
+	i := 0
+	if all {
+		for ; i+4 <= len(v); i += 4 {
+			p := (*[4]F)(v[i:])
+			s[0] += float64(p[0])
+			s[1] += float64(p[1])
+			s[2] += float64(p[2])
+			s[3] += float64(p[3])
+		}
+		for ; i < len(v); i++ {
+			s[i&3] += float64(v[i])
+		}
+		return s[0] + s[1] + (s[2] + s[3])
+	}
+	for ; i+4 <= len(v); i += 4 {
+		p := (*[4]F)(v[i:])
+		m := sel[i>>6] >> (i & 63)
+		s[0] += masked(float64(p[0]), m&1)
+		s[1] += masked(float64(p[1]), m>>1&1)
+		s[2] += masked(float64(p[2]), m>>2&1)
+		s[3] += masked(float64(p[3]), m>>3&1)
+	}
+	for ; i < len(v); i++ {
+		s[i&3] += masked(float64(v[i]), sel[i>>6]>>(i&63)&1)
+	}
+	return s[0] + s[1] + (s[2] + s[3])
+}
+
+// masked is x if on is 1 and 0.0 if it is 0, also for infinities and NaNs.
+func masked(x float64, on uint64) float64 {
+	return math.Float64frombits(math.Float64bits(x) & -on)
+}
+
+// nullRows copies the null bits of an array's rows from..from+n-1 as a set.
+func nullRows(a arrow.Array, from, n int, out *codec.Bits) {
+	*out = codec.Bits{}
+	if a.NullN() == 0 {
+		return
+	}
+	if a.DataType().ID() == arrow.NULL {
+		out.Fill(n)
+		return
+	}
+	bitmap := a.NullBitmapBytes()
+	at := a.Data().Offset() + from
+	for i := range n {
+		if !bitutil.BitIsSet(bitmap, at+i) {
+			out.Set(i)
+		}
+	}
+}
