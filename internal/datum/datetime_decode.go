@@ -24,7 +24,9 @@ const (
 	partMillisecond
 	partMicrosecond
 	partZone
-	partDST
+	partDaylight // the zone is one of summer
+	partDynamic  // the zone is an abbreviation that changed its meaning
+	partDST      // the word DST
 	partAMPM
 	partEra
 	partWeekday
@@ -142,6 +144,12 @@ func (d *dateTimeDecoder) finishTime() dateError {
 func (d *dateTimeDecoder) resolveZone(at Civil) dateError {
 	if (d.zone != nil || d.abbrevZone != nil || d.have&partZone == 0) && d.have&partDST != 0 {
 		return badFormat
+	}
+	if at.Year < -4713 || at.Year == -4713 && at.Month < 11 || at.Year > 5874898 || at.Year == 5874898 && at.Month >= 6 {
+		if d.zone != nil || d.have&partZone == 0 {
+			d.offset = 0 // no zone has such times
+		}
+		return dateOK
 	}
 	local := civilDays(at.Year, at.Month, at.Day)*secondsPerDay + at.TimeOfDay()/microsPerSecond
 	switch {
@@ -292,7 +300,7 @@ func (d *dateTimeDecoder) word(i int, f string) (ignored bool, err dateError) {
 			return false, badFormat
 		}
 	case tokenDST:
-		d.got = partDST
+		d.got = partDST | partDaylight
 		d.offset += 3600
 	case tokenAMPM:
 		d.got, d.meridian = partAMPM, t.value
@@ -321,6 +329,9 @@ func (d *dateTimeDecoder) abbreviation(f string, a zoneAbbrev) dateError {
 	d.got = partZone
 	if a.zone == "" {
 		d.offset = int(a.seconds)
+		if a.dst {
+			d.got |= partDaylight
+		}
 		return dateOK
 	}
 	loc, _, ok := LoadZone(a.zone)
@@ -328,6 +339,7 @@ func (d *dateTimeDecoder) abbreviation(f string, a zoneAbbrev) dateError {
 		return badFormat
 	}
 	d.abbrev, d.abbrevZone = f, loc
+	d.got |= partDynamic
 	return dateOK
 }
 

@@ -173,7 +173,7 @@ func (d *dateTimeDecoder) splitDate(s string) dateError {
 		}
 	}
 	d.got = got
-	if have&(partDate|partTime|partSeconds|partAMPM|partEra|partWeekday|partReserved|partDST) != partDate {
+	if have&^(partDayOfYear|partZone) != partDate {
 		return badFormat
 	}
 	return dateOK

@@ -112,11 +112,12 @@ func (p *jsonParser) value() (JSONValue, error) {
 	case jsonNumberToken:
 		v = JSONValue{Kind: KindNumber, Text: p.src[p.start:p.end]}
 		if p.canonical {
-			text, err := canonicalNumber(v.Text)
-			if err != nil {
-				return v, err
+			// What follows is looked at before the number is.
+			err := p.next()
+			if err == nil {
+				v.Text, err = canonicalNumber(v.Text)
 			}
-			v.Text = text
+			return v, err
 		}
 	case jsonTrue, jsonFalse:
 		v = JSONValue{Kind: KindBool, Bool: p.token == jsonTrue}

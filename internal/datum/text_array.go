@@ -359,7 +359,7 @@ func (p *arrayParser) quoted() (text string, null bool, err error) {
 			p.pos++
 			p.blanks()
 			if c := p.at(); c != ',' && c != '}' {
-				if c == 0 {
+				if c == 0 || c == '{' {
 					return "", false, p.unexpected()
 				}
 				return "", false, malformedArray(p.src, "Unexpected array element.")

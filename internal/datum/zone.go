@@ -50,8 +50,8 @@ func LoadZone(s string) (loc *time.Location, name string, ok bool) {
 }
 
 var posixForm = regexp.MustCompile(
-	`^(<[^>]+>|[^<0-9,+-][^0-9,+-]*)([+-]?\d{1,3}(:\d{1,2}){0,2})` +
-		`((<[^>]+>|[^<0-9,+-][^0-9,+-]*)([+-]?\d{1,3}(:\d{1,2}){0,2})?(,[JM0-9./:+-]+,[JM0-9./:+-]+)?)?$`)
+	`^(<[^>]+>|[^<0-9,+-][^0-9,+-]*)([+-]?\d+(:\d+){0,2})` +
+		`((<[^>]+>|[^<0-9,+-][^0-9,+-]*)([+-]?\d+(:\d+){0,2})?(,[JM0-9./:+-]+,[JM0-9./:+-]+)?)?$`)
 
 // posixZone makes a zone from a POSIX specification. The time package reads
 // such only at the end of a zone file, so this makes a file with nothing else.
@@ -67,6 +67,9 @@ func posixZone(s string) (*time.Location, bool) {
 	std := strings.Trim(m[1], "<>")
 	if m[4] == "" {
 		return time.FixedZone(std, -offset), true
+	}
+	if _, ok := posixOffset(m[6]); m[6] != "" && !ok {
+		return nil, false
 	}
 	rules := m[8]
 	if rules == "" {
@@ -84,7 +87,7 @@ func posixOffset(s string) (int, bool) {
 	for part := range strings.SplitSeq(strings.TrimLeft(s, "+-"), ":") {
 		n := 0
 		for _, c := range part {
-			n = n*10 + int(c-'0')
+			n = min(n*10+int(c-'0'), 1000)
 		}
 		if unit == 3600 && n > 167 || unit < 3600 && n > 59 {
 			return 0, false
