@@ -33,10 +33,6 @@ func figureName(e Expr) (string, int) {
 			return name, s
 		}
 		return e.Type.Names[len(e.Type.Names)-1], 1
-	case *Literal:
-		if e.Kind == Boolean { // PostgreSQL reads TRUE as a cast to bool
-			return "bool", 1
-		}
 	case *Collate:
 		return figureName(e.Arg)
 	case *Grouping:

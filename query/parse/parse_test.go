@@ -174,7 +174,7 @@ func TestDeparse(t *testing.T) {
 // TestColumnNames has PostgreSQL's names for columns without an alias.
 func TestColumnNames(t *testing.T) {
 	for in, want := range map[string]string{
-		"a.b": "b", "a": "a", "1": "?column?", "a + 1": "?column?", "1::int": "int4", "a::int": "a", "true": "bool",
+		"a.b": "b", "a": "a", "1": "?column?", "a + 1": "?column?", "1::int": "int4", "a::int": "a", "true": "?column?",
 		"interval '1 day'": "interval", "f(x)": "f", "s.f(x)": "f", "count(*)": "count", "a[1]": "a", "(a).b": "b",
 		"case when a then b end": "case", "case when a then b else c end": "c", "extract(year from a)": "extract",
 		"trim(a)": "btrim", "a at time zone 'x'": "timezone", "coalesce(a, b)": "coalesce", "nullif(a, b)": "nullif",
