@@ -54,6 +54,7 @@ func (s *chunkSplit) Aggregate(ctx context.Context, mem memory.Allocator, aggs [
 		if len(filters) == 0 && !s.spec.Pruning.Manifest && s.answer(a, &out[i]) {
 			continue
 		}
+		out[i] = Partial{}
 		todo = append(todo, &fold{Aggregate: a, out: &out[i]})
 	}
 	if len(todo) == 0 {

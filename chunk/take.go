@@ -28,6 +28,9 @@ func Take(mem memory.Allocator, t datum.Type, a arrow.Array, rows []int32) (arro
 
 func (o *output) take(a arrow.Array, rows []int32) error {
 	n := len(rows)
+	if n == 0 {
+		return nil
+	}
 	if a.NullN() > 0 {
 		o.takeValid(a, rows)
 	}
