@@ -1,18 +1,40 @@
 package function
 
+import (
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
 // builtinKernels collects the kernels of PostgreSQL's functions, group by group.
 func builtinKernels() kernels {
 	k := kernels{}
 	comparisonKernels(k)
 	intKernels(k)
 	floatKernels(k)
+	numericKernels(k)
+	numericMathKernels(k)
+	convertKernels(k)
 	textBasics(k)
+	textEdits(k)
+	textFormats(k)
+	byteKernels(k)
+	likeKernels(k)
+	arrayKernels(k)
+	setKernels(k)
+	regexKernels(k)
 	boolKernels(k)
 	return k
 }
 
-// ownFunctions are the functions that PostgreSQL does not have; their OIDs are 9900 to 9949.
-func ownFunctions() []*Function { return nil }
+// ownFunctions are the functions that PostgreSQL's pg_catalog does not have; their
+// OIDs are 9900 to 9949.
+func ownFunctions() []*Function {
+	return []*Function{{
+		OID: 9900, Namespace: schema.InformationOID, Name: "_pg_expandarray",
+		Args: []datum.OID{datum.AnyArray}, Ret: datum.Record, RetSet: true, Volatility: Immutable, Strict: true,
+		OutNames: []string{"x", "n"}, OutTypes: []datum.OID{datum.AnyElement, datum.Int4}, EvalSet: expandArray,
+	}}
+}
 
 // builtinAggregates collects the aggregates' kernels by "name(argument OIDs)", or
 // by name for all signatures of a name.
@@ -22,8 +44,20 @@ func builtinAggregates() map[string]aggregateKernel {
 	sumAggregates(m)
 	extremeAggregates(m)
 	boolAggregates(m)
+	numericAggregates(m)
+	collectingAggregates(m)
+	statisticsAggregates(m)
+	orderedSetAggregates(m)
+	bitAggregates(m)
 	return m
 }
 
 // ownAggregates are those that PostgreSQL does not have; their OIDs are 9950 to 9999.
-func ownAggregates() []*Aggregate { return nil }
+func ownAggregates() []*Aggregate {
+	timed := []datum.OID{datum.AnyElement, datum.AnyOID}
+	return []*Aggregate{
+		{OID: 9950, Name: "first", Args: timed, Ret: datum.AnyElement, New: newTimed(-1)},
+		{OID: 9951, Name: "last", Args: timed, Ret: datum.AnyElement, New: newTimed(1)},
+		{OID: 9952, Name: "approx_count_distinct", Args: []datum.OID{datum.AnyOID}, Ret: datum.Int8, New: newApproxDistinct},
+	}
+}

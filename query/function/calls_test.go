@@ -35,8 +35,9 @@ import (
 //	@ agg sum(int4)                the rows follow, their columns separated by ;
 //	2.5 | 0 => 3
 //
-// -rewrite asks the PostgreSQL of $PHYLLO_TEST_POSTGRES (a connection string)
-// for the results again: read the diff.
+// -rewrite asks the PostgreSQL of $PHYLLO_TEST_POSTGRES (a connection string of
+// a database with the collation C and the character types of C.UTF-8) for the
+// results again: read the diff.
 var rewrite = flag.Bool("rewrite", false, "ask PostgreSQL for the results of testdata/calls")
 
 type call struct {
@@ -80,7 +81,8 @@ func runCalls(t *testing.T, file string) {
 			if !ok {
 				in, want = strings.TrimSuffix(s, " =>"), ""
 			}
-			if got := c.run(t, splitArgs(in)); !same(got, want) {
+			got := c.run(t, splitArgs(in))
+			if !same(got, want) {
 				t.Errorf("%s:%d: %s %s(%s)\n got  %s\n want %s", file, line, c.kind, c.name, in, got, want)
 			}
 		}
@@ -287,7 +289,11 @@ func evalBothWays(ctx *function.Context, fn *function.Function, types []datum.Ty
 		one := datum.NewArray(ctx.Mem, types[i], v, 1)
 		defer one.Release()
 		consts = append(consts, function.Vec{Array: one, Const: true, T: types[i]})
-		null := datum.NewArray(ctx.Mem, types[i], nil, 3)
+		var other datum.Value // NULL, unless the function would be called for it
+		if !fn.Strict {
+			other = v
+		}
+		null := datum.NewArray(ctx.Mem, types[i], other, 3)
 		defer null.Release()
 		if !arrow.TypeEqual(null.DataType(), one.DataType()) {
 			arrays = append(arrays, consts[i])
@@ -345,7 +351,11 @@ func textAt(ctx *function.Context, t datum.Type, a arrow.Array, i int) string {
 	if b, ok := a.(*array.Boolean); ok {
 		return strconv.FormatBool(b.Value(i)) // what a cast to text gives
 	}
-	return escape(string(function.AppendText(nil, ctx, t, a, i)))
+	text := string(function.AppendText(nil, ctx, t, a, i))
+	if t.OID == datum.BPChar {
+		text = strings.TrimRight(text, " ") // likewise
+	}
+	return escape(text)
 }
 
 // same compares results; the last digit of a transcendental function is the C
@@ -374,12 +384,12 @@ func (c call) cast(ctx *function.Context, args []string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return escape(function.ValueText(ctx, c.args[1], r)), nil
+		return boxedText(ctx, c.args[1], r), nil
 	case k.Binary:
 		if v == nil {
 			return "NULL", nil
 		}
-		return escape(function.ValueText(ctx, c.args[1], v)), nil
+		return boxedText(ctx, c.args[1], v), nil
 	}
 	types, vals := []datum.Type{c.args[0]}, []datum.Value{v}
 	if len(k.Fn.Args) > 1 { // the modifier, then whether the cast is explicit
@@ -462,7 +472,10 @@ func rewriteCalls(t *testing.T, file string) {
 			in, _, _ := strings.Cut(s, " =>")
 			s = in + " => " + c.ask(t, conn, splitArgs(in))
 		}
-		out.WriteString(strings.TrimSuffix(s, " ") + "\n")
+		if strings.HasSuffix(s, " => ") {
+			s = s[:len(s)-1]
+		}
+		out.WriteString(s + "\n")
 	}
 	if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
 		t.Fatal(err)
@@ -473,12 +486,12 @@ func rewriteCalls(t *testing.T, file string) {
 func (c call) ask(t *testing.T, conn *pgx.Conn, args []string) string {
 	literal := func(s string, typ datum.Type) string {
 		if s == "NULL" {
-			return "NULL::" + typ.String()
+			return "NULL::" + sqlName(typ)
 		}
 		if s == "''" {
 			s = ""
 		}
-		return "'" + strings.ReplaceAll(unescape(s), "'", "''") + "'::" + typ.String()
+		return "'" + strings.ReplaceAll(unescape(s), "'", "''") + "'::" + sqlName(typ)
 	}
 	typed := func(args []string) string {
 		var ls []string
@@ -496,7 +509,7 @@ func (c call) ask(t *testing.T, conn *pgx.Conn, args []string) string {
 			sql = "select ((" + literal(args[0], c.args[0]) + ") " + c.name + " (" + literal(args[1], c.args[1]) + "))::text"
 		}
 	case "cast":
-		sql = "select (" + literal(args[0], c.args[0]) + ")::" + c.args[1].String() + "::text"
+		sql = "select (" + literal(args[0], c.args[0]) + ")::" + sqlName(c.args[1]) + "::text"
 	case "set":
 		sql = "select string_agg(replace(trim(both '()' from coalesce(r.*::text, 'NULL')), ',', ';'), ',') from (select " + c.name + "(" + typed(args) + ") x) r"
 		sql = "select coalesce(string_agg(coalesce(x::text, 'NULL'), ','), '') from (select " + c.name + "(" + typed(args) + ") x) r"
@@ -519,14 +532,18 @@ func (c call) ask(t *testing.T, conn *pgx.Conn, args []string) string {
 		within := list
 		switch c.name {
 		case "percentile_cont", "percentile_disc":
-			sql = "select " + c.name + "(min(c0)) within group (order by c1)::text from (values " + strings.Join(rows, ",") + ") v(" + list + ")" + where
+			fraction := "null::" + sqlName(c.args[0])
+			if len(args) > 0 {
+				fraction = literal(strings.Split(args[0], ";")[0], c.args[0])
+			}
+			sql = "select " + c.name + "(" + fraction + ") within group (order by c1)::text from (values " + strings.Join(rows, ",") + ") v(" + list + ")" + where
 		case "mode":
 			sql = "select " + c.name + "() within group (order by c0)::text from (values " + strings.Join(rows, ",") + ") v(" + list + ")" + where
 		default:
 			sql = "select " + c.name + "(" + within + ")::text from (values " + strings.Join(rows, ",") + ") v(" + list + ")" + where
 		}
 	default:
-		sql = "select " + c.name + "(" + typed(args) + ")::text"
+		sql = "select \"" + c.name + "\"(" + typed(args) + ")::text"
 	}
 	var res *string
 	err := conn.QueryRow(context.Background(), sql, pgx.QueryExecModeSimpleProtocol).Scan(&res)
@@ -540,4 +557,17 @@ func (c call) ask(t *testing.T, conn *pgx.Conn, args []string) string {
 		return "NULL"
 	}
 	return escape(*res)
+}
+
+func boxedText(ctx *function.Context, t datum.Type, v datum.Value) string {
+	if b, ok := v.(bool); ok {
+		return strconv.FormatBool(b)
+	}
+	return escape(function.ValueText(ctx, t, v))
+}
+
+// sqlName is a type's name without the modifier that SQL's name would imply.
+func sqlName(t datum.Type) string {
+	info, _ := datum.Lookup(t.OID)
+	return `pg_catalog."` + info.Name + `"`
 }

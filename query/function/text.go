@@ -5,7 +5,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
@@ -47,8 +46,10 @@ func textBasics(k kernels) {
 		return substring(s, 1, int64(n)+1), nil
 	}), "text_left")
 	k.add(fn2(func(s string, n int32) (string, error) {
-		length := int64(utf8.RuneCountInString(s))
-		skip := length - int64(n)
+		if n == math.MinInt32 {
+			return s, nil // its negation overflows, in PostgreSQL too
+		}
+		skip := int64(utf8.RuneCountInString(s)) - int64(n)
 		if n < 0 {
 			skip = -int64(n)
 		}
@@ -113,5 +114,3 @@ func replaceText(s, from, to string) (string, error) {
 	}
 	return strings.ReplaceAll(s, from, to), nil
 }
-
-var _ = datum.Text
