@@ -183,34 +183,8 @@ func (p *parser) createSequence(t token, persistence ast.Persistence) ast.Stmt {
 func (p *parser) sequenceOptions() []ast.Option {
 	var list []ast.Option
 	for p.t.kind == tKeyword {
-		o := ast.Option{Pos: pos(p.t), Kind: ast.OptionNumber}
-		switch {
-		case p.accept("as"):
-			o = ast.Option{Pos: o.Pos, Name: "as", Kind: ast.OptionWord, Value: p.typeName().String()}
-		case p.accept("increment"):
-			p.accept("by")
-			o.Name, o.Value = "increment", p.signedNumber()
-		case p.oneOf("minvalue", "maxvalue", "cache") != "":
-			o.Name = lastWord(p.lex.src[:p.last])
-			o.Value = p.signedNumber()
-		case p.oneOf("start", "restart") != "":
-			o.Name = lastWord(p.lex.src[:p.last])
-			if p.accept("with") || p.t.kind == tInt || p.t.kind == tOp {
-				o.Value = p.signedNumber()
-			} else {
-				o.Kind = ast.OptionNone
-			}
-		case p.accept("cycle"):
-			o = ast.Option{Pos: o.Pos, Name: "cycle"}
-		case p.accept("no"):
-			o = ast.Option{Pos: o.Pos, Name: "no " + p.label()}
-		case p.accept("owned"):
-			p.expect("by")
-			o = ast.Option{Pos: o.Pos, Name: "owned by", Kind: ast.OptionList, List: p.anyName()}
-		case p.accept("sequence"):
-			p.expect("name")
-			o = ast.Option{Pos: o.Pos, Name: "sequence name", Kind: ast.OptionList, List: p.anyName()}
-		default:
+		o := ast.Option{Pos: pos(p.t)}
+		if !p.sequenceOption(&o) {
 			return list
 		}
 		list = append(list, o)
@@ -218,13 +192,42 @@ func (p *parser) sequenceOptions() []ast.Option {
 	return list
 }
 
-// lastWord returns the word that s ends with, in lower case.
-func lastWord(s string) string {
-	i := len(s)
-	for i > 0 && isIdentPart(s[i-1]) {
-		i--
+// sequenceOption reads one option of a sequence; it returns false if none follows.
+func (p *parser) sequenceOption(o *ast.Option) bool {
+	number := func() { o.Kind, o.Value = ast.OptionNumber, p.signedNumber() }
+	switch word := p.oneOf("as", "increment", "minvalue", "maxvalue", "cache", "start", "restart", "cycle", "no", "owned", "sequence"); word {
+	case "":
+		return false
+	case "as":
+		o.Name, o.Kind, o.Value = word, ast.OptionWord, p.typeName().String()
+	case "increment":
+		o.Name = word
+		p.accept("by")
+		number()
+	case "minvalue", "maxvalue", "cache":
+		o.Name = word
+		number()
+	case "start":
+		o.Name = word
+		p.accept("with")
+		number()
+	case "restart":
+		o.Name = word
+		if p.accept("with") || p.t.kind == tInt || p.t.kind == tOp {
+			number()
+		}
+	case "cycle":
+		o.Name = word
+	case "no":
+		o.Name = "no " + p.label()
+	case "owned":
+		p.expect("by")
+		o.Name, o.Kind, o.List = "owned by", ast.OptionList, p.anyName()
+	case "sequence":
+		p.expect("name")
+		o.Name, o.Kind, o.List = "sequence name", ast.OptionList, p.anyName()
 	}
-	return foldASCII(s[i:])
+	return true
 }
 
 func (p *parser) createIndex(t token) ast.Stmt {

@@ -303,3 +303,15 @@ func BenchmarkDashboard(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkInsert(b *testing.B) {
+	row := "('bus_1234', '2024-01-02 03:04:05+00', 12.5, 'route 7', 30.267153, -97.743061)"
+	sql := "INSERT INTO bus_positions VALUES " + strings.Repeat(row+",", 9999) + row
+	b.ReportAllocs()
+	b.SetBytes(int64(len(sql)))
+	for b.Loop() {
+		if _, err := Parse(sql); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
