@@ -71,7 +71,7 @@ const (
 )
 
 var schemeNames = map[Scheme]string{
-	Constant: "constant", FOR: "FOR", Delta: "delta", Linear: "linear", RLE: "RLE", Dictionary: "dictionary",
+	Constant: "constant", FOR: "FOR", Delta: "delta", Linear: "linear", RLE: "RLE", Dictionary: "dict",
 	ALP: "ALP", RawBits: "bitmap", Plain: "plain", LZ4: "LZ4", Zstd: "zstd", Decimal: "decimal", Toggles: "toggles",
 }
 
@@ -92,7 +92,7 @@ type Node struct {
 	Child  []Node
 }
 
-// String renders the tree in one line: "dictionary(values: FOR, codes: RLE(...))".
+// String renders the tree in one line: "dict(FOR, RLE(delta, FOR))".
 func (n Node) String() string {
 	s := n.Scheme.String()
 	for i, c := range n.Child {
@@ -101,7 +101,7 @@ func (n Node) String() string {
 		} else {
 			s += ", "
 		}
-		s += c.Role + ": " + c.String()
+		s += c.String()
 	}
 	if len(n.Child) > 0 {
 		s += ")"

@@ -1,0 +1,104 @@
+package codec
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func BenchmarkUnpack(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	v := make([]uint64, VectorRows)
+	for i := range v {
+		v[i] = r.Uint64()
+	}
+	for _, w := range []int{1, 3, 7, 8, 13, 19, 32, 47, 64} {
+		src := appendPacked(nil, v, w)
+		var dst [VectorRows]int64
+		b.Run(fmt.Sprintf("width=%d", w), func(b *testing.B) {
+			for b.Loop() {
+				unpack(dst[:], src, w, 5)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*VectorRows), "ns/value")
+		})
+	}
+	src := appendPacked(nil, v[:1000], 13)
+	var dst [1000]int64
+	b.Run("width=13/short", func(b *testing.B) {
+		for b.Loop() {
+			unpack(dst[:], src, 13, 5)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/value")
+	})
+}
+
+func BenchmarkIntsDecode(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, v := range intShapes(r, 64*VectorRows) {
+		src := AppendInts(nil, v)
+		d, err := OpenInts(src, len(v))
+		if err != nil {
+			b.Fatal(err)
+		}
+		var buf [VectorRows]int64
+		b.Run("data="+name+"/codec="+d.Describe().String(), func(b *testing.B) {
+			for b.Loop() {
+				for k := range Vectors(len(v)) {
+					if _, err := d.Vector(k, buf[:]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(v)), "ns/value")
+			b.ReportMetric(float64(len(src))*8/float64(len(v)), "bits/value")
+		})
+	}
+}
+
+func BenchmarkFloatsDecode(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, v := range floatShapes[float64](r, 64*VectorRows) {
+		src := AppendFloats(nil, v)
+		d, err := OpenFloats[float64](src, len(v))
+		if err != nil {
+			b.Fatal(err)
+		}
+		var buf [VectorRows]float64
+		b.Run("data="+name+"/codec="+d.Describe().String(), func(b *testing.B) {
+			for b.Loop() {
+				for k := range Vectors(len(v)) {
+					if _, err := d.Vector(k, buf[:]); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(v)), "ns/value")
+			b.ReportMetric(float64(len(src))*8/float64(len(v)), "bits/value")
+		})
+	}
+}
+
+func BenchmarkFloatsFilter(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, v := range floatShapes[float64](r, 64*VectorRows) {
+		src := AppendFloats(nil, v)
+		d, err := OpenFloats[float64](src, len(v))
+		if err != nil {
+			b.Fatal(err)
+		}
+		f := &FloatFilter{Lo: 10, Hi: math.Inf(1), NaN: true}
+		b.Run("data="+name+"/codec="+d.Describe().String(), func(b *testing.B) {
+			var out Bits
+			for b.Loop() {
+				for k := range Vectors(len(v)) {
+					if err := d.Filter(k, f, &out); err != nil {
+						b.Fatal(err)
+					}
+					d.decoded = 0
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(v)), "ns/value")
+		})
+	}
+}
