@@ -112,9 +112,12 @@ func TestCrashEverywhere(t *testing.T) {
 		ctx := context.Background()
 		disk := newDisk(t)
 		w := &workload{ledger: newLedger(), rng: rand.New(rand.NewPCG(seed, 0)), tag: "w"}
+		var mu sync.Mutex // the hook's: there are two committers
 		var failure error
 		points := 0
 		fault := vfs.NewFault(disk, func(c vfs.Call) vfs.Fate {
+			mu.Lock()
+			defer mu.Unlock()
 			if failure != nil || !c.Op.Changes() {
 				return vfs.Fate{}
 			}

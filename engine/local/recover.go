@@ -178,8 +178,12 @@ func (r *recovery) mustBeTorn(f *logFile, s *scanner, bad int64, cause error) er
 func (r *recovery) start(state *head, size int64) error {
 	q := r.q
 	q.nextLog = state.next
-	for _, f := range state.files {
-		size += f.valid
+	for _, f := range state.files { // what is there counts, not what is said
+		n, err := q.fs.Size(filepath.Join(q.dir, logName(f.number)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return diskError("could not look at a log file in "+q.dir, err)
+		}
+		size += min(n, f.valid)
 	}
 	for _, hl := range state.logs {
 		kept := hl.last + 1 - hl.first
