@@ -144,7 +144,7 @@ func (c *blobColumn) checkNulls() error {
 
 func (c *blobColumn) openList(r *reader) (err error) {
 	lengths := r.part()
-	rows := r.count(codec.MaxValues)
+	rows := r.count(maxElements)
 	nulls := r.count(rows)
 	f := form(r.byte())
 	elem, ok := c.typ.Elem()

@@ -70,15 +70,34 @@ func (b *Builder) Add(batch arrow.RecordBatch) error {
 	if int(batch.NumCols()) != len(b.layout.Columns) {
 		return pgerr.New(pgerr.InternalError, "chunk: batch of %d columns for a layout of %d", batch.NumCols(), len(b.layout.Columns))
 	}
+	return b.add(batch)
+}
+
+func (b *Builder) add(batch arrow.RecordBatch) error {
 	rows := int(batch.NumRows())
-	perRow := batchBytes(batch)/int64(max(rows, 1)) + 1
+	size := batchBytes(batch)
+	if rows > 1 && size > maxChunkBytes/4 {
+		for _, part := range []arrow.RecordBatch{batch.NewSlice(0, int64(rows/2)), batch.NewSlice(int64(rows/2), int64(rows))} {
+			err := b.add(part)
+			part.Release()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if b.rows > 0 && b.bytes+size > maxChunkBytes {
+		if err := b.seal(); err != nil {
+			return err
+		}
+	}
 	for from := 0; from < rows; {
-		n := min(rows-from, b.options.MaxRows-b.rows, int(max((maxChunkBytes-b.bytes)/perRow, 1)))
+		n := min(rows-from, b.options.MaxRows-b.rows)
 		b.pending = append(b.pending, batch.NewSlice(int64(from), int64(from+n)))
 		b.rows += n
-		b.bytes += int64(n) * perRow
+		b.bytes += size * int64(n) / int64(rows)
 		from += n
-		if b.rows == b.options.MaxRows || b.bytes >= maxChunkBytes-perRow {
+		if b.rows == b.options.MaxRows {
 			if err := b.seal(); err != nil {
 				return err
 			}
@@ -110,7 +129,7 @@ func arrayBytes(a arrow.Array) int64 {
 		_, to := a.ValueOffsets(a.Len() - 1)
 		child := array.NewSlice(a.ListValues(), from, to)
 		defer child.Release()
-		return arrayBytes(child) + 4*int64(a.Len())
+		return max(arrayBytes(child), 4*int64(child.Len())) + 4*int64(a.Len())
 	}
 	if f, ok := a.DataType().(arrow.FixedWidthDataType); ok {
 		return int64(a.Len()) * int64(f.BitWidth()+7) / 8

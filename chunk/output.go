@@ -72,6 +72,17 @@ func extend(b *memory.Buffer, n int) []byte {
 	return b.Bytes()[at:]
 }
 
+// reserve makes room for n rows, so that buffers do not grow step by step.
+func (o *output) reserve(n int) {
+	if o.offs != nil {
+		o.offs.Reserve(4 * (n + 1))
+		return
+	}
+	if f, ok := o.dt.(arrow.FixedWidthDataType); ok {
+		o.data.Reserve((n*f.BitWidth() + 7) / 8)
+	}
+}
+
 // numbers lengthens the data by n values of T and returns them.
 func numbers[T any](o *output, n int) []T {
 	var x T
@@ -283,6 +294,9 @@ func (o *output) putBytes(c *blobColumn, v int, rows []int32, n int, null *codec
 		if err != nil {
 			return err
 		}
+		if !some && o.offs != nil {
+			return o.putCodes(entries, k, rows, n)
+		}
 		return o.putStrings(n, func(i int) []byte {
 			r := rowAt(rows, i)
 			if some && null.Has(r) {
@@ -302,6 +316,34 @@ func (o *output) putBytes(c *blobColumn, v int, rows []int32, n int, null *codec
 		}
 		return s.At(r)
 	})
+}
+
+// putCodes appends entries of a dictionary by their codes, which are in range.
+func (o *output) putCodes(entries *codec.Strings, codes []int64, rows []int32, n int) error {
+	if rows != nil {
+		picked := make([]int64, n)
+		for i, r := range rows {
+			picked[i] = codes[r]
+		}
+		codes = picked
+	}
+	total := int64(0)
+	for _, c := range codes {
+		total += entries.Offsets[c+1] - entries.Offsets[c]
+	}
+	last, offs := o.space(n)
+	if last+total > math.MaxInt32 {
+		return tooLarge()
+	}
+	data := extend(o.data, int(total))
+	end := uint32(last)
+	for i, c := range codes {
+		s := entries.Data[entries.Offsets[c]:entries.Offsets[c+1]]
+		data = data[copy(data, s):]
+		end += uint32(len(s))
+		binary.LittleEndian.PutUint32(offs[4*i:], end)
+	}
+	return nil
 }
 
 func rowAt(rows []int32, i int) int {

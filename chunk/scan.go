@@ -324,7 +324,7 @@ func (r *chunkReader) batch(ctx context.Context, total int) (arrow.RecordBatch, 
 		if err != nil {
 			return nil, err
 		}
-		a, err := r.gather(col, r.layout.Columns[r.layout.Index(id)].Type, lists)
+		a, err := r.gather(col, r.layout.Columns[r.layout.Index(id)].Type, lists, total)
 		if err != nil {
 			return nil, r.wrap(err, id)
 		}
@@ -334,9 +334,10 @@ func (r *chunkReader) batch(ctx context.Context, total int) (arrow.RecordBatch, 
 	return array.NewRecordBatch(r.schema, columns, int64(total)), nil
 }
 
-func (r *chunkReader) gather(col *blobColumn, t datum.Type, lists [][]int32) (arrow.Array, error) {
+func (r *chunkReader) gather(col *blobColumn, t datum.Type, lists [][]int32, rows int) (arrow.Array, error) {
 	o := newOutput(r.mem, t)
 	defer o.release()
+	o.reserve(rows)
 	for i := range r.held {
 		if err := o.put(col, r.held[i].vector, lists[i]); err != nil {
 			return nil, err

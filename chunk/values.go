@@ -194,6 +194,10 @@ func (v *values) extractScaled(a *array.Binary) bool {
 	return true
 }
 
+// maxElements bounds the elements of a chunk's lists; a Builder cuts chunks so
+// that only a single array can reach it (maxChunkBytes).
+const maxElements = maxChunkBytes / 4
+
 func (v *values) extractList(t datum.Type, a *array.List) error {
 	elem, _ := t.Elem()
 	v.ints = make([]int64, v.rows)
@@ -230,8 +234,8 @@ func (v *values) extractList(t datum.Type, a *array.List) error {
 		defer taken.Release()
 		child = taken
 	}
-	if total > codec.MaxValues {
-		return pgerr.New(pgerr.ProgramLimitExceeded, "arrays of one chunk have more than %d elements", codec.MaxValues)
+	if total > maxElements {
+		return pgerr.New(pgerr.ProgramLimitExceeded, "arrays with more than %d elements cannot be stored", maxElements)
 	}
 	var err error
 	v.child, err = extract(elem, child)
@@ -306,33 +310,39 @@ func add128(hi int64, lo uint64, hi2 int64, lo2 uint64) (int64, uint64) {
 // depends on nothing but the rows, so that the same rows give the same sum
 // however they were found.
 func sumFloats[F codec.Float](v []F, sel *codec.Bits, all bool) float64 {
-	var s [4]float64
-	i := 0
+	var s0, s1, s2, s3 float64 // not an array, which would live in memory
+	whole := len(v) &^ 3
 	if all {
-		for ; i+4 <= len(v); i += 4 {
+		for i := 0; i < whole; i += 4 {
 			p := (*[4]F)(v[i:])
-			s[0] += float64(p[0])
-			s[1] += float64(p[1])
-			s[2] += float64(p[2])
-			s[3] += float64(p[3])
+			s0 += float64(p[0])
+			s1 += float64(p[1])
+			s2 += float64(p[2])
+			s3 += float64(p[3])
 		}
-		for ; i < len(v); i++ {
-			s[i&3] += float64(v[i])
+	} else {
+		for i := 0; i < whole; i += 4 {
+			p := (*[4]F)(v[i:])
+			m := sel[i>>6] >> (i & 63)
+			s0 += masked(float64(p[0]), m&1)
+			s1 += masked(float64(p[1]), m>>1&1)
+			s2 += masked(float64(p[2]), m>>2&1)
+			s3 += masked(float64(p[3]), m>>3&1)
 		}
-		return s[0] + s[1] + (s[2] + s[3])
 	}
-	for ; i+4 <= len(v); i += 4 {
-		p := (*[4]F)(v[i:])
-		m := sel[i>>6] >> (i & 63)
-		s[0] += masked(float64(p[0]), m&1)
-		s[1] += masked(float64(p[1]), m>>1&1)
-		s[2] += masked(float64(p[2]), m>>2&1)
-		s[3] += masked(float64(p[3]), m>>3&1)
+	for i, x := range v[whole:] {
+		if row := whole + i; all || sel.Has(row) {
+			switch i {
+			case 0:
+				s0 += float64(x)
+			case 1:
+				s1 += float64(x)
+			default:
+				s2 += float64(x)
+			}
+		}
 	}
-	for ; i < len(v); i++ {
-		s[i&3] += masked(float64(v[i]), sel[i>>6]>>(i&63)&1)
-	}
-	return s[0] + s[1] + (s[2] + s[3])
+	return s0 + s1 + (s2 + s3)
 }
 
 // masked is x if on is 1 and 0.0 if it is 0, also for infinities and NaNs.

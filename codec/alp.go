@@ -198,15 +198,17 @@ func (a *alp[F]) vector(v int, dst []F) error {
 	}
 	dst = dst[:len(d)]
 	inv := invPow10[a.e]
-	if a.f == 0 {
-		for i, x := range d {
-			dst[i] = F(float64(x) * inv)
-		}
-	} else {
-		fac := pow10[a.f]
-		for i, x := range d {
-			dst[i] = F(float64(x) * fac * inv)
-		}
+	fac := pow10[a.f] // a factor of 1.0 changes no value
+	i := 0
+	for ; i+4 <= len(d); i += 4 {
+		p, o := (*[4]int64)(d[i:]), (*[4]F)(dst[i:])
+		o[0] = F(float64(p[0]) * fac * inv)
+		o[1] = F(float64(p[1]) * fac * inv)
+		o[2] = F(float64(p[2]) * fac * inv)
+		o[3] = F(float64(p[3]) * fac * inv)
+	}
+	for ; i < len(d); i++ {
+		dst[i] = F(float64(d[i]) * fac * inv)
 	}
 	return a.exceptions(v, len(dst), func(p int, x F) { dst[p] = x })
 }

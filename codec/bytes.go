@@ -173,6 +173,9 @@ func appendBytes(dst []byte, s *Strings, depth int) []byte {
 	if n == 0 {
 		return append(dst, byte(Constant))
 	}
+	if n > 1 && len(s.Data) > maxRepeat {
+		return appendBytesLeaf(dst, s, depth)
+	}
 	runs := 1
 	for i := 1; i < n; i++ {
 		if i%VectorRows == 0 || !bytes.Equal(s.At(i), s.At(i-1)) {
@@ -207,6 +210,13 @@ func appendBytesLeaf(dst []byte, s *Strings, depth int) []byte {
 			return appendDecimal(dst, ints, depth)
 		}
 	}
+	largest := int64(0) // block of one vector
+	for v := range Vectors(s.Len()) {
+		largest = max(largest, s.Offsets[v*VectorRows+VectorLen(s.Len(), v)]-s.Offsets[v*VectorRows])
+	}
+	if largest+blockTarget > maxBlock {
+		return appendBytesPlain(dst, s, depth)
+	}
 	if best := chooseBlocks(s); best != Plain {
 		return appendBlocks(dst, best, s, depth)
 	}
@@ -230,12 +240,13 @@ type bytesConstant struct {
 }
 
 // maxRepeat bounds the bytes that a constant or a dictionary may spread over
-// one vector: more is refused, since few bytes would take all memory.
-const maxRepeat = 1 << 30
+// one vector: more is refused, since few bytes would take all memory. Larger
+// columns are written without them.
+const maxRepeat = 128 << 20
 
 func (c *bytesConstant) vector(v int, dst *Strings) error {
 	n := VectorLen(c.n, v)
-	if n*len(c.value) > maxRepeat {
+	if c.n > 1 && n*len(c.value) > maxRepeat {
 		return corrupt("constant: %d bytes repeated", len(c.value))
 	}
 	for range n {

@@ -131,28 +131,47 @@ func floatBounds[F Float](f *FloatFilter) (lo, hi F) {
 	return lo, hi
 }
 
-// FilterTable sets out to the codes c with keep[c]. It reports false if a code
-// lies outside of the table.
+// filterTable sets out to the codes c with keep[c] = 1. It reports false if a
+// code lies outside of the table.
 func filterTable(codes []int64, keep []uint8, out *Bits) bool {
 	*out = Bits{}
-	n := uint64(len(keep))
+	if len(keep) <= 256 {
+		return filterSmallTable(codes, keep, out)
+	}
+	for i, c := range codes {
+		if uint64(c) >= uint64(len(keep)) {
+			return false
+		}
+		out[i>>6] |= uint64(keep[c]) << (i & 63)
+	}
+	return true
+}
+
+// filterSmallTable needs no bounds checks: a byte cannot miss a table of 256,
+// in which codes without an entry are marked.
+func filterSmallTable(codes []int64, keep []uint8, out *Bits) bool {
+	const outside = 2
+	var table [256]uint8
+	for i := len(keep); i < len(table); i++ {
+		table[i] = outside
+	}
+	copy(table[:], keep)
+	var seen int64
+	var marks uint64
 	i := 0
 	for ; i+8 <= len(codes); i += 8 {
 		p := (*[8]int64)(codes[i:])
-		for _, c := range p {
-			if uint64(c) >= n {
-				return false
-			}
-		}
-		w := uint64(keep[p[0]]) | uint64(keep[p[1]])<<1 | uint64(keep[p[2]])<<2 | uint64(keep[p[3]])<<3 |
-			uint64(keep[p[4]])<<4 | uint64(keep[p[5]])<<5 | uint64(keep[p[6]])<<6 | uint64(keep[p[7]])<<7
-		out[i>>6] |= w << (i & 63)
+		seen |= p[0] | p[1] | p[2] | p[3] | p[4] | p[5] | p[6] | p[7]
+		t0, t1, t2, t3 := uint64(table[uint8(p[0])]), uint64(table[uint8(p[1])]), uint64(table[uint8(p[2])]), uint64(table[uint8(p[3])])
+		t4, t5, t6, t7 := uint64(table[uint8(p[4])]), uint64(table[uint8(p[5])]), uint64(table[uint8(p[6])]), uint64(table[uint8(p[7])])
+		marks |= t0 | t1 | t2 | t3 | t4 | t5 | t6 | t7
+		out[i>>6] |= (t0 | t1<<1 | t2<<2 | t3<<3 | t4<<4 | t5<<5 | t6<<6 | t7<<7) << (i & 63)
 	}
 	for ; i < len(codes); i++ {
-		if uint64(codes[i]) >= n {
-			return false
-		}
-		out[i>>6] |= uint64(keep[codes[i]]) << (i & 63)
+		seen |= codes[i]
+		t := uint64(table[uint8(codes[i])])
+		marks |= t
+		out[i>>6] |= t << (i & 63)
 	}
-	return true
+	return seen>>8 == 0 && marks < outside
 }

@@ -250,12 +250,8 @@ func (f *frame) vector(v int, dst []int64) error {
 		if !b.block.decode(dst, uint64(b.base)) {
 			return corrupt("delta: patch outside of vector %d", v)
 		}
-		acc := b.first
-		dst[0] = acc
-		for i := 1; i < len(dst); i++ {
-			acc += dst[i]
-			dst[i] = acc
-		}
+		dst[0] = b.first
+		prefixSums(dst)
 	case Linear:
 		if !b.block.decode(dst, uint64(b.base)) {
 			return corrupt("linear: patch outside of vector %d", v)
@@ -277,6 +273,34 @@ func (f *frame) vector(v int, dst []int64) error {
 		}
 	}
 	return nil
+}
+
+// prefixSums adds up v in place.
+func prefixSums(v []int64) {
+	acc := int64(0)
+	for len(v) >= 8 {
+		p := (*[8]int64)(v)
+		// Pairs first: the chain from group to group is one addition long.
+		a1 := p[0] + p[1]
+		a2 := p[2] + p[3]
+		a3 := p[4] + p[5]
+		a4 := p[6] + p[7]
+		b1, b2 := a1+a2, a3+a4
+		p[0] += acc
+		p[2] += a1 + acc
+		p[4] += b1 + acc
+		p[6] += b1 + a3 + acc
+		p[1] = a1 + acc
+		p[3] = b1 + acc
+		p[5] = b1 + a3 + acc
+		acc += b1 + b2
+		p[7] = acc
+		v = v[8:]
+	}
+	for i, x := range v {
+		acc += x
+		v[i] = acc
+	}
 }
 
 // filter evaluates a range on a FOR vector: if the block's reach decides it,
