@@ -29,7 +29,9 @@ type chunkSplit struct {
 	fetch  Fetch
 }
 
-// NewSplit returns a split of one chunk. The layout holds every column that
+// NewSplit returns a split of one chunk. Its statistics count the vectors and
+// bytes it touches and the rows it skips, ChunksSkipped among them if the entry
+// excludes the chunk; totals of chunks, rows and bytes are the planner's. The layout holds every column that
 // spec names; those that the entry does not list read as Column.Missing.
 func NewSplit(e *Entry, l *Layout, spec ScanSpec, fetch Fetch) Split {
 	return &chunkSplit{entry: e, layout: l, spec: spec, fetch: fetch}
@@ -122,7 +124,7 @@ func (c *chunkScan) column(ctx context.Context, id schema.ColumnID) (*blobColumn
 	} else {
 		blob, err := c.fetch(ctx, i)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("chunk %v column %d: %w", c.entry.ID, id, err)
 		}
 		c.stats.BytesRead += int64(len(blob))
 		if col, err = openBlob(blob, c.layout.Columns[k].Type); err != nil {

@@ -1,0 +1,62 @@
+package chunk
+
+import (
+	"encoding/hex"
+	"math"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/internal/datum"
+)
+
+// TestGoldenBlobs pins the bytes of blobs: a change here is a new version of
+// the format.
+func TestGoldenBlobs(t *testing.T) {
+	for _, c := range []struct {
+		typ    datum.Type
+		values []datum.Value
+		want   string
+	}{
+		{datum.Of(datum.Int4), []datum.Value{int32(1), nil, int32(300)}, "5068010117000000ffffffff03000000010000000002080204ab020280800400008ee3f136"},
+		{datum.Of(datum.Float8), []datum.Value{1.5, math.Copysign(0, -1)}, "50680103bd020000ffffffff0200000000000000000009000000000000f83f0000000000000080c738bc9b"},
+		{datum.Of(datum.Text), []datum.Value{"NORTH", "SOUTH", nil, "NORTH"}, "5068010519000000ffffffff0400000001000000000208040602160902010a0a000000000000004e4f525448534f5554480201000106765f0bd2"},
+		{datum.Of(datum.Bool), []datum.Value{true, false, true, nil}, "5068010410000000ffffffff040000000100000000020808080de53122c8"},
+		{datum.Of(datum.Numeric), []datum.Value{must(datum.ParseDecimal("1.50")), must(datum.ParseDecimal("-2.25"))}, "50680106a4060000ffffffff020000000000000000000403f702c103020100c982450e"},
+		{datum.Of(datum.Int4Array), []datum.Value{datum.Array{Elem: datum.Of(datum.Int4), Values: []datum.Value{int32(5), nil}}, nil}, "50680107ef030000ffffffff02000000010000000002080206030200020100020101020802010abdf8ac88"},
+		{datum.Of(datum.Date), []datum.Value{nil, nil}, "506801013a040000ffffffff020000000200000000007327886d"},
+	} {
+		b := array.NewBuilder(memory.DefaultAllocator, c.typ.Arrow())
+		for _, v := range c.values {
+			if v == nil {
+				b.AppendNull()
+			} else {
+				datum.Append(b, c.typ, v)
+			}
+		}
+		blob, _, err := encodeColumn(&Column{ID: 1, Type: c.typ}, b.NewArray())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(blob); got != c.want {
+			t.Errorf("%v:\n got %s\nwant %s", c.typ, got, c.want)
+		}
+	}
+}
+
+// TestGoldenEntry pins the bytes of a manifest entry.
+func TestGoldenEntry(t *testing.T) {
+	e := &Entry{ID: ID{1, 2, 15: 9}, Version: BlobVersion, Slice: -3, Rows: 100, Schema: 7, Location: Location{Segment: ID{4}, Offset: 4096},
+		Time: TimeRange{Min: 10, Max: 500}, TimeNulls: 1, KeyMin: []byte("abc1"), KeyMax: []byte("abd"), VersionMin: 3, VersionMax: 900,
+		Tombstones: 12, Columns: []ColumnEntry{
+			{ID: 1, Type: datum.Of(datum.Int8), Size: 321, Codec: "FOR", Nulls: 2, Min: int64(-5), Max: int64(1 << 40), SumHi: -1, SumLo: 1<<64 - 9, Distinct: 40},
+			{ID: 2, Type: datum.Type{OID: datum.Varchar, Mod: 14}, Size: 77, Codec: "FOR", Min: "a", MaxCut: true, Distinct: 3},
+			{ID: 3, Type: datum.Of(datum.Float8), Size: 50, Codec: "ALP(FOR)", Min: -1.5, Max: math.NaN(), SumFloat: math.Inf(1)},
+		}}
+	const want = "0101010200000000000000000000000000090564070004000000000000000000000000000000804014d4070104616263310201640384070c0314011401820503464f5202050905808080808040110028020293081c9a01000a016100031803bd05016408414c5028464f52290008000000000000f8bf08010000000000f87f000000000000f07f00"
+	b := AppendEntry(nil, e)
+	if got := hex.EncodeToString(b); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
