@@ -296,7 +296,9 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 
 // segmentOf returns the segment that holds a chunk, or ErrNotFound.
 func (s *Store) segmentOf(p *partition, e *chunk.Entry) (*segment, error) {
-	missing := fmt.Errorf("%w: table %d partition %x chunk %x in segment %x", engine.ErrNotFound, p.id.Table, p.id.Key, e.ID, e.Location.Segment)
+	missing := func() error {
+		return fmt.Errorf("%w: table %d partition %x chunk %x in segment %x", engine.ErrNotFound, p.id.Table, p.id.Key, e.ID, e.Location.Segment)
+	}
 	p.mu.Lock()
 	seg := p.segments[e.Location.Segment]
 	p.mu.Unlock()
@@ -307,12 +309,12 @@ func (s *Store) segmentOf(p *partition, e *chunk.Entry) (*segment, error) {
 		}
 	}
 	if seg == nil {
-		return nil, missing
+		return nil, missing()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !seg.bad && (seg.chunks[e.ID] == nil || seg.chunks[e.ID].dead) {
-		return nil, missing
+		return nil, missing()
 	}
 	return seg, nil
 }

@@ -1,12 +1,15 @@
 package local_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/local"
 	"github.com/phyllodb/phyllo/engine/storetest"
 	"github.com/phyllodb/phyllo/internal/vfs"
+	"go.uber.org/goleak"
 )
 
 func mustOpen(t testing.TB, opts local.Options) *local.Store {
@@ -44,4 +47,34 @@ func TestConformance(t *testing.T) {
 			return local.Options{Dir: "/data", FS: vfs.NewMem(), LogFileBytes: 4096, CacheBytes: -1}
 		})
 	})
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// BenchmarkAppend appends records of 1 KiB, each writer to its own log.
+func BenchmarkAppend(b *testing.B) {
+	for _, writers := range []int{1, 16} {
+		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
+			s := mustOpen(b, local.Options{Dir: b.TempDir()})
+			data := make([]byte, 1024)
+			b.SetBytes(int64(len(data)))
+			var wg sync.WaitGroup
+			for w := range writers {
+				wg.Go(func() {
+					log := engine.LogID{Kind: engine.SourceLog, Key: fmt.Sprint(w)}
+					for i := range b.N/writers + 1 {
+						if err := s.Append(ctx, log, uint64(i+1), data); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(s.Metrics().LogRecords.Load())/float64(s.Metrics().LogBatches.Load()), "records/fsync")
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
 }

@@ -194,7 +194,7 @@ func files(t testing.TB, m vfs.FS, dir string) []string {
 // TestFlippedBytes damages each byte of each file of a closed store, one at a
 // time: the damage is reported, with the file's name, or does no harm.
 func TestFlippedBytes(t *testing.T) {
-	disk := newDisk(t)
+	disk := newDisk()
 	opts, _ := smallFiles(disk)
 	s := mustOpen(t, opts)
 	c := fill(t, s, 4)
@@ -244,7 +244,7 @@ func TestFlippedBytes(t *testing.T) {
 // TestCorruptLogNamesPlace checks what is said of a record that goes bad
 // while later ones are good.
 func TestCorruptLogNamesPlace(t *testing.T) {
-	disk := newDisk(t)
+	disk := newDisk()
 	opts := local.Options{Dir: "/srv/data", FS: disk}
 	s := mustOpen(t, opts)
 	fill(t, s, 10)
@@ -268,7 +268,7 @@ func TestCorruptLogNamesPlace(t *testing.T) {
 
 // TestMissingLogFile removes a file that the newest one lists.
 func TestMissingLogFile(t *testing.T) {
-	disk := newDisk(t)
+	disk := newDisk()
 	opts, _ := smallFiles(disk)
 	s := mustOpen(t, opts)
 	fill(t, s, 200) // over several files
@@ -283,7 +283,7 @@ func TestMissingLogFile(t *testing.T) {
 }
 
 func TestCorruptSegment(t *testing.T) {
-	disk := newDisk(t)
+	disk := newDisk()
 	opts := local.Options{Dir: "/srv/data", FS: disk, CacheBytes: -1}
 	s := mustOpen(t, opts)
 	c := fill(t, s, 1)
@@ -347,7 +347,7 @@ func TestCorruptSegment(t *testing.T) {
 // TestDiskFull: writes fail with 53100, reads go on, a restart works, and when
 // there is space again so do writes.
 func TestDiskFull(t *testing.T) {
-	disk := newDisk(t)
+	disk := newDisk()
 	var mu sync.Mutex
 	full := false
 	fault := vfs.NewFault(disk, func(c vfs.Call) vfs.Fate {
@@ -515,7 +515,7 @@ func TestReadOnly(t *testing.T) {
 // TestFilesDoNotPileUp keeps a few records for ever while others come and go,
 // over many restarts.
 func TestFilesDoNotPileUp(t *testing.T) {
-	disk := newDisk(t)
+	disk := newDisk()
 	opts, _ := smallFiles(disk)
 	s := mustOpen(t, opts)
 	c := fill(t, s, 3)
@@ -556,7 +556,7 @@ func TestCache(t *testing.T) {
 	gate := make(chan struct{})
 	reads := 0
 	var mu sync.Mutex
-	disk := newDisk(t)
+	disk := newDisk()
 	fault := vfs.NewFault(disk, nil)
 	s := mustOpen(t, local.Options{Dir: "/srv/data", FS: fault, CacheBytes: 2500})
 	c := storetest.Sealed(storetest.ChunkID(1), strings.Repeat("a", 1000), strings.Repeat("b", 1000), strings.Repeat("c", 1000), strings.Repeat("d", 5000))
@@ -608,6 +608,37 @@ func TestCache(t *testing.T) {
 	}
 	if n := s.Metrics().CacheBytes.Load(); n != 0 {
 		t.Fatalf("the cache holds %d bytes of deleted chunks", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHeadListsWhatIsGone trims, in the newest file, most of the entries that
+// its own head lists, so that their files go.
+func TestHeadListsWhatIsGone(t *testing.T) {
+	disk := newDisk()
+	opts, _ := smallFiles(disk)
+	s := mustOpen(t, opts)
+	for i := range uint64(500) {
+		if err := s.Append(ctx, wal, i+1, []byte("0123456789")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Trim(ctx, wal, 500); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(files(t, disk, filepath.Join(opts.Dir, "source"))); n > 2 {
+			t.Fatalf("%d log files are left", n)
+		}
+		s = mustOpen(t, opts)
+		if got, err := storetest.Collect(ctx, s, wal, 500); err != nil || len(got) != 1 {
+			t.Fatalf("%q, %v", got, err)
+		}
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

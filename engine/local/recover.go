@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -18,18 +19,28 @@ import (
 type recovery struct {
 	q       *sequence
 	byID    map[uint64]*logState // by number
-	junk    []string             // files that no head lists: remains of a crash
-	missing []string             // files that the head lists and that are not there
+	found   map[*logState][]place
+	junk    []string // files that no head lists: remains of a crash
+	missing []string // files that the head lists and that are not there
 	// atRisk are the entries that may be in no more than the page cache: those
 	// of the last batch, whose writer may have died before its fsync.
 	atRisk []move
 	last   *logFile
-	end    int64 // of the last file's good frames
+	batch  []frame // the last batch: the end of the last file's frames
+	end    int64   // of the last file's good frames
+}
+
+// place is where an entry was found. A log's index is made when all places
+// are known, so that nobody's count but that of the frames read decides how
+// much memory it takes.
+type place struct {
+	seq uint64
+	at  loc
 }
 
 // load reads the sequence from the disk and changes nothing there.
 func (q *sequence) load() (*recovery, error) {
-	r := &recovery{q: q, byID: map[uint64]*logState{}}
+	r := &recovery{q: q, byID: map[uint64]*logState{}, found: map[*logState][]place{}}
 	entries, err := q.fs.List(q.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
@@ -85,15 +96,10 @@ func (r *recovery) newest(number uint64) (bool, error) {
 	}
 	r.last = f
 	r.q.files[number] = f
-	if err := r.start(state, s.end); err != nil {
+	if err := r.start(state); err != nil {
 		return false, err
 	}
-	slices.SortFunc(state.files, func(a, b headFile) int {
-		if a.number < b.number {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(state.files, func(a, b headFile) int { return cmp.Compare(a.number, b.number) })
 	for _, hf := range state.files {
 		if err := r.older(hf); err != nil {
 			return false, err
@@ -175,25 +181,14 @@ func (r *recovery) mustBeTorn(f *logFile, s *scanner, bad int64, cause error) er
 }
 
 // start takes over the state of the head.
-func (r *recovery) start(state *head, size int64) error {
+func (r *recovery) start(state *head) error {
 	q := r.q
 	q.nextLog = state.next
-	for _, f := range state.files { // what is there counts, not what is said
-		n, err := q.fs.Size(filepath.Join(q.dir, logName(f.number)))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return diskError("could not look at a log file in "+q.dir, err)
-		}
-		size += min(n, f.valid)
-	}
 	for _, hl := range state.logs {
-		kept := hl.last + 1 - hl.first
-		if kept > uint64(size)/frameBytes { // no room for them: do not make any either
-			return corrupt("log file %s: its head lists %d entries of log %d %x, in files of %d bytes", r.last.path, kept, hl.id.Kind, hl.id.Key, size)
-		}
 		if q.logs[hl.id] != nil || r.byID[hl.number] != nil {
 			return corrupt("log file %s: its head lists log %d %x twice", r.last.path, hl.id.Kind, hl.id.Key)
 		}
-		l := &logState{id: hl.id, number: hl.number, first: hl.first, head: hl.last, tail: hl.last, locs: make([]loc, kept)}
+		l := &logState{id: hl.id, number: hl.number, first: hl.first, head: hl.last, tail: hl.last}
 		q.logs[hl.id], r.byID[hl.number] = l, l
 	}
 	return nil
@@ -239,23 +234,17 @@ func (r *recovery) older(hf headFile) error {
 	return diskError("could not read log file "+f.path, err)
 }
 
-// place points the index at an entry, if it is one that the log keeps.
+// place notes where an entry lies, if it is one that the log may keep.
 func (r *recovery) place(fr frame, f *logFile) {
 	l := r.byID[fr.log]
-	if fr.typ != frameEntry && fr.typ != frameCopy || l == nil || fr.seq < l.first || fr.seq > l.head {
-		return
+	if (fr.typ == frameEntry || fr.typ == frameCopy) && l != nil && fr.seq >= l.first && fr.seq <= l.head {
+		r.found[l] = append(r.found[l], place{fr.seq, loc{file: f.number, offset: fr.offset, size: uint32(fr.size)}})
 	}
-	at := &l.locs[fr.seq-l.first]
-	if at.file != 0 {
-		r.q.files[at.file].live -= int64(at.size)
-	}
-	*at = loc{file: f.number, offset: fr.offset, size: uint32(fr.size)}
-	f.live += fr.size
 }
 
 // body replays what the newest file says after its head.
 func (r *recovery) body(f *logFile, s *scanner, copies []frame) error {
-	last := copies // the frames of the last batch
+	r.batch = copies
 	for {
 		fr, err := s.next()
 		if err != nil {
@@ -275,21 +264,14 @@ func (r *recovery) body(f *logFile, s *scanner, copies []frame) error {
 		if err := r.replay(fr, f); err != nil {
 			return err
 		}
-		if len(last) == 0 || last[0].batch != fr.batch {
-			last = last[:0:0]
+		if len(r.batch) == 0 || r.batch[0].batch != fr.batch {
+			r.batch = nil
 			f.valid = fr.batch
 		}
-		last = append(last, fr)
+		fr.payload = nil
+		r.batch = append(r.batch, fr)
 	}
 	r.end = s.pos
-	for _, fr := range last {
-		l := r.byID[fr.log]
-		if (fr.typ == frameEntry || fr.typ == frameCopy) && l != nil && fr.seq >= l.first && fr.seq <= l.head {
-			if at := l.locs[fr.seq-l.first]; at.file == f.number && at.offset == fr.offset {
-				r.atRisk = append(r.atRisk, move{log: l, seq: fr.seq, from: at})
-			}
-		}
-	}
 	return nil
 }
 
@@ -316,7 +298,6 @@ func (r *recovery) replay(fr frame, f *logFile) error {
 			return bad("entry out of order")
 		}
 		l.head, l.tail = fr.seq, fr.seq
-		l.locs = append(l.locs, loc{})
 		r.place(fr, f)
 	case frameCopy:
 		r.place(fr, f)
@@ -325,42 +306,52 @@ func (r *recovery) replay(fr frame, f *logFile) error {
 		if l == nil || fr.seq > l.head+1 {
 			return bad("trim of what is not there")
 		}
-		r.forget(l, fr.seq)
+		l.first = max(l.first, fr.seq)
 	case frameDrop:
 		if l == nil {
 			return bad("drop of what is not there")
 		}
-		r.forget(l, l.head+1)
 		delete(q.logs, l.id)
 		delete(r.byID, fr.log)
+		delete(r.found, l)
 	default:
 		return bad("not a record of a body")
 	}
 	return nil
 }
 
-// forget is sequence.forget for logs whose entries may not all have been found.
-func (r *recovery) forget(l *logState, seq uint64) {
-	for l.first < seq {
-		if at := l.locs[0]; at.file != 0 {
-			r.q.files[at.file].live -= int64(at.size)
-		}
-		l.locs = l.locs[1:]
-		l.first++
-	}
-}
-
-// complete checks that every entry that is to be there was found.
+// complete makes the indexes of the logs, checks that every entry that is to be
+// there was found, and lists those at risk.
 func (r *recovery) complete() error {
 	for _, l := range r.q.logs {
 		if l.head == 0 { // its create frame alone survived: it never had an entry
 			delete(r.q.logs, l.id)
 			continue
 		}
-		for i, at := range l.locs {
-			if at.file == 0 {
-				return corrupt("folder %s: entry %d of log %d %x is in no file (files that are listed and not there: %v)",
-					r.q.dir, l.first+uint64(i), l.id.Kind, l.id.Key, r.missing)
+		found := r.found[l]
+		slices.SortStableFunc(found, func(a, b place) int { return cmp.Compare(a.seq, b.seq) })
+		next := l.first
+		for i, p := range found {
+			if p.seq < l.first || i+1 < len(found) && found[i+1].seq == p.seq {
+				continue // trimmed, or copied: the last one counts
+			}
+			if p.seq != next {
+				break
+			}
+			l.locs = append(l.locs, p.at)
+			r.q.files[p.at.file].live += int64(p.at.size)
+			next++
+		}
+		if next != l.head+1 {
+			return corrupt("folder %s: entry %d of log %d %x is in no file (files that are listed and not there: %v)",
+				r.q.dir, next, l.id.Kind, l.id.Key, r.missing)
+		}
+	}
+	for _, fr := range r.batch {
+		l := r.byID[fr.log]
+		if (fr.typ == frameEntry || fr.typ == frameCopy) && l != nil && fr.seq >= l.first && fr.seq <= l.head {
+			if at := l.locs[fr.seq-l.first]; at.file == r.last.number && at.offset == fr.offset {
+				r.atRisk = append(r.atRisk, move{log: l, seq: fr.seq, from: at})
 			}
 		}
 	}
