@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -25,6 +26,31 @@ type Layout struct {
 	SortKey    []schema.ColumnID // as schema.Table.SortKey
 	TimeColumn schema.ColumnID   // 0: none
 	Slice      time.Duration     // length of a slice; 0: one slice
+}
+
+// NewLayout returns the layout of a table: its live columns (those with a type)
+// in definition order and, if it has a primary key, the hidden row version. It
+// fails if the text of a missing value is not one of its column's type.
+func NewLayout(t *schema.Table) (*Layout, error) {
+	l := &Layout{SortKey: t.SortKey(), TimeColumn: t.TimeColumn, Slice: t.Slice}
+	for _, c := range t.Columns {
+		if c.Type.OID == 0 {
+			continue
+		}
+		out := Column{ID: c.ID, Name: c.Name, Type: c.Type}
+		if c.Missing != nil {
+			v, err := datum.Parse(c.Type, *c.Missing, &datum.Env{})
+			if err != nil {
+				return nil, fmt.Errorf("column %s: value of old rows: %w", c.Name, err)
+			}
+			out.Missing = v
+		}
+		l.Columns = append(l.Columns, out)
+	}
+	if t.Keyed() {
+		l.Columns = append(l.Columns, Column{ID: schema.RowVersionColumn, Name: "row_version", Type: datum.Of(datum.Int8)})
+	}
+	return l, nil
 }
 
 // Index returns the place of the column in Columns, or -1.

@@ -321,14 +321,7 @@ func sumFloats[F codec.Float](v []F, sel *codec.Bits, all bool) float64 {
 			s3 += float64(p[3])
 		}
 	} else {
-		for i := 0; i < whole; i += 4 {
-			p := (*[4]F)(v[i:])
-			m := sel[i>>6] >> (i & 63)
-			s0 += masked(float64(p[0]), m&1)
-			s1 += masked(float64(p[1]), m>>1&1)
-			s2 += masked(float64(p[2]), m>>2&1)
-			s3 += masked(float64(p[3]), m>>3&1)
-		}
+		s0, s1, s2, s3 = maskedSums(v[:whole], sel)
 	}
 	for i, x := range v[whole:] {
 		if row := whole + i; all || sel.Has(row) {
@@ -345,9 +338,34 @@ func sumFloats[F codec.Float](v []F, sel *codec.Bits, all bool) float64 {
 	return s0 + s1 + (s2 + s3)
 }
 
-// masked is x if on is 1 and 0.0 if it is 0, also for infinities and NaNs.
-func masked(x float64, on uint64) float64 {
-	return math.Float64frombits(math.Float64bits(x) & -on)
+// maskedSums adds the selected floats, row i in sum i%4; the others count as
+// 0.0, also infinities and NaNs, because their bits are cleared.
+func maskedSums[F codec.Float](v []F, sel *codec.Bits) (s0, s1, s2, s3 float64) {
+	if len(v) == 0 {
+		return 0, 0, 0, 0
+	}
+	if unsafe.Sizeof(v[0]) == 8 {
+		u := unsafe.Slice((*uint64)(unsafe.Pointer(&v[0])), len(v))
+		for i := 0; i+4 <= len(u); i += 4 {
+			p := (*[4]uint64)(u[i:])
+			m := sel[i>>6] >> (i & 63)
+			s0 += math.Float64frombits(p[0] & -(m & 1))
+			s1 += math.Float64frombits(p[1] & -(m >> 1 & 1))
+			s2 += math.Float64frombits(p[2] & -(m >> 2 & 1))
+			s3 += math.Float64frombits(p[3] & -(m >> 3 & 1))
+		}
+		return s0, s1, s2, s3
+	}
+	u := unsafe.Slice((*uint32)(unsafe.Pointer(&v[0])), len(v))
+	for i := 0; i+4 <= len(u); i += 4 {
+		p := (*[4]uint32)(u[i:])
+		m := uint32(sel[i>>6] >> (i & 63))
+		s0 += float64(math.Float32frombits(p[0] & -(m & 1)))
+		s1 += float64(math.Float32frombits(p[1] & -(m >> 1 & 1)))
+		s2 += float64(math.Float32frombits(p[2] & -(m >> 2 & 1)))
+		s3 += float64(math.Float32frombits(p[3] & -(m >> 3 & 1)))
+	}
+	return s0, s1, s2, s3
 }
 
 // nullRows copies the null bits of an array's rows from..from+n-1 as a set.
