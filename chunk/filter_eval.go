@@ -16,7 +16,8 @@ type blobFilter struct {
 	// encoded says whether encoded data may be looked at; else values are
 	// decoded first, with the same outcome.
 	encoded bool
-	keep    []uint8 // dictionary entries that pass; nil until asked for
+	keep    []uint8            // dictionary entries that pass; nil until asked for
+	table   *codec.TableFilter // the same
 	entries *codec.Strings
 	codes   *codec.Ints
 	asked   bool
@@ -136,6 +137,7 @@ func (f *blobFilter) evalBytes(v int, out *codec.Bits) error {
 			for i := range f.keep {
 				f.keep[i] = uint8(bit(f.keepsBytes(f.entries.At(i))))
 			}
+			f.table = codec.NewTableFilter(f.keep)
 		}
 	}
 	n := codec.VectorLen(f.col.rows, v)
@@ -147,7 +149,7 @@ func (f *blobFilter) evalBytes(v int, out *codec.Bits) error {
 		}
 		return nil
 	case f.keep != nil:
-		return f.codes.FilterTable(v, f.keep, out)
+		return f.codes.FilterTable(v, f.table, out)
 	}
 	s, err := f.col.strs.Vector(v)
 	if err != nil {

@@ -150,10 +150,6 @@ func (r *Ints) Codes(v, entries int) ([]int64, error) {
 	return c, nil
 }
 
-// FilterTable sets out to the rows of vector v whose code c has keep[c] = 1, by
-// runs where the codes are runs.
-func (r *Ints) FilterTable(v int, keep []uint8, out *Bits) error { return r.filterTable(v, keep, out) }
-
 // Describe returns the tree of encodings.
 func (r *Bytes) Describe() Node { return r.node.describe() }
 

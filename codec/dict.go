@@ -153,7 +153,7 @@ type intDictionary struct {
 	loaded []int64
 	size   int
 
-	keep     []uint8 // entries that filter keeps
+	keep     *TableFilter // of the entries that filtered keeps
 	filtered *IntFilter
 }
 
@@ -204,13 +204,13 @@ func (d *intDictionary) filter(v int, f *IntFilter, out *Bits) (bool, error) {
 		if err := d.load(); err != nil {
 			return true, err
 		}
-		d.keep = make([]uint8, len(d.loaded))
+		keep := make([]uint8, len(d.loaded))
 		for i, x := range d.loaded {
-			d.keep[i] = uint8(b2u(f.keeps(x)))
+			keep[i] = uint8(b2u(f.keeps(x)))
 		}
-		d.filtered = f
+		d.keep, d.filtered = NewTableFilter(keep), f
 	}
-	return true, d.codes.filterTable(v, d.keep, out)
+	return true, d.codes.FilterTable(v, d.keep, out)
 }
 
 func (d *intDictionary) describe() Node {

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"math"
 	"slices"
 )
@@ -129,6 +130,35 @@ func floatBounds[F Float](f *FloatFilter) (lo, hi F) {
 		hi = F(math.Nextafter32(float32(hi), float32(math.Inf(-1))))
 	}
 	return lo, hi
+}
+
+// A TableFilter keeps dictionary codes by a table. Like an IntFilter it may not
+// change once used.
+type TableFilter struct {
+	keep []uint8
+	// run is the codes kept if these follow each other: what a range of values or
+	// one value makes of a dictionary in order. It is the faster way.
+	run *IntFilter
+}
+
+// NewTableFilter returns a filter that keeps the codes c with keep[c] = 1; the
+// others are 0.
+func NewTableFilter(keep []uint8) *TableFilter {
+	f := &TableFilter{keep: keep, run: &IntFilter{Lo: 1, Hi: 0}}
+	first := bytes.IndexByte(keep, 1)
+	if first < 0 {
+		return f
+	}
+	n := bytes.IndexByte(keep[first:], 0)
+	if n < 0 {
+		n = len(keep) - first
+	}
+	if bytes.IndexByte(keep[first+n:], 1) >= 0 {
+		f.run = nil
+		return f
+	}
+	f.run.Lo, f.run.Hi = int64(first), int64(first+n-1)
+	return f
 }
 
 // filterTable sets out to the codes c with keep[c] = 1. It reports false if a

@@ -376,7 +376,7 @@ type floatDictionary[F Float] struct {
 	loaded []F
 	size   int
 
-	keep     []uint8
+	keep     *TableFilter
 	filtered *FloatFilter
 }
 
@@ -427,13 +427,13 @@ func (d *floatDictionary[F]) filter(v int, f *FloatFilter, out *Bits) (bool, err
 		if err := d.load(); err != nil {
 			return true, err
 		}
-		d.keep = make([]uint8, len(d.loaded))
+		keep := make([]uint8, len(d.loaded))
 		for i, x := range d.loaded {
-			d.keep[i] = uint8(b2u(f.keeps(float64(x))))
+			keep[i] = uint8(b2u(f.keeps(float64(x))))
 		}
-		d.filtered = f
+		d.keep, d.filtered = NewTableFilter(keep), f
 	}
-	return true, d.codes.filterTable(v, d.keep, out)
+	return true, d.codes.FilterTable(v, d.keep, out)
 }
 
 func (d *floatDictionary[F]) describe() Node {

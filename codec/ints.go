@@ -107,18 +107,21 @@ func (r *Ints) Filter(v int, f *IntFilter, out *Bits) error {
 	return nil
 }
 
-// filterTable sets out to the rows of vector v whose value is a code that the
-// table keeps.
-func (r *Ints) filterTable(v int, keep []uint8, out *Bits) error {
+// FilterTable sets out to the rows of vector v whose code the filter keeps, by
+// runs where the codes are runs. Codes beyond the table are dropped or corrupt.
+func (r *Ints) FilterTable(v int, f *TableFilter, out *Bits) error {
+	if f.run != nil {
+		return r.Filter(v, f.run, out)
+	}
 	if rle, ok := r.node.(*intRLE); ok {
-		return rle.filterTable(v, keep, out)
+		return rle.filterTable(v, f.keep, out)
 	}
 	x, err := r.Shared(v)
 	if err != nil {
 		return err
 	}
-	if !filterTable(x, keep, out) {
-		return corrupt("dictionary: code beyond %d entries in vector %d", len(keep), v)
+	if !filterTable(x, f.keep, out) {
+		return corrupt("dictionary: code beyond %d entries in vector %d", len(f.keep), v)
 	}
 	return nil
 }

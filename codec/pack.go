@@ -24,28 +24,37 @@ func packedLen(n, width int) int {
 
 // appendPacked appends the low width bits of each of the values.
 func appendPacked(dst []byte, v []uint64, width int) []byte {
-	if width == 0 || len(v) == 0 {
-		return dst
+	if len(v) != VectorRows || width == 0 {
+		return appendShort(dst, v, width)
 	}
 	at := len(dst)
 	dst = append(dst, make([]byte, packedLen(len(v), width))...)
 	out := dst[at:]
 	mask := ^uint64(0) >> (64 - width)
-	if len(v) == VectorRows {
-		for r := range VectorRows / lanes {
-			k, sh := r*width>>6, r*width&63
-			for l := range lanes {
-				x := v[r*lanes+l] & mask
-				p := out[(k*lanes+l)*8:]
-				binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)|x<<sh)
-				if sh+width > 64 {
-					p = out[((k+1)*lanes+l)*8:]
-					binary.LittleEndian.PutUint64(p, x>>(64-sh))
-				}
+	for r := range VectorRows / lanes {
+		k, sh := r*width>>6, r*width&63
+		for l := range lanes {
+			x := v[r*lanes+l] & mask
+			p := out[(k*lanes+l)*8:]
+			binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)|x<<sh)
+			if sh+width > 64 {
+				p = out[((k+1)*lanes+l)*8:]
+				binary.LittleEndian.PutUint64(p, x>>(64-sh))
 			}
 		}
+	}
+	return dst
+}
+
+// appendShort packs value after value, however many there are.
+func appendShort(dst []byte, v []uint64, width int) []byte {
+	if width == 0 || len(v) == 0 {
 		return dst
 	}
+	at := len(dst)
+	dst = append(dst, make([]byte, (len(v)*width+7)/8)...)
+	out := dst[at:]
+	mask := ^uint64(0) >> (64 - width)
 	bit := 0
 	for _, x := range v {
 		x &= mask
@@ -205,8 +214,8 @@ func appendBlock(dst []byte, res []int64, width int, scratch []uint64) []byte {
 	} else {
 		dst = append(dst, byte(width)|patchFlag, byte(restBits))
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(len(positions)))
-		dst = appendPacked(dst, positions, positionBits)
-		dst = appendPacked(dst, rest, restBits)
+		dst = appendShort(dst, positions, positionBits)
+		dst = appendShort(dst, rest, restBits)
 	}
 	return appendPacked(dst, scratch[:len(res)], width)
 }
@@ -255,14 +264,22 @@ func (b *block) decode(dst []int64, add uint64) bool {
 	if b.patches == 0 {
 		return true
 	}
-	var pos, rest [VectorRows]int64
-	unpack(pos[:b.patches], b.positions, positionBits, 0)
-	unpack(rest[:b.patches], b.rest, b.restBits, 0)
-	for i, p := range pos[:b.patches] {
-		if int(p) >= len(dst) {
-			return false
+	// By groups of 64, which start at whole bytes; larger buffers would take
+	// longer to clear than to use.
+	const group = 64
+	var pos, rest [group]int64
+	for at := 0; at < b.patches; at += group {
+		n := min(group, b.patches-at)
+		unpackShort(pos[:n], b.positions[at/8*positionBits:], positionBits, 0)
+		if b.restBits > 0 {
+			unpackShort(rest[:n], b.rest[at/8*b.restBits:], b.restBits, 0)
 		}
-		dst[p] += unzigzag(uint64(rest[i])) << b.width
+		for i, p := range pos[:n] {
+			if int(p) >= len(dst) {
+				return false
+			}
+			dst[p] += unzigzag(uint64(rest[i])) << b.width
+		}
 	}
 	return true
 }
