@@ -609,3 +609,48 @@ func TestIDsRise(t *testing.T) {
 		last = id
 	}
 }
+
+// TestLargeRows has chunks cut by bytes: no chunk but that of a single row holds
+// more than maxChunkBytes.
+func TestLargeRows(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer mem.AssertSize(t, 0)
+	l := &Layout{Columns: []Column{{ID: 1, Name: "k", Type: datum.Of(datum.Int4)}, {ID: 2, Name: "v", Type: datum.Of(datum.Text)}}, SortKey: []schema.ColumnID{1}}
+	b := array.NewRecordBuilder(mem, must(l.Schema([]schema.ColumnID{1, 2})))
+	for i := range 40 {
+		b.Field(0).(*array.Int32Builder).Append(int32(i))
+		size := 3 << 20
+		if i == 17 {
+			size = maxChunkBytes + 10
+		}
+		b.Field(1).(*array.StringBuilder).Append(strings.Repeat(string(rune('a'+i%3)), size))
+	}
+	batch := b.NewRecordBatch()
+	b.Release()
+	defer batch.Release()
+	sealed := must(Seal(l, SealOptions{IDs: NewIDs(nil), Mem: mem}, batch))
+	row := 0
+	for _, s := range sealed {
+		size := 0
+		for _, out := range scanAll(t, mem, NewSplit(&s.Entry, l, ScanSpec{Columns: []schema.ColumnID{1, 2}}, fetcher(s)), &ScanStats{}) {
+			for i := range int(out.NumRows()) {
+				v := out.Column(1).(*array.String).Value(i)
+				if got := out.Column(0).(*array.Int32).Value(i); got != int32(row) || v[0] != byte('a'+row%3) || strings.Trim(v, v[:1]) != "" {
+					t.Fatalf("row %d: got key %d and %d bytes", row, got, len(v))
+				}
+				size += len(v)
+				row++
+			}
+			out.Release()
+		}
+		if size > maxChunkBytes && s.Entry.Rows > 1 {
+			t.Errorf("chunk of %d rows holds %d bytes", s.Entry.Rows, size)
+		}
+		if err := Verify(context.Background(), &s.Entry, fetcher(s)); err != nil {
+			t.Error(err)
+		}
+	}
+	if row != 40 {
+		t.Errorf("%d rows", row)
+	}
+}

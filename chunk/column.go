@@ -199,19 +199,6 @@ func intValue(t datum.Type, x int64) datum.Value {
 	return x
 }
 
-// intRange returns the integers that an integer-like type can hold.
-func intRange(t datum.Type) (lo, hi int64) {
-	switch t.Arrow().ID() {
-	case arrow.INT16:
-		return -1 << 15, 1<<15 - 1
-	case arrow.INT32, arrow.DATE32:
-		return -1 << 31, 1<<31 - 1
-	case arrow.UINT32:
-		return 0, 1<<32 - 1
-	}
-	return -1 << 63, 1<<63 - 1
-}
-
 func floatOf(v datum.Value) (float64, bool) {
 	switch x := v.(type) {
 	case float32:

@@ -35,16 +35,6 @@ func (s *Strings) Reset() {
 	s.Data = s.Data[:0]
 }
 
-func (s *Strings) slice(from, to int) Strings {
-	out := Strings{Offsets: make([]int64, 0, to-from+1)}
-	base := s.Offsets[from]
-	for _, o := range s.Offsets[from : to+1] {
-		out.Offsets = append(out.Offsets, o-base)
-	}
-	out.Data = s.Data[base:s.Offsets[to]]
-	return out
-}
-
 // A bytesNode reads one node of byte strings.
 type bytesNode interface {
 	// vector appends the strings of vector v to dst.

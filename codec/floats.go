@@ -2,7 +2,6 @@ package codec
 
 import (
 	"encoding/binary"
-	"math"
 	"unsafe"
 )
 
@@ -107,13 +106,6 @@ func (r *Floats[F]) Filter(v int, f *FloatFilter, out *Bits) error {
 func (r *Floats[F]) Describe() Node { return r.node.describe() }
 
 func width[F Float]() int { return int(unsafe.Sizeof(F(0))) }
-
-func floatBits[F Float](x F) uint64 {
-	if width[F]() == 4 {
-		return uint64(math.Float32bits(float32(x)))
-	}
-	return math.Float64bits(float64(x))
-}
 
 // floatOf must not convert between the widths: that would quiet signalling NaNs.
 func floatOf[F Float](b uint64) (x F) {
