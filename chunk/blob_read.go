@@ -33,6 +33,9 @@ type blobColumn struct {
 	child  *blobColumn
 	starts []int64 // of lists: first element of each vector, and their number
 
+	sizes   []int64 // scratch of lengths
+	sizesOf int     // the vector that sizes are of, plus one
+
 	// decoded counts bytes of payload by vectors decoded, each once in a row.
 	decoded     int64
 	lastDecoded int

@@ -2,6 +2,7 @@ package chunk
 
 import (
 	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -24,12 +25,18 @@ type SealOptions struct {
 	MaxRows    int  // of a chunk; 0: MaxRows
 	IDs        *IDs // required
 	Mem        memory.Allocator
+	// OmitVersion leaves the row version out of the chunks: for rows that all get
+	// one version, which is not known yet. Whoever commits the chunks sets the
+	// entries' VersionMin and VersionMax to it. Batches may have the column, whose
+	// values do not matter then, or lack it.
+	OmitVersion bool
 }
 
 // A Builder turns the rows of one slice into chunks. It is used by one
 // goroutine; Release it on every path.
 type Builder struct {
-	layout  *Layout
+	layout  *Layout // of the chunks
+	version int     // place of the column that is left out of batches; -1: none
 	options SealOptions
 	pending []arrow.RecordBatch
 	rows    int // in pending
@@ -48,7 +55,13 @@ func NewBuilder(l *Layout, o SealOptions) *Builder {
 	if o.IDs == nil {
 		panic("chunk: bug: a builder without IDs")
 	}
-	return &Builder{layout: l, options: o}
+	b := &Builder{layout: l, version: -1, options: o}
+	if k := l.Index(schema.RowVersionColumn); k >= 0 && o.OmitVersion {
+		less := *l
+		less.Columns = slices.Delete(slices.Clone(l.Columns), k, k+1)
+		b.layout, b.version = &less, k
+	}
+	return b
 }
 
 // Seal makes chunks of sorted batches of one slice, whose columns are those of
@@ -67,10 +80,22 @@ func Seal(l *Layout, o SealOptions, batches ...arrow.RecordBatch) ([]*Sealed, er
 // Add appends rows, which continue in sort-key order. The batch is retained as
 // long as it is needed.
 func (b *Builder) Add(batch arrow.RecordBatch) error {
+	if b.version >= 0 && int(batch.NumCols()) == len(b.layout.Columns)+1 {
+		less := withoutColumn(batch, b.version)
+		defer less.Release()
+		return b.add(less)
+	}
 	if int(batch.NumCols()) != len(b.layout.Columns) {
 		return pgerr.New(pgerr.InternalError, "chunk: batch of %d columns for a layout of %d", batch.NumCols(), len(b.layout.Columns))
 	}
 	return b.add(batch)
+}
+
+// withoutColumn returns the batch, which is not copied, without a column.
+func withoutColumn(batch arrow.RecordBatch, k int) arrow.RecordBatch {
+	fields := slices.Delete(slices.Clone(batch.Schema().Fields()), k, k+1)
+	columns := slices.Delete(slices.Clone(batch.Columns()), k, k+1)
+	return array.NewRecordBatch(arrow.NewSchema(fields, nil), columns, batch.NumRows())
 }
 
 func (b *Builder) add(batch arrow.RecordBatch) error {

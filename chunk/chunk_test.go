@@ -295,7 +295,7 @@ func checkOrder(t *testing.T, l *Layout, s SliceRows) {
 }
 
 // checkEntry has the entry verified, and sent through its encoding.
-func checkEntry(t *testing.T, l *Layout, s *Sealed) {
+func checkEntry(t testing.TB, l *Layout, s *Sealed) {
 	t.Helper()
 	if err := Verify(context.Background(), &s.Entry, fetcher(s)); err != nil {
 		t.Fatal(err)

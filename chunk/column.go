@@ -63,6 +63,20 @@ func (l *Layout) Index(id schema.ColumnID) int {
 	return -1
 }
 
+// absent returns column number k as chunks that do not list it have it: the row
+// version is the entry's. An entry of several versions that does not say which
+// row has which is corrupt.
+func (l *Layout) absent(k int, e *Entry) (Column, error) {
+	c := l.Columns[k]
+	if c.ID == schema.RowVersionColumn {
+		if e.VersionMin != e.VersionMax {
+			return c, corrupt("chunk %v: row versions %d to %d without their column", e.ID, e.VersionMin, e.VersionMax)
+		}
+		c.Missing = int64(e.VersionMin)
+	}
+	return c, nil
+}
+
 // Schema returns the Arrow schema of batches with the given columns.
 func (l *Layout) Schema(ids []schema.ColumnID) (*arrow.Schema, error) {
 	fields := make([]arrow.Field, len(ids))

@@ -267,8 +267,11 @@ func (f *filter) judgeEntry(e *Entry, l *Layout) verdict {
 		b := entryBounds(c, e.Rows, f.typ)
 		return f.withNulls(f.judgeBounds(&b), c.Nulls, e.Rows)
 	}
-	k := l.Index(f.pred.Column)
-	missing := l.Columns[k].Missing
+	c, err := l.absent(l.Index(f.pred.Column), e)
+	if err != nil {
+		return maybe // reading will say so
+	}
+	missing := c.Missing
 	switch {
 	case missing == nil:
 		return f.withNulls(none, 1, 1)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
 )
 
 // A BlobInfo describes a column blob for people.
@@ -88,9 +89,12 @@ func writeNode(b *strings.Builder, n codec.Node, depth int) {
 }
 
 // Verify reads every blob of a chunk, checks its checksum, decodes all of it
-// and compares it with the entry: rows, NULLs, bounds and sums. Errors of bad
-// bytes wrap ErrCorrupt and name chunk and column.
+// and compares it with the entry: rows, NULLs, bounds, sums and row versions.
+// Errors of bad bytes wrap ErrCorrupt and name chunk and column.
 func Verify(ctx context.Context, e *Entry, fetch Fetch) error {
+	if err := verifyVersions(e); err != nil {
+		return fmt.Errorf("chunk %v: %w", e.ID, err)
+	}
 	for i := range e.Columns {
 		c := &e.Columns[i]
 		blob, err := fetch(ctx, i)
@@ -100,6 +104,25 @@ func Verify(ctx context.Context, e *Entry, fetch Fetch) error {
 		if err != nil {
 			return fmt.Errorf("chunk %v column %d: %w", e.ID, c.ID, err)
 		}
+	}
+	return nil
+}
+
+// verifyVersions compares the range of row versions with their column, which may
+// be left out if there is one version.
+func verifyVersions(e *Entry) error {
+	k := entryColumn(e, schema.RowVersionColumn)
+	if k < 0 {
+		if e.VersionMin != e.VersionMax {
+			return corrupt("row versions %d to %d without their column", e.VersionMin, e.VersionMax)
+		}
+		return nil
+	}
+	c := &e.Columns[k]
+	lo, ok1 := c.Min.(int64)
+	hi, ok2 := c.Max.(int64)
+	if !ok1 || !ok2 || c.Nulls > 0 || uint64(lo) != e.VersionMin || uint64(hi) != e.VersionMax {
+		return corrupt("row versions %d to %d, their column has %v to %v and %d NULLs", e.VersionMin, e.VersionMax, c.Min, c.Max, c.Nulls)
 	}
 	return nil
 }

@@ -31,7 +31,9 @@ type Entry struct {
 	// KeyMin and KeyMax bound the sort keys of the rows (datum.AppendKey of the
 	// table's sort-key columns), both inclusive, never cut.
 	KeyMin, KeyMax []byte
-	// VersionMin and VersionMax bound the row versions of a keyed table's rows.
+	// VersionMin and VersionMax bound the row versions of a keyed table's rows. If
+	// Columns has no schema.RowVersionColumn they are equal, and the version of
+	// every row: whoever commits the chunk fills them in (SealOptions.OmitVersion).
 	VersionMin, VersionMax uint64
 	// Tombstones is the commit-log sequence up to which tombstones are applied.
 	Tombstones uint64

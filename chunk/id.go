@@ -50,3 +50,14 @@ func (g *IDs) Next() ID {
 func (id ID) Time() time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)).UTC()
 }
+
+// Observe makes later IDs greater than one that was made elsewhere, whatever
+// the clock says.
+func (g *IDs) Observe(id ID) {
+	ms := int64(binary.BigEndian.Uint64(id[:8]) >> 16)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ms >= g.millis {
+		g.millis, g.counter = ms+1, 0
+	}
+}

@@ -236,18 +236,24 @@ func (o *output) putBits(b *memory.Buffer, at, n int, rows []int32, bits *codec.
 	}
 }
 
+// startValid marks all rows so far as valid, if there was no NULL among them.
+func (o *output) startValid() {
+	if o.valid != nil {
+		return
+	}
+	o.valid = memory.NewResizableBuffer(o.mem)
+	b := extend(o.valid, (o.rows+7)/8)
+	for i := range b {
+		b[i] = 0xff
+	}
+	if o.rows%8 != 0 {
+		b[len(b)-1] = 1<<(o.rows%8) - 1
+	}
+}
+
 // putValid appends validity; the first call marks all rows before as valid.
 func (o *output) putValid(n int, rows []int32, null *codec.Bits, some bool) {
-	if o.valid == nil {
-		o.valid = memory.NewResizableBuffer(o.mem)
-		b := extend(o.valid, (o.rows+7)/8)
-		for i := range b {
-			b[i] = 0xff
-		}
-		if o.rows%8 != 0 {
-			b[len(b)-1] = 1<<(o.rows%8) - 1
-		}
-	}
+	o.startValid()
 	var ok codec.Bits
 	ok.Fill(VectorRows)
 	if some {

@@ -32,7 +32,8 @@ type chunkSplit struct {
 // NewSplit returns a split of one chunk. Its statistics count the vectors and
 // bytes it touches and the rows it skips, ChunksSkipped among them if the entry
 // excludes the chunk; totals of chunks, rows and bytes are the planner's. The layout holds every column that
-// spec names; those that the entry does not list read as Column.Missing.
+// spec names; those that the entry does not list read as Column.Missing, the row
+// version as Entry.VersionMin.
 func NewSplit(e *Entry, l *Layout, spec ScanSpec, fetch Fetch) Split {
 	return &chunkSplit{entry: e, layout: l, spec: spec, fetch: fetch}
 }
@@ -116,8 +117,11 @@ func (c *chunkScan) column(ctx context.Context, id schema.ColumnID) (*blobColumn
 	}
 	var col *blobColumn
 	if i := entryColumn(c.entry, id); i < 0 {
-		var err error
-		if col, err = missingColumn(&c.layout.Columns[k], c.entry.Rows); err != nil {
+		missing, err := c.layout.absent(k, c.entry)
+		if err != nil {
+			return nil, err
+		}
+		if col, err = missingColumn(&missing, c.entry.Rows); err != nil {
 			return nil, err
 		}
 		col.size = 0
@@ -181,21 +185,35 @@ func readableIndex(f *blobFilter) bool { return f.col.order == f.order }
 func (c *chunkScan) vector(v int) (int, error) {
 	n := codec.VectorLen(c.entry.Rows, v)
 	c.stats.VectorsTotal++
-	if len(c.filters) == 0 {
-		c.sel.Fill(n)
-		return n, nil
+	verdict := all
+	if len(c.filters) > 0 {
+		verdict = c.judge(v)
 	}
-	switch c.judge(v) {
-	case none:
+	if verdict == none {
 		c.stats.VectorsSkipped++
 		c.stats.RowsSkippedVectors += int64(n)
 		return 0, nil
-	case all:
-		c.sel.Fill(n)
-		return n, nil
+	}
+	if err := c.evaluate(v, verdict); err != nil {
+		return 0, err
+	}
+	k := c.sel.Count()
+	c.stats.RowsFiltered += int64(n - k)
+	return k, nil
+}
+
+// evaluate sets c.sel to the rows of vector v that pass, given judge's verdict.
+func (c *chunkScan) evaluate(v int, verdict verdict) error {
+	switch {
+	case verdict == none:
+		c.sel = codec.Bits{}
+		return nil
+	case verdict == all || len(c.filters) == 0:
+		c.sel.Fill(codec.VectorLen(c.entry.Rows, v))
+		return nil
 	}
 	if err := c.filters[0].eval(v, &c.sel); err != nil {
-		return 0, c.wrap(err, c.filters[0].pred.Column)
+		return c.wrap(err, c.filters[0].pred.Column)
 	}
 	var out codec.Bits
 	for _, f := range c.filters[1:] {
@@ -203,13 +221,11 @@ func (c *chunkScan) vector(v int) (int, error) {
 			break
 		}
 		if err := f.eval(v, &out); err != nil {
-			return 0, c.wrap(err, f.pred.Column)
+			return c.wrap(err, f.pred.Column)
 		}
 		c.sel.And(&out)
 	}
-	k := c.sel.Count()
-	c.stats.RowsFiltered += int64(n - k)
-	return k, nil
+	return nil
 }
 
 // close adds up what the columns decoded.

@@ -95,16 +95,7 @@ func takeFixed[T any](o *output, src []T, rows []int32) {
 }
 
 func (o *output) takeValid(a arrow.Array, rows []int32) {
-	if o.valid == nil {
-		o.valid = memory.NewResizableBuffer(o.mem)
-		b := extend(o.valid, (o.rows+7)/8)
-		for i := range b {
-			b[i] = 0xff
-		}
-		if o.rows%8 != 0 {
-			b[len(b)-1] = 1<<(o.rows%8) - 1
-		}
-	}
+	o.startValid()
 	if need := (o.rows + len(rows) + 7) / 8; need > o.valid.Len() {
 		clear(extend(o.valid, need-o.valid.Len()))
 	}

@@ -147,6 +147,10 @@ func bytesAt(a arrow.Array, i int) []byte {
 	panic("chunk: bug: no bytes: " + a.DataType().String())
 }
 
+// stringOf is b as a string in b's memory, which is not modified as long as the
+// string is in use.
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 func (v *values) extractBytes(t datum.Type, a arrow.Array) {
 	if t.OID == datum.Numeric && v.extractScaled(a.(*array.Binary)) {
 		return

@@ -97,6 +97,20 @@ func (r *Bytes) Vector(v int) (*Strings, error) {
 	return &r.buf, nil
 }
 
+// Lengths returns the lengths of the strings of vector v without decoding them,
+// nil if the encoding does not have them apart. They are as they are stored:
+// nothing has been checked yet. The result is overwritten by the next call that
+// asks for anything of another vector.
+func (r *Bytes) Lengths(v int) ([]int64, error) {
+	switch n := r.node.(type) {
+	case *bytesPlain:
+		return n.lens.Shared(v)
+	case *textBlocks:
+		return n.lens.Shared(v)
+	}
+	return nil, nil
+}
+
 // all decodes every string.
 func (r *Bytes) all() (*Strings, error) {
 	out := &Strings{}

@@ -1,0 +1,196 @@
+package chunk
+
+import (
+	"context"
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// MergeRows merges sorted runs, whose columns are those of the layout, into one
+// sorted run with the newest row of each key: that with the greatest version, then
+// that of the later run, then the later row of a run. Slices do not matter. The
+// runs are not kept, but the result may share memory with them (all of it, if one
+// run holds every row); the caller releases it. It is nil if there are no runs.
+func MergeRows(mem memory.Allocator, l *Layout, runs []arrow.RecordBatch) (arrow.RecordBatch, error) {
+	if len(runs) == 0 {
+		return nil, nil
+	}
+	columns, parts, err := keyColumns(l)
+	if err != nil {
+		return nil, err
+	}
+	var batches []arrow.RecordBatch
+	var read []*batchRun
+	total := int64(0)
+	for _, b := range runs {
+		r, err := newBatchRun(l, columns, b)
+		if err != nil {
+			return nil, err
+		}
+		if b.NumRows() > 0 {
+			batches, read = append(batches, b), append(read, r)
+			total += b.NumRows()
+		}
+	}
+	if total > math.MaxInt32 {
+		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "cannot merge %d rows at once", total)
+	}
+	if len(batches) == 0 {
+		runs[0].Retain()
+		return runs[0], nil
+	}
+	var pieces []piece
+	if small := smallRun(batches); small >= 0 {
+		pieces = insertRows(l, batches, read, small)
+	}
+	if pieces == nil {
+		if pieces, err = mergeRuns(columns, parts, read, int(total)); err != nil {
+			return nil, err
+		}
+	}
+	return batchOf(mem, l, batches, pieces)
+}
+
+// mergeRuns merges runs with a tree of losers.
+func mergeRuns(columns []keyColumn, parts int, runs []*batchRun, total int) ([]piece, error) {
+	sources := make([]*mergeSource, len(runs))
+	for i, r := range runs {
+		sources[i] = newMergeSource(r, i, newKeyWindow(columns, parts, false))
+	}
+	m := newMerger(sources, false)
+	m.pieces = make([]piece, 0, 16)
+	done := false
+	for !done {
+		var err error
+		if done, err = m.fill(context.Background(), total+1); err != nil {
+			return nil, err
+		}
+	}
+	return m.pieces, nil
+}
+
+// batchOf returns the rows of pieces of batches as one batch.
+func batchOf(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch, pieces []piece) (arrow.RecordBatch, error) {
+	if len(pieces) == 1 { // shared, not copied
+		p := pieces[0]
+		return batches[p.src].NewSlice(int64(p.row), int64(p.row)+int64(p.n)), nil
+	}
+	rows := 0
+	for _, p := range pieces {
+		rows += int(p.n)
+	}
+	columns := make([]arrow.Array, 0, len(l.Columns))
+	defer func() {
+		for _, c := range columns {
+			c.Release()
+		}
+	}()
+	arrays := make([]arrow.Array, len(batches))
+	for k := range l.Columns {
+		for i, b := range batches {
+			arrays[i] = b.Column(k)
+		}
+		a, err := takePieces(mem, l.Columns[k].Type, arrays, pieces, rows)
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, a)
+	}
+	return array.NewRecordBatch(batches[0].Schema(), columns, int64(rows)), nil
+}
+
+// insertRatio is how many times longer one of two runs must be for its rows to be
+// searched rather than read.
+const insertRatio = 16
+
+// smallRun returns the number of the run, of two, that is inserted into the other,
+// or -1.
+func smallRun(b []arrow.RecordBatch) int {
+	switch {
+	case len(b) != 2:
+		return -1
+	case b[0].NumRows()*insertRatio <= b[1].NumRows():
+		return 0
+	case b[1].NumRows()*insertRatio <= b[0].NumRows():
+		return 1
+	}
+	return -1
+}
+
+// insertRows merges two runs by searching the place of each row of the small one
+// in the large one. It returns nil if a run has several rows of a key.
+func insertRows(l *Layout, batches []arrow.RecordBatch, runs []*batchRun, small int) []piece {
+	large := 1 - small
+	for _, b := range batches {
+		if !newKeyComparer(l, b, keyArrays(l, b)).strict(int(b.NumRows())) {
+			return nil
+		}
+	}
+	c := newKeyComparer(l, batches[large], keyArrays(l, batches[small]))
+	n, ns := int(batches[large].NumRows()), int(batches[small].NumRows())
+	var m merger // for its pieces only
+	m.step = 1
+	at := 0
+	for j := range ns {
+		to := c.gallop(at, n, j)
+		if to > at {
+			m.append(piece{int32(large), int32(at), int32(to - at)})
+			at = to
+		}
+		if at < n && c.compare(at, j) == 0 {
+			v, _ := runs[large].version(context.Background(), int32(at))
+			w, _ := runs[small].version(context.Background(), int32(j))
+			if v > w || v == w && large > small {
+				continue // the large run's row comes with its neighbours
+			}
+			at++
+		}
+		m.append(piece{int32(small), int32(j), 1})
+	}
+	if at < n {
+		m.append(piece{int32(large), int32(at), int32(n - at)})
+	}
+	return m.pieces
+}
+
+// SortRun sorts the rows of a batch, whose columns are those of the layout, by the
+// sort key and keeps the newest row of each key: that with the greatest version,
+// then the last one. Slices do not matter. The batch is not kept, but returned
+// itself if it is such a run already; the caller releases the result.
+func SortRun(mem memory.Allocator, l *Layout, batch arrow.RecordBatch) (arrow.RecordBatch, error) {
+	columns, _, err := keyColumns(l)
+	if err != nil {
+		return nil, err
+	}
+	run, err := newBatchRun(l, columns, batch)
+	if err != nil {
+		return nil, err
+	}
+	n := int(batch.NumRows())
+	c := newKeyComparer(l, batch, keyArrays(l, batch))
+	if c.strict(n) {
+		batch.Retain()
+		return batch, nil
+	}
+	rows := make([]int32, n)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	sortRows(l, batch, rows)
+	kept := rows[:1]
+	for _, r := range rows[1:] {
+		last := &kept[len(kept)-1]
+		switch {
+		case c.compare(int(*last), int(r)) != 0:
+			kept = append(kept, r)
+		case run.versions == nil || run.versions[r] >= run.versions[*last]:
+			*last = r
+		}
+	}
+	return takeBatch(mem, l, batch, kept)
+}

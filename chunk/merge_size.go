@@ -1,0 +1,215 @@
+package chunk
+
+import (
+	"context"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// mergeBatchBytes is how many bytes the strings and lists of a merged batch may
+// take, unless it has one row: the rows of many chunks meet in it, each of which
+// may hold up to maxChunkBytes.
+const mergeBatchBytes = 16 << 20
+
+// maxSlotBytes bounds a length that nothing has checked yet, so that sums of
+// them do not wrap.
+const maxSlotBytes = 1 << 40
+
+// numberBytes is about what a numeric or an integer takes as text.
+const numberBytes = 24
+
+// lengths returns how many bytes the values of vector v take in an array, those
+// of NULL slots included; nil for types of fixed width. The result is overwritten
+// by the next call.
+func (c *blobColumn) lengths(v int) ([]int64, error) {
+	if c.nulls == c.rows || c.form != formBytes && c.form != formScaled && c.form != formList {
+		return nil, nil
+	}
+	if c.sizesOf == v+1 {
+		return c.sizes, nil
+	}
+	c.sizesOf = 0
+	c.sizes = sized(c.sizes, codec.VectorLen(c.rows, v))
+	err := c.measure(v)
+	if err != nil {
+		return nil, err
+	}
+	c.sizesOf = v + 1
+	return c.sizes, nil
+}
+
+func (c *blobColumn) measure(v int) error {
+	for i := range c.sizes {
+		c.sizes[i] = numberBytes
+	}
+	switch c.form {
+	case formList:
+		return c.measureLists(v)
+	case formScaled:
+		return nil
+	}
+	entries, codes, err := c.strs.Dictionary()
+	if err != nil {
+		return err
+	}
+	if entries != nil {
+		if codes == nil {
+			for i := range c.sizes {
+				c.sizes[i] = entries.Offsets[1]
+			}
+			return nil
+		}
+		k, err := codes.Codes(v, entries.Len())
+		if err != nil {
+			return err
+		}
+		for i, x := range k {
+			c.sizes[i] = entries.Offsets[x+1] - entries.Offsets[x]
+		}
+		return nil
+	}
+	l, err := c.strs.Lengths(v)
+	if err != nil {
+		return err
+	}
+	for i, x := range l {
+		c.sizes[i] = min(max(x, 0), maxSlotBytes)
+	}
+	return nil
+}
+
+// measureLists adds up the elements of lists.
+func (c *blobColumn) measureLists(v int) error {
+	if err := c.loadStarts(); err != nil {
+		return err
+	}
+	l, err := c.ints.Shared(v)
+	if err != nil {
+		return err
+	}
+	elem, _ := c.typ.Elem()
+	width := int64(1)
+	if f, ok := elem.Arrow().(arrow.FixedWidthDataType); ok {
+		width = max(1, int64(f.BitWidth()/8))
+	}
+	at := c.starts[v]
+	for i, n := range l {
+		c.sizes[i] = n * width
+		for end := at + n; at < end; {
+			x, err := c.child.lengths(int(at / VectorRows))
+			if err != nil {
+				return err
+			}
+			if x == nil {
+				at = end
+				break
+			}
+			for ; at < end; at++ {
+				c.sizes[i] += x[at%VectorRows]
+				if (at+1)%VectorRows == 0 {
+					at++
+					break
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// arraySizes adds how many bytes the values of rows of an array take to w; arrays
+// of fixed width are left out.
+func arraySizes(a arrow.Array, rows []int32, w []int64) {
+	if a.Len() == 0 {
+		return
+	}
+	switch a := a.(type) {
+	case *array.String, *array.Binary:
+		x := offsetsOf(a)
+		for i, r := range rows {
+			w[i] += int64(x[r+1] - x[r])
+		}
+	case *array.List:
+		x := offsetsOf(a)
+		child := a.ListValues()
+		for i, r := range rows {
+			from, to := int64(x[r]), int64(x[r+1])
+			w[i] += to - from
+			switch child := child.(type) {
+			case *array.String, *array.Binary:
+				if y := offsetsOf(child); from < to {
+					w[i] += int64(y[to] - y[from])
+				}
+			default:
+				if f, ok := child.DataType().(arrow.FixedWidthDataType); ok {
+					w[i] += (to - from) * int64(f.BitWidth()/8)
+				}
+			}
+		}
+	}
+}
+
+// fitting returns how many rows of the plan, at least one, make a batch of not
+// many more than mergeBatchBytes.
+func (r *mergeReader) fitting(ctx context.Context, p *mergePlan) (int, error) {
+	var sizes []int64
+	for _, id := range r.spec.Columns {
+		k := r.layout.Index(id)
+		switch r.layout.Columns[k].Type.Arrow().ID() {
+		case arrow.STRING, arrow.BINARY, arrow.LIST:
+		default:
+			continue
+		}
+		if sizes == nil {
+			sizes = make([]int64, p.rows)
+		}
+		for i := range p.parts {
+			if err := r.weigh(ctx, &p.parts[i], id, k, sizes); err != nil {
+				return 0, err
+			}
+		}
+	}
+	total := int64(0)
+	for _, x := range sizes {
+		total += x
+	}
+	if total <= mergeBatchBytes {
+		return p.rows, nil
+	}
+	n, total := 0, int64(0)
+	for i := range p.pieces {
+		at := p.starts[i]
+		for _, x := range sizes[at : at+int(p.pieces[i].n)] {
+			if total += x; total > mergeBatchBytes && n > 0 {
+				return n, nil
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
+// weigh adds the bytes of a column's values in a part.
+func (r *mergeReader) weigh(ctx context.Context, part *mergePart, id schema.ColumnID, k int, sizes []int64) error {
+	sizes = sizes[part.at : part.at+part.n]
+	run := r.runs[part.src]
+	if run.batch != nil {
+		arraySizes(run.batch.Column(k), part.rows, sizes)
+		return nil
+	}
+	c, err := run.chunk.scan.column(ctx, id)
+	if err != nil {
+		return err
+	}
+	x, err := c.lengths(part.vector)
+	if err != nil || x == nil {
+		return run.chunk.scan.wrap(err, id)
+	}
+	for i, row := range part.rows {
+		sizes[i] += x[row]
+	}
+	return nil
+}
