@@ -14,7 +14,7 @@ import (
 	"sync"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/vfs"
 )
 
@@ -144,7 +144,7 @@ func (s *Store) loadSegment(p *partition, name chunk.ID) (*segment, error) {
 	return seg, nil
 }
 
-// PutChunks implements engine.Blobs: one segment file for each call. A retry
+// PutChunks implements store.Blobs: one segment file for each call. A retry
 // after an error writes the same file again.
 func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []*chunk.Sealed) error {
 	if err := s.enter(ctx); err != nil {
@@ -262,14 +262,14 @@ func (g *segment) holdsJust(chunks []*chunk.Sealed) bool {
 	return true
 }
 
-// Column implements engine.Blobs. The blob is shared with other readers.
+// Column implements store.Blobs. The blob is shared with other readers.
 func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) ([]byte, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer s.busy.Done()
 	if column < 0 || column >= len(e.Columns) {
-		return nil, fmt.Errorf("%w: chunk %x has %d columns, number %d was asked for", engine.ErrNotFound, e.ID, len(e.Columns), column)
+		return nil, fmt.Errorf("%w: chunk %x has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
 	}
 	p := s.partition(part)
 	seg, err := s.segmentOf(p, e)
@@ -297,7 +297,7 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 // segmentOf returns the segment that holds a chunk, or ErrNotFound.
 func (s *Store) segmentOf(p *partition, e *chunk.Entry) (*segment, error) {
 	missing := func() error {
-		return fmt.Errorf("%w: table %d partition %x chunk %x in segment %x", engine.ErrNotFound, p.id.Table, p.id.Key, e.ID, e.Location.Segment)
+		return fmt.Errorf("%w: table %d partition %x chunk %x in segment %x", store.ErrNotFound, p.id.Table, p.id.Key, e.ID, e.Location.Segment)
 	}
 	p.mu.Lock()
 	seg := p.segments[e.Location.Segment]
@@ -358,7 +358,7 @@ func (b *blob) corrupt(format string, args ...any) error {
 func (b *blob) read() ([]byte, error) {
 	f, err := b.store.fs.Open(b.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: segment %s, chunk %x", engine.ErrNotFound, b.path(), b.entry.ID)
+		return nil, fmt.Errorf("%w: segment %s, chunk %x", store.ErrNotFound, b.path(), b.entry.ID)
 	}
 	if err != nil {
 		return nil, diskError("could not open segment "+b.path(), err)
@@ -395,7 +395,7 @@ func (b *blob) readFrom(f vfs.File) ([]byte, error) {
 	return data, nil
 }
 
-// DeleteChunks implements engine.Blobs: a segment's file goes with the last of
+// DeleteChunks implements store.Blobs: a segment's file goes with the last of
 // its chunks. An entry without a location, such as the sweeper makes of an ID,
 // means the chunk wherever it is.
 func (s *Store) DeleteChunks(ctx context.Context, part chunk.PartitionID, entries []*chunk.Entry) error {
@@ -471,7 +471,7 @@ func (s *Store) markDead(p *partition, entries []*chunk.Entry) []*segment {
 	return dead
 }
 
-// Chunks implements engine.Blobs; the IDs come in order. Chunks of a segment
+// Chunks implements store.Blobs; the IDs come in order. Chunks of a segment
 // whose directory is corrupt are not among them.
 func (s *Store) Chunks(ctx context.Context, part chunk.PartitionID) ([]chunk.ID, error) {
 	if err := s.enter(ctx); err != nil {

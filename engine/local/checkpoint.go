@@ -9,7 +9,7 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 )
 
 // Layout of checkpoint files; format.md draws it under "checkpoints".
@@ -18,8 +18,8 @@ const (
 	checkpointBytes = 32 // before the key
 )
 
-// PutCheckpoint implements engine.Blobs.
-func (s *Store) PutCheckpoint(ctx context.Context, log engine.LogID, data []byte) error {
+// PutCheckpoint implements store.Blobs.
+func (s *Store) PutCheckpoint(ctx context.Context, log store.LogID, data []byte) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *Store) PutCheckpoint(ctx context.Context, log engine.LogID, data []byte
 	return nil
 }
 
-func checkpointHeader(log engine.LogID, data []byte) []byte {
+func checkpointHeader(log store.LogID, data []byte) []byte {
 	b := append([]byte(nil), checkpointMagic...)
 	b = append(b, 0, 0, 0, 0) // checksum
 	b = append(b, byte(log.Kind), 0, 0, 0)
@@ -58,8 +58,8 @@ func checkpointHeader(log engine.LogID, data []byte) []byte {
 	return b
 }
 
-// Checkpoint implements engine.Blobs.
-func (s *Store) Checkpoint(ctx context.Context, log engine.LogID) ([]byte, error) {
+// Checkpoint implements store.Blobs.
+func (s *Store) Checkpoint(ctx context.Context, log store.LogID) ([]byte, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -68,14 +68,14 @@ func (s *Store) Checkpoint(ctx context.Context, log engine.LogID) ([]byte, error
 	have, data, err := s.readCheckpoint(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: checkpoint of log %d %x", engine.ErrNotFound, log.Kind, log.Key)
+		return nil, fmt.Errorf("%w: checkpoint of log %d %x", store.ErrNotFound, log.Kind, log.Key)
 	case err == nil && have != log:
 		return nil, corrupt("checkpoint %s is of log %d %x", path, have.Kind, have.Key)
 	}
 	return data, err
 }
 
-func (s *Store) readCheckpoint(path string) (log engine.LogID, data []byte, err error) {
+func (s *Store) readCheckpoint(path string) (log store.LogID, data []byte, err error) {
 	f, err := s.fs.Open(path)
 	if err != nil {
 		return log, nil, diskError("could not open checkpoint "+path, err)
@@ -100,7 +100,7 @@ func (s *Store) readCheckpoint(path string) (log engine.LogID, data []byte, err 
 	return log, data, nil
 }
 
-func parseCheckpoint(b []byte) (log engine.LogID, data []byte, err error) {
+func parseCheckpoint(b []byte) (log store.LogID, data []byte, err error) {
 	if len(b) < checkpointBytes || string(b[:8]) != checkpointMagic {
 		return log, nil, fmt.Errorf("%w: not a checkpoint", errBadFrame)
 	}
@@ -108,7 +108,7 @@ func parseCheckpoint(b []byte) (log engine.LogID, data []byte, err error) {
 		return log, nil, fmt.Errorf("%w: checksum", errBadFrame)
 	}
 	r := &reader{b: b[12:]}
-	log.Kind = engine.LogKind(r.bytes(4)[0])
+	log.Kind = store.LogKind(r.bytes(4)[0])
 	key := r.u32()
 	r.u32() // reserved
 	n := r.u64()
@@ -119,8 +119,8 @@ func parseCheckpoint(b []byte) (log engine.LogID, data []byte, err error) {
 	return log, r.b, nil
 }
 
-// DeleteCheckpoint implements engine.Blobs.
-func (s *Store) DeleteCheckpoint(ctx context.Context, log engine.LogID) error {
+// DeleteCheckpoint implements store.Blobs.
+func (s *Store) DeleteCheckpoint(ctx context.Context, log store.LogID) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}

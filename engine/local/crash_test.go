@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"path"
 	"sync"
 	"syscall"
 	"testing"
@@ -91,13 +93,68 @@ func survives(disk *vfs.Mem, before, after *ledger) error {
 	return errors.Join(err, s.Close())
 }
 
-// crashes returns what may be left of a disk.
-func crashes(disk *vfs.Mem, seed uint64) map[string]*vfs.Mem {
-	out := map[string]*vfs.Mem{"kill": disk.Kill()}
+// crashes returns what may be left of a disk. Modes that leave the same, as most
+// do when little is unsynced, are there once.
+func crashes(disk *vfs.Mem, seed uint64) (map[string]*vfs.Mem, error) {
+	out := map[string]*vfs.Mem{"kill": disk.Kill()} // unlike the others, with unsynced parts
+	seen := map[uint64]bool{}
 	for _, mode := range vfs.CrashModes {
-		out[mode.String()] = disk.Crash(mode, seed)
+		left := disk.Crash(mode, seed)
+		var h maphash.Hash
+		h.SetSeed(contentSeed)
+		if err := hashContent(&h, left, "/"); err != nil {
+			return nil, err
+		}
+		if !seen[h.Sum64()] {
+			seen[h.Sum64()] = true
+			out[mode.String()] = left
+		}
 	}
-	return out
+	return out, nil
+}
+
+var contentSeed = maphash.MakeSeed()
+
+// hashContent hashes the names and files below a folder.
+func hashContent(h *maphash.Hash, disk *vfs.Mem, dir string) error {
+	entries, err := disk.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name)
+		maphash.WriteComparable(h, name)
+		if e.Dir {
+			if err := hashContent(h, disk, name); err != nil {
+				return err
+			}
+			continue
+		}
+		f, err := disk.Open(name)
+		if err != nil {
+			return err
+		}
+		size, err := f.Size()
+		b := make([]byte, size)
+		if err == nil && size > 0 {
+			_, err = f.ReadAt(b, 0)
+		}
+		maphash.WriteComparable(h, size)
+		h.Write(b)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crashOne returns what one kind of crash may leave of a disk.
+func crashOne(disk *vfs.Mem, kind int, seed uint64) (name string, left *vfs.Mem) {
+	if kind %= 1 + len(vfs.CrashModes); kind > 0 {
+		mode := vfs.CrashModes[kind-1]
+		return mode.String(), disk.Crash(mode, seed)
+	}
+	return "kill", disk.Kill()
 }
 
 // TestCrashEverywhere stops a workload before each of its calls to the disk.
@@ -109,7 +166,7 @@ func TestCrashEverywhere(t *testing.T) {
 		w := &workload{ledger: newLedger(), rng: rand.New(rand.NewPCG(seed, 0)), tag: "w"}
 		var mu sync.Mutex // the hook's: there are two committers
 		var failure error
-		points := 0
+		points, survived := 0, 0
 		fault := vfs.NewFault(disk, func(c vfs.Call) vfs.Fate {
 			mu.Lock()
 			defer mu.Unlock()
@@ -118,7 +175,12 @@ func TestCrashEverywhere(t *testing.T) {
 			}
 			points++
 			before := w.ledger.clone()
-			for mode, left := range crashes(disk, seed+uint64(c.N)) {
+			images, err := crashes(disk, seed+uint64(c.N))
+			if err != nil {
+				failure = err
+			}
+			for mode, left := range images {
+				survived++
 				if err := survives(left, before, before); err != nil {
 					failure = fmt.Errorf("seed %d, call %d (%s %s), crash %s: %w", seed, c.N, c.Op, c.Name, mode, err)
 				}
@@ -138,8 +200,9 @@ func TestCrashEverywhere(t *testing.T) {
 		if failure != nil {
 			t.Fatal(failure)
 		}
-		if w.errs > 0 || points < 300 {
-			t.Fatalf("%d errors, %d crash points", w.errs, points)
+		t.Logf("%d crash points, %d different crashes", points, survived)
+		if w.errs > 0 || points < 300 || survived < 2*points {
+			t.Fatalf("%d errors, %d crash points, %d different crashes", w.errs, points, survived)
 		}
 	}
 }
@@ -161,10 +224,13 @@ func TestCrashConcurrent(t *testing.T) {
 				return vfs.Fate{}
 			}
 			before := all.clone()
-			left := crashes(disk, seed+uint64(c.N))
+			images, err := crashes(disk, seed+uint64(c.N))
+			if err != nil {
+				failure = err
+			}
 			after := all.clone()
-			for mode, disk := range left {
-				if err := survives(disk, before, after); err != nil {
+			for mode, left := range images {
+				if err := survives(left, before, after); err != nil {
 					failure = fmt.Errorf("seed %d, call %d (%s %s), crash %s: %w", seed, c.N, c.Op, c.Name, mode, err)
 				}
 			}
@@ -280,8 +346,7 @@ func failAt(t *testing.T, seed uint64, n, span int, fate func(vfs.Call) vfs.Fate
 		if err := w.run(ctx, s, 40); err != nil {
 			t.Errorf("%s: %v", where(), err)
 		}
-		mode := []string{"drop", "kill", "torn", "subset", "keep"}[n/max(1, min(span, 5))%5] // all in turn
-		left := crashes(disk, seed+uint64(n))[mode]
+		mode, left := crashOne(disk, n/max(1, min(span, 5)), seed+uint64(n)) // all in turn
 		if err := survives(left, w.ledger, w.ledger); err != nil {
 			t.Errorf("%s: crash %s: %v", where(), mode, err)
 		}

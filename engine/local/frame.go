@@ -155,10 +155,10 @@ func (s *scanner) window(pos int64, n int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the file ends at %d", errBadFrame, s.end)
 	}
 	if pos < s.bufPos || pos+int64(n) > s.bufPos+int64(len(s.buf)) {
-		if cap(s.buf) == 0 {
-			s.buf = make([]byte, scanWindow)
-		}
 		want := min(int64(scanWindow), s.end-pos)
+		if int64(cap(s.buf)) < want {
+			s.buf = make([]byte, want)
+		}
 		got, err := s.file.ReadAt(s.buf[:want], pos)
 		s.read += int64(got)
 		s.buf, s.bufPos = s.buf[:got], pos

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 )
 
 // head is the state of a sequence when a log file was begun: what the newest
@@ -24,7 +24,7 @@ type headFile struct {
 
 type headLog struct {
 	number      uint64
-	id          engine.LogID
+	id          store.LogID
 	first, last uint64 // entries first to last are kept; first = last+1: none
 }
 
@@ -105,7 +105,7 @@ func parseHead(b []byte) (*head, error) {
 	}
 	for n := r.u32(); n > 0 && !r.bad; n-- {
 		l := headLog{number: r.u64(), first: r.u64(), last: r.u64()}
-		l.id.Kind = engine.LogKind(r.u8())
+		l.id.Kind = store.LogKind(r.u8())
 		l.id.Key = string(r.bytes(uint64(r.u32())))
 		if l.first == 0 || l.last == ^uint64(0) || l.first > l.last+1 || l.number >= h.next {
 			r.bad = true

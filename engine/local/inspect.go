@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
@@ -172,9 +172,9 @@ func (s *Store) Verify(ctx context.Context, report func(error)) error {
 		return err
 	}
 	defer s.busy.Done()
-	for _, kind := range []engine.LogKind{engine.SourceLog, engine.CommitLog, engine.CatalogueLog} {
+	for _, kind := range []store.LogKind{store.SourceLog, store.CommitLog, store.CatalogueLog} {
 		q := s.commit
-		if kind == engine.SourceLog {
+		if kind == store.SourceLog {
 			q = s.source
 		}
 		for _, id := range q.list(kind) {
@@ -182,7 +182,7 @@ func (s *Store) Verify(ctx context.Context, report func(error)) error {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				if err != nil && !errors.Is(err, engine.ErrTrimmed) {
+				if err != nil && !errors.Is(err, store.ErrTrimmed) {
 					report(err)
 				}
 			}
@@ -214,7 +214,7 @@ func (s *Store) Verify(ctx context.Context, report func(error)) error {
 }
 
 // readAll reads a log from its first kept entry.
-func (q *sequence) readAll(ctx context.Context, id engine.LogID) iter.Seq2[engine.Entry, error] {
+func (q *sequence) readAll(ctx context.Context, id store.LogID) iter.Seq2[store.Entry, error] {
 	q.mu.Lock()
 	first := uint64(1)
 	if l := q.logs[id]; l != nil {

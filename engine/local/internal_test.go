@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/vfs"
 )
 
@@ -28,7 +28,7 @@ func TestGroupCommit(t *testing.T) {
 		}
 		return vfs.Fate{}
 	})
-	log := func(i int) engine.LogID { return engine.LogID{Kind: engine.SourceLog, Key: string(rune('a' + i))} }
+	log := func(i int) store.LogID { return store.LogID{Kind: store.SourceLog, Key: string(rune('a' + i))} }
 	var wg sync.WaitGroup
 	add := func(i int) {
 		if err := s.Append(context.Background(), log(i), 1, []byte("x")); err != nil {
@@ -75,10 +75,10 @@ func TestFailedBatchFailsWhatFollows(t *testing.T) {
 		return f
 	})
 	ctx := context.Background()
-	a, b := engine.LogID{Kind: engine.SourceLog, Key: "a"}, engine.LogID{Kind: engine.SourceLog, Key: "b"}
+	a, b := store.LogID{Kind: store.SourceLog, Key: "a"}, store.LogID{Kind: store.SourceLog, Key: "b"}
 	errs := make([]error, 5)
 	var wg sync.WaitGroup
-	add := func(i int, id engine.LogID, seq uint64, queued int) {
+	add := func(i int, id store.LogID, seq uint64, queued int) {
 		wg.Go(func() { errs[i] = s.Append(ctx, id, seq, []byte{byte(i)}) })
 		for n := -1; n < queued; runtime.Gosched() {
 			s.source.mu.Lock()
@@ -136,9 +136,9 @@ func FuzzLogTail(f *testing.F) {
 	f.Add([]byte(nil), uint8(0), []byte(nil))
 	f.Add([]byte("PhL1"), uint8(frameEntry), []byte("x"))
 	f.Add(bytes.Repeat([]byte{0}, 600), uint8(frameTrim), bytes.Repeat([]byte{255}, 40))
-	f.Add([]byte(nil), uint8(frameHead), (&head{next: 3, files: []headFile{{1, 100}}, logs: []headLog{{number: 1, id: engine.LogID{Kind: 1, Key: "k"}, first: 1, last: 2}}}).append(nil))
-	f.Add([]byte(nil), uint8(frameHead), (&head{next: 3, logs: []headLog{{number: 1, id: engine.LogID{Kind: 1, Key: "k"}, first: 1, last: 1 << 62}}}).append(nil))
-	f.Add([]byte(nil), uint8(frameHead), (&head{next: 3, files: []headFile{{9, 1 << 60}}, logs: []headLog{{number: 1, id: engine.LogID{Kind: 1, Key: "k"}, first: 1, last: 1 << 50}}}).append(nil))
+	f.Add([]byte(nil), uint8(frameHead), (&head{next: 3, files: []headFile{{1, 100}}, logs: []headLog{{number: 1, id: store.LogID{Kind: 1, Key: "k"}, first: 1, last: 2}}}).append(nil))
+	f.Add([]byte(nil), uint8(frameHead), (&head{next: 3, logs: []headLog{{number: 1, id: store.LogID{Kind: 1, Key: "k"}, first: 1, last: 1 << 62}}}).append(nil))
+	f.Add([]byte(nil), uint8(frameHead), (&head{next: 3, files: []headFile{{9, 1 << 60}}, logs: []headLog{{number: 1, id: store.LogID{Kind: 1, Key: "k"}, first: 1, last: 1 << 50}}}).append(nil))
 	f.Fuzz(func(t *testing.T, tail []byte, typ uint8, payload []byte) {
 		disk := vfs.NewMem()
 		ctx := context.Background()
@@ -146,7 +146,7 @@ func FuzzLogTail(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := engine.LogID{Kind: engine.SourceLog, Key: "k"}
+		id := store.LogID{Kind: store.SourceLog, Key: "k"}
 		for i := range 3 {
 			if err := s.Append(ctx, id, uint64(i+1), []byte("data")); err != nil {
 				t.Fatal(err)
@@ -193,7 +193,7 @@ func FuzzLogTail(f *testing.F) {
 	})
 }
 
-func reopen(t *testing.T, disk *vfs.Mem, id engine.LogID) {
+func reopen(t *testing.T, disk *vfs.Mem, id store.LogID) {
 	t.Helper()
 	s, err := Open(Options{Dir: "/data", FS: disk})
 	if err != nil {
@@ -204,7 +204,7 @@ func reopen(t *testing.T, disk *vfs.Mem, id engine.LogID) {
 	}
 	n := 0
 	for e, err := range s.Read(context.Background(), id, 1) {
-		if errors.Is(err, engine.ErrTrimmed) {
+		if errors.Is(err, store.ErrTrimmed) {
 			n = 3 // a frame that trims, or drops, is no damage
 			break
 		}
@@ -225,7 +225,7 @@ func reopen(t *testing.T, disk *vfs.Mem, id engine.LogID) {
 // FuzzFiles parses any bytes as what the other files hold.
 func FuzzFiles(f *testing.F) {
 	f.Add(appendFormat(nil, [16]byte{1}))
-	f.Add(checkpointHeader(engine.LogID{Kind: engine.CommitLog, Key: "k"}, nil))
+	f.Add(checkpointHeader(store.LogID{Kind: store.CommitLog, Key: "k"}, nil))
 	f.Add((&head{next: 1}).append(nil))
 	f.Add(append(make([]byte, 12), 255, 255, 255, 255))
 	f.Fuzz(func(t *testing.T, b []byte) {

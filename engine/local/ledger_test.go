@@ -7,11 +7,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/local"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/engine/storetest"
 )
 
@@ -19,8 +20,8 @@ import (
 // must be there after any crash, and what was tried, which may be.
 type ledger struct {
 	mu          sync.Mutex
-	logs        map[engine.LogID]*ledgerLog
-	checkpoints map[engine.LogID]*ledgerCheckpoint
+	logs        map[store.LogID]*ledgerLog
+	checkpoints map[store.LogID]*ledgerCheckpoint
 	chunks      []*ledgerChunk
 }
 
@@ -42,7 +43,7 @@ type ledgerChunk struct {
 }
 
 func newLedger() *ledger {
-	return &ledger{logs: map[engine.LogID]*ledgerLog{}, checkpoints: map[engine.LogID]*ledgerCheckpoint{}}
+	return &ledger{logs: map[store.LogID]*ledgerLog{}, checkpoints: map[store.LogID]*ledgerCheckpoint{}}
 }
 
 func (l *ledger) clone() *ledger {
@@ -64,7 +65,7 @@ func (l *ledger) clone() *ledger {
 	return c
 }
 
-func (l *ledger) log(id engine.LogID) *ledgerLog {
+func (l *ledger) log(id store.LogID) *ledgerLog {
 	if l.logs[id] == nil {
 		l.logs[id] = &ledgerLog{first: 1, maybe: 1, acked: map[uint64]string{}, tried: map[uint64][]string{}}
 	}
@@ -73,7 +74,7 @@ func (l *ledger) log(id engine.LogID) *ledgerLog {
 
 // check compares a store with the ledgers of before and after the crash (one
 // and the same if nothing ran meanwhile).
-func (l *ledger) check(ctx context.Context, s engine.Store, after *ledger) error {
+func (l *ledger) check(ctx context.Context, s store.Store, after *ledger) error {
 	for id, log := range l.logs {
 		if err := log.check(ctx, s, id, after.logs[id]); err != nil {
 			return fmt.Errorf("log %v: %w", id, err)
@@ -87,13 +88,14 @@ func (l *ledger) check(ctx context.Context, s engine.Store, after *ledger) error
 			may = append([]string{""}, may...)
 		}
 		data, err := s.Checkpoint(ctx, id)
-		if errors.Is(err, engine.ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) {
 			data, err = nil, nil
 		}
 		if err != nil || !slices.Contains(may, string(data)) {
 			return fmt.Errorf("checkpoint %v: %.40q, %w; may be %.40q", id, data, err, may)
 		}
 	}
+	stored := map[chunk.PartitionID][]chunk.ID{}
 	for i, c := range l.chunks {
 		if after.chunks[i].deleted {
 			continue
@@ -104,15 +106,21 @@ func (l *ledger) check(ctx context.Context, s engine.Store, after *ledger) error
 				return fmt.Errorf("chunk %x column %d: %.40q, %w; want %.40q", c.entry.ID, col, got, err, want)
 			}
 		}
-		ids, err := s.Chunks(ctx, c.part)
-		if err != nil || !slices.Contains(ids, c.entry.ID) {
-			return fmt.Errorf("chunk %x is not among %x, %w", c.entry.ID, ids, err)
+		if stored[c.part] == nil {
+			ids, err := s.Chunks(ctx, c.part)
+			if err != nil {
+				return fmt.Errorf("chunks of %v: %w", c.part, err)
+			}
+			stored[c.part] = ids
+		}
+		if ids := stored[c.part]; !slices.Contains(ids, c.entry.ID) {
+			return fmt.Errorf("chunk %x is not among %x", c.entry.ID, ids)
 		}
 	}
 	return nil
 }
 
-func (log *ledgerLog) check(ctx context.Context, s engine.Store, id engine.LogID, after *ledgerLog) error {
+func (log *ledgerLog) check(ctx context.Context, s store.Store, id store.LogID, after *ledgerLog) error {
 	head, err := s.Head(ctx, id)
 	if err != nil {
 		return err
@@ -125,7 +133,7 @@ func (log *ledgerLog) check(ctx context.Context, s engine.Store, id engine.LogID
 	}
 	from := log.first
 	entries, err := storetest.Collect(ctx, s, id, from)
-	for errors.Is(err, engine.ErrTrimmed) && from < after.maybe {
+	for errors.Is(err, store.ErrTrimmed) && from < after.maybe {
 		from++
 		entries, err = storetest.Collect(ctx, s, id, from)
 	}
@@ -133,7 +141,7 @@ func (log *ledgerLog) check(ctx context.Context, s engine.Store, id engine.LogID
 		return fmt.Errorf("read from %d: %w", from, err)
 	}
 	if from > 1 && from == log.first {
-		if _, err := storetest.Collect(ctx, s, id, from-1); !errors.Is(err, engine.ErrTrimmed) {
+		if _, err := storetest.Collect(ctx, s, id, from-1); !errors.Is(err, store.ErrTrimmed) {
 			return fmt.Errorf("read from %d, which was trimmed: %w", from-1, err)
 		}
 	}
@@ -153,7 +161,7 @@ func (log *ledgerLog) check(ctx context.Context, s engine.Store, id engine.LogID
 
 // adopt makes what the store shows now the acknowledged state: after an open,
 // or a failure, what was seen must stay.
-func (l *ledger) adopt(ctx context.Context, s engine.Store) error {
+func (l *ledger) adopt(ctx context.Context, s store.Store) error {
 	for id := range l.logs {
 		head, err := s.Head(ctx, id)
 		if err != nil {
@@ -166,7 +174,7 @@ func (l *ledger) adopt(ctx context.Context, s engine.Store) error {
 		log := l.logs[id]
 		from := log.first
 		entries, err := storetest.Collect(ctx, s, id, from)
-		for errors.Is(err, engine.ErrTrimmed) && from < log.maybe {
+		for errors.Is(err, store.ErrTrimmed) && from < log.maybe {
 			from++
 			entries, err = storetest.Collect(ctx, s, id, from)
 		}
@@ -181,7 +189,7 @@ func (l *ledger) adopt(ctx context.Context, s engine.Store) error {
 	}
 	for id := range l.checkpoints {
 		data, err := s.Checkpoint(ctx, id)
-		if err != nil && !errors.Is(err, engine.ErrNotFound) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		l.checkpoints[id] = &ledgerCheckpoint{may: []string{string(data)}}
@@ -230,17 +238,24 @@ func (w *workload) step(ctx context.Context, s *local.Store) error {
 	return nil
 }
 
-func (w *workload) logID() engine.LogID {
-	kinds := []engine.LogKind{engine.SourceLog, engine.CommitLog, engine.CatalogueLog}
-	return engine.LogID{Kind: kinds[w.rng.IntN(3)], Key: fmt.Sprint(w.tag, w.rng.IntN(2))}
+// data returns up to maxBytes bytes and a few that tell what wrote them.
+func (w *workload) data(maxBytes int) string {
+	return fmt.Sprint(w.tag, "-", w.n, "-", zeros[:1+w.rng.IntN(maxBytes)])
 }
 
-func (w *workload) append(ctx context.Context, s *local.Store, id engine.LogID) error {
+var zeros = strings.Repeat("0", 3000)
+
+func (w *workload) logID() store.LogID {
+	kinds := []store.LogKind{store.SourceLog, store.CommitLog, store.CatalogueLog}
+	return store.LogID{Kind: kinds[w.rng.IntN(3)], Key: fmt.Sprint(w.tag, w.rng.IntN(2))}
+}
+
+func (w *workload) append(ctx context.Context, s *local.Store, id store.LogID) error {
 	head, err := s.Head(ctx, id)
 	if err != nil {
 		return err
 	}
-	data := fmt.Sprintf("%s-%d-%0*d", w.tag, w.n, 1+w.rng.IntN(1200), 0)
+	data := w.data(1200)
 	seq := head + 1
 	w.ledger.mu.Lock()
 	log := w.ledger.log(id)
@@ -253,7 +268,7 @@ func (w *workload) append(ctx context.Context, s *local.Store, id engine.LogID) 
 	err = s.Append(ctx, id, seq, []byte(data))
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
-	if errors.Is(err, engine.ErrConflict) {
+	if errors.Is(err, store.ErrConflict) {
 		return err
 	}
 	if err != nil {
@@ -265,7 +280,7 @@ func (w *workload) append(ctx context.Context, s *local.Store, id engine.LogID) 
 	return nil
 }
 
-func (w *workload) trim(ctx context.Context, s *local.Store, id engine.LogID) {
+func (w *workload) trim(ctx context.Context, s *local.Store, id store.LogID) {
 	w.ledger.mu.Lock()
 	log := w.ledger.log(id)
 	to := log.first + uint64(w.rng.IntN(int(log.head+1-log.first)+1))
@@ -281,7 +296,7 @@ func (w *workload) trim(ctx context.Context, s *local.Store, id engine.LogID) {
 	log.first = to
 }
 
-func (w *workload) drop(ctx context.Context, s *local.Store, id engine.LogID) {
+func (w *workload) drop(ctx context.Context, s *local.Store, id store.LogID) {
 	w.ledger.mu.Lock()
 	w.ledger.log(id).maybeDropped = true
 	w.ledger.mu.Unlock()
@@ -296,16 +311,16 @@ func (w *workload) drop(ctx context.Context, s *local.Store, id engine.LogID) {
 	w.ledger.log(id)
 }
 
-func (w *workload) putCheckpoint(ctx context.Context, s *local.Store, id engine.LogID) {
-	data := fmt.Sprintf("%s-%d-%0*d", w.tag, w.n, 1+w.rng.IntN(3000), 0)
+func (w *workload) putCheckpoint(ctx context.Context, s *local.Store, id store.LogID) {
+	data := w.data(3000)
 	w.checkpoint(id, data, func() error { return s.PutCheckpoint(ctx, id, []byte(data)) })
 }
 
-func (w *workload) deleteCheckpoint(ctx context.Context, s *local.Store, id engine.LogID) {
+func (w *workload) deleteCheckpoint(ctx context.Context, s *local.Store, id store.LogID) {
 	w.checkpoint(id, "", func() error { return s.DeleteCheckpoint(ctx, id) })
 }
 
-func (w *workload) checkpoint(id engine.LogID, data string, do func() error) {
+func (w *workload) checkpoint(id store.LogID, data string, do func() error) {
 	w.ledger.mu.Lock()
 	cp := w.ledger.checkpoints[id]
 	if cp == nil {
@@ -330,7 +345,7 @@ func (w *workload) putChunks(ctx context.Context, s *local.Store) {
 	for i := range 1 + w.rng.IntN(3) {
 		id := storetest.ChunkID(w.n*10 + i)
 		copy(id[8:], w.tag)
-		sealed = append(sealed, storetest.Sealed(id, fmt.Sprintf("%d/%d", w.n, i), "", fmt.Sprintf("%0*d", 1+w.rng.IntN(2000), i)))
+		sealed = append(sealed, storetest.Sealed(id, fmt.Sprintf("%d/%d", w.n, i), "", w.data(2000)))
 	}
 	if err := s.PutChunks(ctx, p, sealed); err != nil {
 		w.errs++

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/local"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/engine/storetest"
 	"github.com/phyllodb/phyllo/internal/vfs"
 	"go.uber.org/goleak"
@@ -24,7 +24,7 @@ func mustOpen(t testing.TB, opts local.Options) *local.Store {
 func conformance(t *testing.T, options func(t *testing.T) local.Options) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
 		opts := options(t)
-		return storetest.Harness{Store: mustOpen(t, opts), Reopen: func(s engine.Store) engine.Store {
+		return storetest.Harness{Store: mustOpen(t, opts), Reopen: func(s store.Store) store.Store {
 			if err := s.Close(); err != nil {
 				t.Fatalf("close: %v", err)
 			}
@@ -61,7 +61,7 @@ func BenchmarkAppend(b *testing.B) {
 			var wg sync.WaitGroup
 			for w := range writers {
 				wg.Go(func() {
-					log := engine.LogID{Kind: engine.SourceLog, Key: fmt.Sprint(w)}
+					log := store.LogID{Kind: store.SourceLog, Key: fmt.Sprint(w)}
 					for i := range b.N/writers + 1 {
 						if err := s.Append(ctx, log, uint64(i+1), data); err != nil {
 							b.Error(err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 )
 
 // Names below the store's folder; format.md lists them.
@@ -53,7 +53,7 @@ func (s *Store) partitionDir(part chunk.PartitionID) string {
 	return s.path(chunksName, strconv.FormatUint(uint64(part.Table), 10), keyName(part.Key))
 }
 
-func (s *Store) checkpointPath(log engine.LogID) string {
+func (s *Store) checkpointPath(log store.LogID) string {
 	return s.path(checkpointName, strconv.Itoa(int(log.Kind))+keyName(log.Key)+checkpointSuffix)
 }
 

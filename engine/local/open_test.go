@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/local"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/engine/storetest"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/vfs"
@@ -22,8 +22,8 @@ import (
 
 var (
 	ctx    = context.Background()
-	wal    = engine.LogID{Kind: engine.SourceLog, Key: "writer"}
-	commit = engine.LogID{Kind: engine.CommitLog, Key: "partition"}
+	wal    = store.LogID{Kind: store.SourceLog, Key: "writer"}
+	commit = store.LogID{Kind: store.CommitLog, Key: "partition"}
 	parted = chunk.PartitionID{Table: 16384, Key: "\x00\x01"}
 )
 
@@ -131,7 +131,7 @@ func TestForeignFolder(t *testing.T) {
 func fill(t testing.TB, s *local.Store, entries int) *chunk.Sealed {
 	t.Helper()
 	for i := range entries {
-		for _, id := range []engine.LogID{wal, commit} {
+		for _, id := range []store.LogID{wal, commit} {
 			if err := s.Append(ctx, id, uint64(i+1), fmt.Appendf(nil, "entry %d of %s", i+1, id.Key)); err != nil {
 				t.Fatal(err)
 			}
@@ -145,8 +145,8 @@ func fill(t testing.TB, s *local.Store, entries int) *chunk.Sealed {
 	return c
 }
 
-func filled(s engine.Store, c *chunk.Sealed, entries int) error {
-	for _, id := range []engine.LogID{wal, commit} {
+func filled(s store.Store, c *chunk.Sealed, entries int) error {
+	for _, id := range []store.LogID{wal, commit} {
 		got, err := storetest.Collect(ctx, s, id, 1)
 		if err != nil {
 			return err
@@ -428,16 +428,16 @@ func TestReadOnly(t *testing.T) {
 	wg.Go(func() {
 		defer close(done)
 		for i := 3; i < 600; i++ {
-			for _, id := range []engine.LogID{wal, commit} {
+			for _, id := range []store.LogID{wal, commit} {
 				if err := s.Append(ctx, id, uint64(i+1), fmt.Appendf(nil, "entry %d of %s", i+1, id.Key)); err != nil {
 					t.Error(err)
 				}
 			}
 			if i%50 == 0 {
-				if err := s.Append(ctx, engine.LogID{Kind: engine.CommitLog, Key: "other"}, uint64(i/50), make([]byte, 3000)); err != nil {
+				if err := s.Append(ctx, store.LogID{Kind: store.CommitLog, Key: "other"}, uint64(i/50), make([]byte, 3000)); err != nil {
 					t.Error(err)
 				}
-				if err := s.Trim(ctx, engine.LogID{Kind: engine.CommitLog, Key: "other"}, uint64(i/50)); err != nil {
+				if err := s.Trim(ctx, store.LogID{Kind: store.CommitLog, Key: "other"}, uint64(i/50)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -519,7 +519,7 @@ func TestFilesDoNotPileUp(t *testing.T) {
 	opts, _ := smallFiles(disk)
 	s := mustOpen(t, opts)
 	c := fill(t, s, 3)
-	busy := engine.LogID{Kind: engine.CommitLog, Key: "busy"}
+	busy := store.LogID{Kind: store.CommitLog, Key: "busy"}
 	for i := range uint64(2000) {
 		if err := s.Append(ctx, busy, i+1, make([]byte, 100)); err != nil {
 			t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
@@ -286,7 +286,7 @@ func (r *recovery) replay(fr frame, f *logFile) error {
 	}
 	switch fr.typ {
 	case frameCreate:
-		id := engine.LogID{Kind: engine.LogKind(fr.kind), Key: string(fr.payload)}
+		id := store.LogID{Kind: store.LogKind(fr.kind), Key: string(fr.payload)}
 		if fr.log < q.nextLog || q.logs[id] != nil {
 			return bad("log made twice")
 		}

@@ -43,9 +43,18 @@ type segmentColumn struct {
 	crc  uint32
 }
 
+// maxSegmentBuffer bounds what is written to a segment at once.
+const maxSegmentBuffer = 256 << 10
+
 // writeSegment writes the blobs of chunks and their directory, which it returns.
 func writeSegment(out io.Writer, name chunk.ID, part chunk.PartitionID, chunks []*chunk.Sealed) (*segment, error) {
-	w := bufio.NewWriterSize(out, 256<<10)
+	size := int64(4 << 10)
+	for _, c := range chunks {
+		for _, b := range c.Blobs {
+			size += int64(len(b))
+		}
+	}
+	w := bufio.NewWriterSize(out, int(min(size, maxSegmentBuffer)))
 	seg := &segment{name: name, part: part, chunks: make(map[chunk.ID]*segmentChunk, len(chunks))}
 	header := append(append([]byte(nil), segmentMagic...), 0, 0, 0, 0, 0, 0, 0, 0)
 	if _, err := w.Write(header); err != nil {

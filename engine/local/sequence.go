@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/vfs"
 )
@@ -30,7 +30,7 @@ type sequence struct {
 	metrics *Metrics
 
 	mu          sync.Mutex // guards all to the next blank line, and what is in logs and files
-	logs        map[engine.LogID]*logState
+	logs        map[store.LogID]*logState
 	files       map[uint64]*logFile // the active one included
 	queue       []*request
 	queuedBytes int64
@@ -55,7 +55,7 @@ type sequence struct {
 
 // logState is one log. Between enqueueing and publishing tail is ahead of head.
 type logState struct {
-	id          engine.LogID
+	id          store.LogID
 	number      uint64 // the committer's; 0 until its create frame is being written
 	first, head uint64 // durable: entries first to head, each at its loc
 	locs        []loc
@@ -86,7 +86,7 @@ func newSequence(s *Store, name string, tag byte) *sequence {
 	return &sequence{
 		name: name, tag: tag, dir: s.path(name), fs: s.fs, storeID: s.id,
 		limit: s.opts.LogFileBytes, log: s.opts.Logger, metrics: &s.metrics,
-		logs: map[engine.LogID]*logState{}, files: map[uint64]*logFile{},
+		logs: map[store.LogID]*logState{}, files: map[uint64]*logFile{},
 		changed: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
 		nextFile: 1, nextLog: 1, stuck: map[uint64]bool{},
 	}
@@ -113,7 +113,7 @@ const maxQueueBytes = 64 << 20
 
 // append adds an entry. Once it is queued it is waited for whatever happens to
 // ctx, so that the answer tells what became of it, and data is not needed any more.
-func (q *sequence) append(ctx context.Context, id engine.LogID, seq uint64, data []byte) error {
+func (q *sequence) append(ctx context.Context, id store.LogID, seq uint64, data []byte) error {
 	for {
 		r, ch, err := q.tryAppend(id, seq, data)
 		if err != nil {
@@ -130,7 +130,7 @@ func (q *sequence) append(ctx context.Context, id engine.LogID, seq uint64, data
 
 // tryAppend queues the entry, or refuses it, or returns a channel to wait on:
 // for the outcome of the same sequence number's earlier append, or for room.
-func (q *sequence) tryAppend(id engine.LogID, seq uint64, data []byte) (*request, <-chan struct{}, error) {
+func (q *sequence) tryAppend(id store.LogID, seq uint64, data []byte) (*request, <-chan struct{}, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closing {
@@ -148,7 +148,7 @@ func (q *sequence) tryAppend(id engine.LogID, seq uint64, data []byte) (*request
 	case seq > head && seq <= tail:
 		return nil, q.changed, nil
 	case seq != tail+1:
-		return nil, nil, fmt.Errorf("%w: append of %d to log %d %x, the last is %d", engine.ErrConflict, seq, id.Kind, id.Key, head)
+		return nil, nil, fmt.Errorf("%w: append of %d to log %d %x, the last is %d", store.ErrConflict, seq, id.Kind, id.Key, head)
 	case len(q.queue) > 0 && q.queuedBytes+int64(len(data)) > maxQueueBytes:
 		return nil, q.changed, nil
 	}
@@ -177,7 +177,7 @@ func (q *sequence) poke() {
 }
 
 // trim forgets the entries below seq.
-func (q *sequence) trim(ctx context.Context, id engine.LogID, seq uint64) error {
+func (q *sequence) trim(ctx context.Context, id store.LogID, seq uint64) error {
 	for {
 		q.mu.Lock()
 		l, ch := q.logs[id], q.changed
@@ -202,7 +202,7 @@ func (q *sequence) trim(ctx context.Context, id engine.LogID, seq uint64) error 
 
 // drop forgets a log, after the appends to it that are under way. One that is
 // not there is gone for good only when nothing is unsettled.
-func (q *sequence) drop(ctx context.Context, id engine.LogID) error {
+func (q *sequence) drop(ctx context.Context, id store.LogID) error {
 	for {
 		q.mu.Lock()
 		l, ch := q.logs[id], q.changed
@@ -231,7 +231,7 @@ func (q *sequence) drop(ctx context.Context, id engine.LogID) error {
 }
 
 // last returns a log's last durable sequence number.
-func (q *sequence) last(id engine.LogID) uint64 {
+func (q *sequence) last(id store.LogID) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l := q.logs[id]; l != nil {
@@ -240,22 +240,33 @@ func (q *sequence) last(id engine.LogID) uint64 {
 	return 0
 }
 
-func (q *sequence) list(kind engine.LogKind) []engine.LogID {
+// oldest returns the sequence number of a log's first retained entry, or of the
+// one to come.
+func (q *sequence) oldest(id store.LogID) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var ids []engine.LogID
+	if l := q.logs[id]; l != nil {
+		return l.first
+	}
+	return 1
+}
+
+func (q *sequence) list(kind store.LogKind) []store.LogID {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var ids []store.LogID
 	for id, l := range q.logs {
 		if id.Kind == kind && l.head > 0 {
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, b engine.LogID) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(ids, func(a, b store.LogID) int { return strings.Compare(a.Key, b.Key) })
 	return ids
 }
 
 // read yields the entries from seq to the head at the time of the call.
-func (q *sequence) read(ctx context.Context, id engine.LogID, seq uint64) iter.Seq2[engine.Entry, error] {
-	return func(yield func(engine.Entry, error) bool) {
+func (q *sequence) read(ctx context.Context, id store.LogID, seq uint64) iter.Seq2[store.Entry, error] {
+	return func(yield func(store.Entry, error) bool) {
 		seq := max(seq, 1)
 		q.mu.Lock()
 		l := q.logs[id]
@@ -270,7 +281,7 @@ func (q *sequence) read(ctx context.Context, id engine.LogID, seq uint64) iter.S
 		for first := true; first || seq <= head; first = false {
 			entries, err := q.readRun(ctx, l, seq, head)
 			if err != nil {
-				yield(engine.Entry{}, err)
+				yield(store.Entry{}, err)
 				return
 			}
 			for _, e := range entries {
@@ -289,7 +300,7 @@ const maxRunBytes = 1 << 20
 
 // readRun reads entry seq and those after it that lie close to it, at least
 // one unless seq > head.
-func (q *sequence) readRun(ctx context.Context, l *logState, seq, head uint64) ([]engine.Entry, error) {
+func (q *sequence) readRun(ctx context.Context, l *logState, seq, head uint64) ([]store.Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -311,7 +322,7 @@ func (q *sequence) readRun(ctx context.Context, l *logState, seq, head uint64) (
 		return nil, diskError("could not read log file "+f.path, err)
 	}
 	q.metrics.BytesRead.Add(int64(len(buf)))
-	entries := make([]engine.Entry, len(locs))
+	entries := make([]store.Entry, len(locs))
 	for i, at := range locs {
 		from := at.offset - start
 		fr, err := parseFrame(buf[from:from+int64(at.size)], f.seed, at.offset)
@@ -324,7 +335,7 @@ func (q *sequence) readRun(ctx context.Context, l *logState, seq, head uint64) (
 		if len(locs) > 1 {
 			fr.payload = append([]byte(nil), fr.payload...) // not to pin its neighbours
 		}
-		entries[i] = engine.Entry{Seq: fr.seq, Data: fr.payload}
+		entries[i] = store.Entry{Seq: fr.seq, Data: fr.payload}
 	}
 	return entries, nil
 }
@@ -335,7 +346,7 @@ func (q *sequence) findRun(l *logState, seq, head uint64) ([]loc, *logFile, erro
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.logs[l.id] != l || seq < l.first {
-		return nil, nil, fmt.Errorf("%w: read from %d of log %d %x, the first is %d", engine.ErrTrimmed, seq, l.id.Kind, l.id.Key, l.first)
+		return nil, nil, fmt.Errorf("%w: read from %d of log %d %x, the first is %d", store.ErrTrimmed, seq, l.id.Kind, l.id.Key, l.first)
 	}
 	if seq > head {
 		return nil, nil, nil
@@ -402,7 +413,7 @@ func (q *sequence) close(committing bool) error {
 }
 
 // checkRecord refuses what no log file can hold.
-func checkRecord(id engine.LogID, data []byte) error {
+func checkRecord(id store.LogID, data []byte) error {
 	if len(id.Key) > maxKeyBytes {
 		return pgerr.New(pgerr.ProgramLimitExceeded, "the key of a log is %d bytes long, the most is %d", len(id.Key), maxKeyBytes)
 	}

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/vfs"
 )
@@ -36,7 +36,7 @@ type Store struct {
 	partitions map[chunk.PartitionID]*partition
 }
 
-var _ engine.Store = (*Store)(nil)
+var _ store.Store = (*Store)(nil)
 
 // Open opens the store in a folder, and makes it if the folder is empty or
 // missing. A folder that another process has open is refused (55006) unless
@@ -188,7 +188,7 @@ func (s *Store) enter(ctx context.Context) error {
 }
 
 // sequence returns the sequence of a kind of log.
-func (s *Store) sequence(ctx context.Context, kind engine.LogKind, write bool) (*sequence, error) {
+func (s *Store) sequence(ctx context.Context, kind store.LogKind, write bool) (*sequence, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -200,19 +200,19 @@ func (s *Store) sequence(ctx context.Context, kind engine.LogKind, write bool) (
 		return nil, errClosed
 	case write && s.opts.ReadOnly:
 		return nil, errReadOnly
-	case kind == engine.SourceLog:
+	case kind == store.SourceLog:
 		return s.source, nil
-	case kind == engine.CommitLog, kind == engine.CatalogueLog:
+	case kind == store.CommitLog, kind == store.CatalogueLog:
 		return s.commit, nil
 	}
 	return nil, fmt.Errorf("local: no kind %d of logs", kind)
 }
 
-// Append implements engine.Logs. Concurrent appends share a write and an
+// Append implements store.Logs. Concurrent appends share a write and an
 // fsync. The appends of several entries to one log may be under way at once if
 // they are called in order; one waits for an earlier one of the same sequence
 // number. Once begun it is not cut short by ctx.
-func (s *Store) Append(ctx context.Context, log engine.LogID, seq uint64, data []byte) error {
+func (s *Store) Append(ctx context.Context, log store.LogID, seq uint64, data []byte) error {
 	q, err := s.sequence(ctx, log.Kind, true)
 	if err != nil {
 		return err
@@ -223,17 +223,17 @@ func (s *Store) Append(ctx context.Context, log engine.LogID, seq uint64, data [
 	return q.append(ctx, log, seq, data)
 }
 
-// Read implements engine.Logs.
-func (s *Store) Read(ctx context.Context, log engine.LogID, seq uint64) iter.Seq2[engine.Entry, error] {
+// Read implements store.Logs.
+func (s *Store) Read(ctx context.Context, log store.LogID, seq uint64) iter.Seq2[store.Entry, error] {
 	q, err := s.sequence(ctx, log.Kind, false)
 	if err != nil {
-		return func(yield func(engine.Entry, error) bool) { yield(engine.Entry{}, err) }
+		return func(yield func(store.Entry, error) bool) { yield(store.Entry{}, err) }
 	}
 	return q.read(ctx, log, seq)
 }
 
-// Head implements engine.Logs.
-func (s *Store) Head(ctx context.Context, log engine.LogID) (uint64, error) {
+// Head implements store.Logs.
+func (s *Store) Head(ctx context.Context, log store.LogID) (uint64, error) {
 	q, err := s.sequence(ctx, log.Kind, false)
 	if err != nil {
 		return 0, err
@@ -241,8 +241,17 @@ func (s *Store) Head(ctx context.Context, log engine.LogID) (uint64, error) {
 	return q.last(log), nil
 }
 
-// Trim implements engine.Logs.
-func (s *Store) Trim(ctx context.Context, log engine.LogID, seq uint64) error {
+// First implements store.Logs.
+func (s *Store) First(ctx context.Context, log store.LogID) (uint64, error) {
+	q, err := s.sequence(ctx, log.Kind, false)
+	if err != nil {
+		return 0, err
+	}
+	return q.oldest(log), nil
+}
+
+// Trim implements store.Logs.
+func (s *Store) Trim(ctx context.Context, log store.LogID, seq uint64) error {
 	q, err := s.sequence(ctx, log.Kind, true)
 	if err != nil {
 		return err
@@ -250,8 +259,8 @@ func (s *Store) Trim(ctx context.Context, log engine.LogID, seq uint64) error {
 	return q.trim(ctx, log, seq)
 }
 
-// List implements engine.Logs; the logs come in the order of their keys.
-func (s *Store) List(ctx context.Context, kind engine.LogKind) ([]engine.LogID, error) {
+// List implements store.Logs; the logs come in the order of their keys.
+func (s *Store) List(ctx context.Context, kind store.LogKind) ([]store.LogID, error) {
 	q, err := s.sequence(ctx, kind, false)
 	if err != nil {
 		return nil, err
@@ -259,8 +268,8 @@ func (s *Store) List(ctx context.Context, kind engine.LogKind) ([]engine.LogID, 
 	return q.list(kind), nil
 }
 
-// Drop implements engine.Logs.
-func (s *Store) Drop(ctx context.Context, log engine.LogID) error {
+// Drop implements store.Logs.
+func (s *Store) Drop(ctx context.Context, log store.LogID) error {
 	q, err := s.sequence(ctx, log.Kind, true)
 	if err != nil {
 		return err

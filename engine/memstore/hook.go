@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 )
 
 // Op names a method of the store.
@@ -31,7 +31,7 @@ const (
 type Call struct {
 	N    int
 	Op   Op
-	Log  engine.LogID
+	Log  store.LogID
 	Seq  uint64
 	Part chunk.PartitionID
 }

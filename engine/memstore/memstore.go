@@ -1,4 +1,4 @@
-// Package memstore is the reference of engine.Store, in memory: the few lines
+// Package memstore is the reference of store.Store, in memory: the few lines
 // that say what the other stores must do. Model tests use it with a hook that
 // fails, loses or delays any call (hook.go), and Clone it as if the machine
 // had stopped.
@@ -17,7 +17,7 @@ import (
 	"sync"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 )
 
 // Store keeps everything in maps. It is safe for concurrent use.
@@ -27,16 +27,16 @@ type Store struct {
 	mu          sync.Mutex // guards all below
 	closed      bool
 	calls       int
-	logs        map[engine.LogID]*log
+	logs        map[store.LogID]*log
 	chunks      map[chunkKey][][]byte
-	checkpoints map[engine.LogID][]byte
+	checkpoints map[store.LogID][]byte
 	late        []func()
 }
 
 // log is one log: entries[i] has sequence number first+i.
 type log struct {
 	first   uint64
-	entries []engine.Entry
+	entries []store.Entry
 }
 
 // chunkKey includes the location, so that an engine that loses or mixes up
@@ -47,22 +47,22 @@ type chunkKey struct {
 	at   chunk.Location
 }
 
-var _ engine.Store = (*Store)(nil)
+var _ store.Store = (*Store)(nil)
 
 // New returns an empty store. hook may be nil.
 func New(hook Hook) *Store {
 	return &Store{
 		hook:        hook,
-		logs:        map[engine.LogID]*log{},
+		logs:        map[store.LogID]*log{},
 		chunks:      map[chunkKey][][]byte{},
-		checkpoints: map[engine.LogID][]byte{},
+		checkpoints: map[store.LogID][]byte{},
 	}
 }
 
 func (l *log) head() uint64 { return l.first + uint64(len(l.entries)) - 1 }
 
-// Append implements engine.Logs.
-func (s *Store) Append(ctx context.Context, id engine.LogID, seq uint64, data []byte) error {
+// Append implements store.Logs.
+func (s *Store) Append(ctx context.Context, id store.LogID, seq uint64, data []byte) error {
 	data = bytes.Clone(data)
 	return s.call(ctx, Call{Op: OpAppend, Log: id, Seq: seq}, func() error {
 		l := s.logs[id]
@@ -71,21 +71,21 @@ func (s *Store) Append(ctx context.Context, id engine.LogID, seq uint64, data []
 			head = l.head()
 		}
 		if seq != head+1 {
-			return fmt.Errorf("%w: append of %d, the last is %d", engine.ErrConflict, seq, head)
+			return fmt.Errorf("%w: append of %d, the last is %d", store.ErrConflict, seq, head)
 		}
 		if l == nil {
 			l = &log{first: 1}
 			s.logs[id] = l
 		}
-		l.entries = append(l.entries, engine.Entry{Seq: seq, Data: data})
+		l.entries = append(l.entries, store.Entry{Seq: seq, Data: data})
 		return nil
 	})
 }
 
-// Read implements engine.Logs.
-func (s *Store) Read(ctx context.Context, id engine.LogID, seq uint64) iter.Seq2[engine.Entry, error] {
-	return func(yield func(engine.Entry, error) bool) {
-		var entries []engine.Entry
+// Read implements store.Logs.
+func (s *Store) Read(ctx context.Context, id store.LogID, seq uint64) iter.Seq2[store.Entry, error] {
+	return func(yield func(store.Entry, error) bool) {
+		var entries []store.Entry
 		err := s.call(ctx, Call{Op: OpRead, Log: id, Seq: seq}, func() error {
 			l := s.logs[id]
 			if l == nil {
@@ -93,7 +93,7 @@ func (s *Store) Read(ctx context.Context, id engine.LogID, seq uint64) iter.Seq2
 			}
 			seq := max(seq, 1)
 			if seq < l.first {
-				return fmt.Errorf("%w: read from %d, the first is %d", engine.ErrTrimmed, seq, l.first)
+				return fmt.Errorf("%w: read from %d, the first is %d", store.ErrTrimmed, seq, l.first)
 			}
 			if i := seq - l.first; i < uint64(len(l.entries)) {
 				entries = slices.Clone(l.entries[i:])
@@ -101,12 +101,12 @@ func (s *Store) Read(ctx context.Context, id engine.LogID, seq uint64) iter.Seq2
 			return nil
 		})
 		if err != nil {
-			yield(engine.Entry{}, err)
+			yield(store.Entry{}, err)
 			return
 		}
 		for _, e := range entries {
 			if err := ctx.Err(); err != nil {
-				yield(engine.Entry{}, err)
+				yield(store.Entry{}, err)
 				return
 			}
 			if !yield(e, nil) {
@@ -116,8 +116,8 @@ func (s *Store) Read(ctx context.Context, id engine.LogID, seq uint64) iter.Seq2
 	}
 }
 
-// Head implements engine.Logs.
-func (s *Store) Head(ctx context.Context, id engine.LogID) (head uint64, err error) {
+// Head implements store.Logs.
+func (s *Store) Head(ctx context.Context, id store.LogID) (head uint64, err error) {
 	err = s.call(ctx, Call{Op: OpHead, Log: id}, func() error {
 		if l := s.logs[id]; l != nil {
 			head = l.head()
@@ -130,8 +130,23 @@ func (s *Store) Head(ctx context.Context, id engine.LogID) (head uint64, err err
 	return head, nil
 }
 
-// Trim implements engine.Logs.
-func (s *Store) Trim(ctx context.Context, id engine.LogID, seq uint64) error {
+// First implements store.Logs.
+func (s *Store) First(ctx context.Context, id store.LogID) (first uint64, err error) {
+	first = 1
+	err = s.call(ctx, Call{Op: OpHead, Log: id}, func() error {
+		if l := s.logs[id]; l != nil {
+			first = l.first
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return first, nil
+}
+
+// Trim implements store.Logs.
+func (s *Store) Trim(ctx context.Context, id store.LogID, seq uint64) error {
 	return s.call(ctx, Call{Op: OpTrim, Log: id, Seq: seq}, func() error {
 		l := s.logs[id]
 		if l == nil || seq <= l.first {
@@ -144,15 +159,15 @@ func (s *Store) Trim(ctx context.Context, id engine.LogID, seq uint64) error {
 	})
 }
 
-// List implements engine.Logs; the logs come in the order of their keys.
-func (s *Store) List(ctx context.Context, kind engine.LogKind) (ids []engine.LogID, err error) {
-	err = s.call(ctx, Call{Op: OpList, Log: engine.LogID{Kind: kind}}, func() error {
+// List implements store.Logs; the logs come in the order of their keys.
+func (s *Store) List(ctx context.Context, kind store.LogKind) (ids []store.LogID, err error) {
+	err = s.call(ctx, Call{Op: OpList, Log: store.LogID{Kind: kind}}, func() error {
 		for id := range s.logs {
 			if id.Kind == kind {
 				ids = append(ids, id)
 			}
 		}
-		slices.SortFunc(ids, func(a, b engine.LogID) int { return strings.Compare(a.Key, b.Key) })
+		slices.SortFunc(ids, func(a, b store.LogID) int { return strings.Compare(a.Key, b.Key) })
 		return nil
 	})
 	if err != nil {
@@ -161,15 +176,15 @@ func (s *Store) List(ctx context.Context, kind engine.LogKind) (ids []engine.Log
 	return ids, nil
 }
 
-// Drop implements engine.Logs.
-func (s *Store) Drop(ctx context.Context, id engine.LogID) error {
+// Drop implements store.Logs.
+func (s *Store) Drop(ctx context.Context, id store.LogID) error {
 	return s.call(ctx, Call{Op: OpDrop, Log: id}, func() error {
 		delete(s.logs, id)
 		return nil
 	})
 }
 
-// PutChunks implements engine.Blobs.
+// PutChunks implements store.Blobs.
 func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []*chunk.Sealed) error {
 	for _, c := range chunks {
 		if err := checkSealed(c); err != nil {
@@ -222,15 +237,15 @@ func checkSealed(c *chunk.Sealed) error {
 	return nil
 }
 
-// Column implements engine.Blobs.
+// Column implements store.Blobs.
 func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (b []byte, err error) {
 	if column < 0 || column >= len(e.Columns) {
-		return nil, fmt.Errorf("%w: chunk %x has %d columns, asked for %d", engine.ErrNotFound, e.ID, len(e.Columns), column)
+		return nil, fmt.Errorf("%w: chunk %x has %d columns, asked for %d", store.ErrNotFound, e.ID, len(e.Columns), column)
 	}
 	err = s.call(ctx, Call{Op: OpColumn, Part: part}, func() error {
 		blobs, ok := s.chunks[chunkKey{part, e.ID, e.Location}]
 		if !ok || column >= len(blobs) {
-			return fmt.Errorf("%w: table %d partition %x chunk %x", engine.ErrNotFound, part.Table, part.Key, e.ID)
+			return fmt.Errorf("%w: table %d partition %x chunk %x", store.ErrNotFound, part.Table, part.Key, e.ID)
 		}
 		b = blobs[column]
 		return nil
@@ -241,7 +256,7 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 	return b, nil
 }
 
-// DeleteChunks implements engine.Blobs.
+// DeleteChunks implements store.Blobs.
 func (s *Store) DeleteChunks(ctx context.Context, part chunk.PartitionID, entries []*chunk.Entry) error {
 	keys := make([]chunkKey, len(entries))
 	for i, e := range entries {
@@ -259,7 +274,7 @@ func (s *Store) DeleteChunks(ctx context.Context, part chunk.PartitionID, entrie
 	})
 }
 
-// Chunks implements engine.Blobs; the IDs come in order.
+// Chunks implements store.Blobs; the IDs come in order.
 func (s *Store) Chunks(ctx context.Context, part chunk.PartitionID) (ids []chunk.ID, err error) {
 	err = s.call(ctx, Call{Op: OpChunks, Part: part}, func() error {
 		for k := range s.chunks {
@@ -277,8 +292,8 @@ func (s *Store) Chunks(ctx context.Context, part chunk.PartitionID) (ids []chunk
 	return ids, nil
 }
 
-// PutCheckpoint implements engine.Blobs.
-func (s *Store) PutCheckpoint(ctx context.Context, id engine.LogID, data []byte) error {
+// PutCheckpoint implements store.Blobs.
+func (s *Store) PutCheckpoint(ctx context.Context, id store.LogID, data []byte) error {
 	data = bytes.Clone(data)
 	return s.call(ctx, Call{Op: OpPutCheckpoint, Log: id}, func() error {
 		s.checkpoints[id] = data
@@ -286,12 +301,12 @@ func (s *Store) PutCheckpoint(ctx context.Context, id engine.LogID, data []byte)
 	})
 }
 
-// Checkpoint implements engine.Blobs.
-func (s *Store) Checkpoint(ctx context.Context, id engine.LogID) (data []byte, err error) {
+// Checkpoint implements store.Blobs.
+func (s *Store) Checkpoint(ctx context.Context, id store.LogID) (data []byte, err error) {
 	err = s.call(ctx, Call{Op: OpCheckpoint, Log: id}, func() error {
 		var ok bool
 		if data, ok = s.checkpoints[id]; !ok {
-			return fmt.Errorf("%w: checkpoint of log %d %x", engine.ErrNotFound, id.Kind, id.Key)
+			return fmt.Errorf("%w: checkpoint of log %d %x", store.ErrNotFound, id.Kind, id.Key)
 		}
 		return nil
 	})
@@ -301,8 +316,8 @@ func (s *Store) Checkpoint(ctx context.Context, id engine.LogID) (data []byte, e
 	return data, nil
 }
 
-// DeleteCheckpoint implements engine.Blobs.
-func (s *Store) DeleteCheckpoint(ctx context.Context, id engine.LogID) error {
+// DeleteCheckpoint implements store.Blobs.
+func (s *Store) DeleteCheckpoint(ctx context.Context, id store.LogID) error {
 	return s.call(ctx, Call{Op: OpDeleteCheckpoint, Log: id}, func() error {
 		delete(s.checkpoints, id)
 		return nil

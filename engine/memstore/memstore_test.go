@@ -5,14 +5,14 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/memstore"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/engine/storetest"
 )
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
-		return storetest.Harness{Store: memstore.New(nil), Reopen: func(s engine.Store) engine.Store {
+		return storetest.Harness{Store: memstore.New(nil), Reopen: func(s store.Store) store.Store {
 			c := s.(*memstore.Store).Clone(nil)
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 
 func TestOutcomes(t *testing.T) {
 	ctx := context.Background()
-	log := engine.LogID{Kind: engine.CommitLog, Key: "k"}
+	log := store.LogID{Kind: store.CommitLog, Key: "k"}
 	mine := errors.New("mine")
 	verdicts := map[int]memstore.Verdict{
 		1: {Outcome: memstore.Fail},
@@ -42,7 +42,7 @@ func TestOutcomes(t *testing.T) {
 		{1, "lost", mine},
 		{2, "late", memstore.ErrInjected},
 		{2, "later", memstore.ErrInjected},
-		{1, "second", engine.ErrConflict},
+		{1, "second", store.ErrConflict},
 	} {
 		if err := s.Append(ctx, log, test.seq, []byte(test.data)); !errors.Is(err, test.want) {
 			t.Fatalf("append %d: %v, want %v", i, err, test.want)

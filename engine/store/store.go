@@ -1,4 +1,4 @@
-package engine
+package store
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 
 // ErrConflict reports that a log already has an entry at the sequence number
 // of an append: the writer must read what it missed.
-var ErrConflict = errors.New("engine: log has moved on")
+var ErrConflict = errors.New("store: log has moved on")
 
 // ErrTrimmed reports a read below a log's first retained entry.
-var ErrTrimmed = errors.New("engine: log entries trimmed")
+var ErrTrimmed = errors.New("store: log entries trimmed")
 
 // ErrNotFound reports a blob that the store does not have.
-var ErrNotFound = errors.New("engine: no such blob")
+var ErrNotFound = errors.New("store: no such blob")
 
 // LogKind is what a log holds.
 type LogKind uint8
@@ -56,6 +56,9 @@ type Logs interface {
 	Read(ctx context.Context, log LogID, seq uint64) iter.Seq2[Entry, error]
 	// Head returns the last sequence number, 0 if the log has never had one.
 	Head(ctx context.Context, log LogID) (uint64, error)
+	// First returns the sequence number of the first retained entry, that of the
+	// entry to come if there is none.
+	First(ctx context.Context, log LogID) (uint64, error)
 	// Trim forgets the entries below seq; the head stays for ever.
 	Trim(ctx context.Context, log LogID, seq uint64) error
 	// List yields the logs of a kind that have ever had an entry.

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -98,7 +98,7 @@ func testPutAgain(t *testing.T, f *fixture) {
 
 func (f *fixture) gone(p chunk.PartitionID, e *chunk.Entry) {
 	f.t.Helper()
-	if b, err := f.s.Column(f.ctx, p, e, 0); !errors.Is(err, engine.ErrNotFound) {
+	if b, err := f.s.Column(f.ctx, p, e, 0); !errors.Is(err, store.ErrNotFound) {
 		f.t.Fatalf("column of deleted chunk %x: %q, %v; want ErrNotFound", e.ID, b, err)
 	}
 }
@@ -177,7 +177,7 @@ func testMissingChunk(t *testing.T, f *fixture) {
 	e.ID = ChunkID(2)
 	f.gone(p, &e)
 	for _, column := range []int{-1, 1} {
-		if _, err := f.s.Column(f.ctx, p, &a.Entry, column); !errors.Is(err, engine.ErrNotFound) {
+		if _, err := f.s.Column(f.ctx, p, &a.Entry, column); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("column %d: %v, want ErrNotFound", column, err)
 		}
 	}
@@ -186,13 +186,13 @@ func testMissingChunk(t *testing.T, f *fixture) {
 }
 
 func testCheckpoints(t *testing.T, f *fixture) {
-	missing := func(log engine.LogID) {
+	missing := func(log store.LogID) {
 		t.Helper()
-		if _, err := f.s.Checkpoint(f.ctx, log); !errors.Is(err, engine.ErrNotFound) {
+		if _, err := f.s.Checkpoint(f.ctx, log); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("checkpoint of %v: %v, want ErrNotFound", log, err)
 		}
 	}
-	has := func(log engine.LogID, want string) {
+	has := func(log store.LogID, want string) {
 		t.Helper()
 		if b, err := f.s.Checkpoint(f.ctx, log); err != nil || string(b) != want {
 			t.Fatalf("checkpoint of %v: %.100q, %v; want %.100q", log, b, err, want)
@@ -202,7 +202,7 @@ func testCheckpoints(t *testing.T, f *fixture) {
 	f.do("delete", f.s.DeleteCheckpoint(f.ctx, part))
 	f.do("put", f.s.PutCheckpoint(f.ctx, part, []byte("one")))
 	f.do("put", f.s.PutCheckpoint(f.ctx, cat, nil))
-	same := engine.LogID{Kind: engine.CatalogueLog, Key: part.Key}
+	same := store.LogID{Kind: store.CatalogueLog, Key: part.Key}
 	missing(same)
 	big := string(bytes.Repeat([]byte("0123456789"), 1<<17))
 	f.do("put", f.s.PutCheckpoint(f.ctx, part, []byte(big)))

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 )
 
 var seedFlag = flag.Uint64("storetest.seed", 0, "seed of the random histories; 0: a few fixed ones and one by chance")
@@ -25,7 +25,7 @@ func Seeds() []uint64 {
 func testRandomHistory(t *testing.T, f *fixture) {
 	for _, seed := range Seeds() {
 		t.Logf("seed %d (-storetest.seed)", seed)
-		h := &history{fixture: f, rng: rand.New(rand.NewPCG(seed, 0)), logs: map[engine.LogID]*modelLog{}, seed: seed}
+		h := &history{fixture: f, rng: rand.New(rand.NewPCG(seed, 0)), logs: map[store.LogID]*modelLog{}, seed: seed}
 		for range 300 {
 			h.step()
 		}
@@ -45,14 +45,14 @@ type modelLog struct {
 type history struct {
 	*fixture
 	rng  *rand.Rand
-	logs map[engine.LogID]*modelLog
+	logs map[store.LogID]*modelLog
 	seed uint64
 	n    int
 }
 
 func (h *history) step() {
-	kinds := []engine.LogKind{engine.SourceLog, engine.CommitLog, engine.CatalogueLog}
-	id := engine.LogID{Kind: kinds[h.rng.IntN(3)], Key: fmt.Sprint("log ", h.rng.IntN(4))}
+	kinds := []store.LogKind{store.SourceLog, store.CommitLog, store.CatalogueLog}
+	id := store.LogID{Kind: kinds[h.rng.IntN(3)], Key: fmt.Sprint("log ", h.rng.IntN(4))}
 	l := h.logs[id]
 	if l == nil {
 		l = &modelLog{first: 1}
@@ -86,13 +86,13 @@ func (h *history) step() {
 	}
 }
 
-func (h *history) check(id engine.LogID) {
+func (h *history) check(id store.LogID) {
 	h.t.Helper()
 	l := h.logs[id]
 	h.head(id, l.first+uint64(len(l.entries))-1)
 	h.read(id, l.first, l.entries...)
 	if l.first > 1 {
-		if _, err := Collect(h.ctx, h.s, id, l.first-1); !errors.Is(err, engine.ErrTrimmed) {
+		if _, err := Collect(h.ctx, h.s, id, l.first-1); !errors.Is(err, store.ErrTrimmed) {
 			h.t.Fatalf("seed %d: read of %v below %d: %v, want ErrTrimmed", h.seed, id, l.first, err)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package storetest is the conformance suite of engine.Store: what every store
+// Package storetest is the conformance suite of store.Store: what every store
 // must do, run against the reference in memory and against those on disk.
 package storetest
 
@@ -14,14 +14,14 @@ import (
 	"testing"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/store"
 )
 
 // A Harness makes the stores of one test.
 type Harness struct {
-	Store engine.Store
+	Store store.Store
 	// Reopen closes a store and opens one on the same state.
-	Reopen func(engine.Store) engine.Store
+	Reopen func(store.Store) store.Store
 }
 
 // Run runs the suite. open makes a harness with an empty store for each test.
@@ -70,28 +70,35 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 type fixture struct {
 	t      *testing.T
 	ctx    context.Context
-	s      engine.Store
-	reopen func(engine.Store) engine.Store
+	s      store.Store
+	reopen func(store.Store) store.Store
 }
 
 func (f *fixture) restart() { f.s = f.reopen(f.s) }
 
-func (f *fixture) append(log engine.LogID, seq uint64, data string) {
+func (f *fixture) append(log store.LogID, seq uint64, data string) {
 	f.t.Helper()
 	if err := f.s.Append(f.ctx, log, seq, []byte(data)); err != nil {
 		f.t.Fatalf("append %d to %v: %v", seq, log, err)
 	}
 }
 
-func (f *fixture) head(log engine.LogID, want uint64) {
+func (f *fixture) head(log store.LogID, want uint64) {
 	f.t.Helper()
 	if got, err := f.s.Head(f.ctx, log); err != nil || got != want {
 		f.t.Fatalf("head of %v: %d, %v; want %d", log, got, err, want)
 	}
 }
 
+func (f *fixture) first(log store.LogID, want uint64) {
+	f.t.Helper()
+	if got, err := f.s.First(f.ctx, log); err != nil || got != want {
+		f.t.Fatalf("first of %v: %d, %v; want %d", log, got, err, want)
+	}
+}
+
 // Collect reads a log from seq on and checks that the entries come in order.
-func Collect(ctx context.Context, s engine.Store, log engine.LogID, seq uint64) ([]string, error) {
+func Collect(ctx context.Context, s store.Store, log store.LogID, seq uint64) ([]string, error) {
 	var out []string
 	next := max(seq, 1)
 	for e, err := range s.Read(ctx, log, seq) {
@@ -107,7 +114,7 @@ func Collect(ctx context.Context, s engine.Store, log engine.LogID, seq uint64) 
 	return out, nil
 }
 
-func (f *fixture) read(log engine.LogID, seq uint64, want ...string) {
+func (f *fixture) read(log store.LogID, seq uint64, want ...string) {
 	f.t.Helper()
 	got, err := Collect(f.ctx, f.s, log, seq)
 	if err != nil || !slices.Equal(got, want) {
@@ -115,16 +122,16 @@ func (f *fixture) read(log engine.LogID, seq uint64, want ...string) {
 	}
 }
 
-func (f *fixture) conflict(log engine.LogID, seq uint64) {
+func (f *fixture) conflict(log store.LogID, seq uint64) {
 	f.t.Helper()
-	if err := f.s.Append(f.ctx, log, seq, []byte("x")); !errors.Is(err, engine.ErrConflict) {
+	if err := f.s.Append(f.ctx, log, seq, []byte("x")); !errors.Is(err, store.ErrConflict) {
 		f.t.Fatalf("append %d to %v: %v, want ErrConflict", seq, log, err)
 	}
 }
 
-func (f *fixture) trimmed(log engine.LogID, seq uint64) {
+func (f *fixture) trimmed(log store.LogID, seq uint64) {
 	f.t.Helper()
-	if got, err := Collect(f.ctx, f.s, log, seq); !errors.Is(err, engine.ErrTrimmed) || len(got) > 0 {
+	if got, err := Collect(f.ctx, f.s, log, seq); !errors.Is(err, store.ErrTrimmed) || len(got) > 0 {
 		f.t.Fatalf("read %v from %d: %q, %v; want ErrTrimmed", log, seq, got, err)
 	}
 }
@@ -137,13 +144,13 @@ func (f *fixture) do(what string, err error) {
 }
 
 var (
-	wal  = engine.LogID{Kind: engine.SourceLog, Key: "writer-1"}
-	part = engine.LogID{Kind: engine.CommitLog, Key: "16384/\x00\x01"}
-	cat  = engine.LogID{Kind: engine.CatalogueLog, Key: "phyllo"}
+	wal  = store.LogID{Kind: store.SourceLog, Key: "writer-1"}
+	part = store.LogID{Kind: store.CommitLog, Key: "16384/\x00\x01"}
+	cat  = store.LogID{Kind: store.CatalogueLog, Key: "phyllo"}
 )
 
 func testCompareAndAppend(t *testing.T, f *fixture) {
-	for _, log := range []engine.LogID{wal, part, cat} {
+	for _, log := range []store.LogID{wal, part, cat} {
 		f.conflict(log, 0)
 		f.conflict(log, 2)
 		f.append(log, 1, "a")
@@ -160,7 +167,7 @@ func testCompareAndAppend(t *testing.T, f *fixture) {
 		f.read(log, 1<<63)
 	}
 	f.restart()
-	for _, log := range []engine.LogID{wal, part, cat} {
+	for _, log := range []store.LogID{wal, part, cat} {
 		f.head(log, 3)
 		f.read(log, 1, "a", "", "c")
 		f.conflict(log, 3)
@@ -191,6 +198,7 @@ func testTrim(t *testing.T, f *fixture) {
 		f.trimmed(part, 0)
 		f.read(part, 4, "e4", "e5", "e6", "e7", "e8", "e9", "e10")
 		f.head(part, 10)
+		f.first(part, 4)
 	}
 	check()
 	f.do("trim back", f.s.Trim(f.ctx, part, 2)) // nothing comes back
@@ -208,6 +216,7 @@ func testTrimAll(t *testing.T, f *fixture) {
 	f.do("trim", f.s.Trim(f.ctx, wal, 1000)) // beyond the head: all there is, no more
 	for range 2 {
 		f.head(wal, 5)
+		f.first(wal, 6)
 		f.trimmed(wal, 5)
 		f.read(wal, 6)
 		f.conflict(wal, 1)
@@ -225,6 +234,7 @@ func testDrop(t *testing.T, f *fixture) {
 	f.do("drop", f.s.Drop(f.ctx, part))
 	f.do("drop again", f.s.Drop(f.ctx, part))
 	f.head(part, 0)
+	f.first(part, 1)
 	f.read(part, 1)
 	f.conflict(part, 3)
 	f.append(part, 1, "new 1")
@@ -239,7 +249,7 @@ func testDrop(t *testing.T, f *fixture) {
 }
 
 func testList(t *testing.T, f *fixture) {
-	check := func(kind engine.LogKind, want ...string) {
+	check := func(kind store.LogKind, want ...string) {
 		t.Helper()
 		ids, err := f.s.List(f.ctx, kind)
 		f.do("list", err)
@@ -255,26 +265,26 @@ func testList(t *testing.T, f *fixture) {
 			t.Fatalf("list of kind %d: %q, want %q", kind, keys, want)
 		}
 	}
-	check(engine.CommitLog)
+	check(store.CommitLog)
 	for _, key := range []string{"b", "a", "", "c"} {
-		f.append(engine.LogID{Kind: engine.CommitLog, Key: key}, 1, "x")
+		f.append(store.LogID{Kind: store.CommitLog, Key: key}, 1, "x")
 	}
-	f.append(engine.LogID{Kind: engine.CatalogueLog, Key: "a"}, 1, "x")
-	f.conflict(engine.LogID{Kind: engine.CommitLog, Key: "never"}, 5)
-	f.do("trim", f.s.Trim(f.ctx, engine.LogID{Kind: engine.CommitLog, Key: "a"}, 2)) // still has had an entry
-	f.do("drop", f.s.Drop(f.ctx, engine.LogID{Kind: engine.CommitLog, Key: "c"}))
+	f.append(store.LogID{Kind: store.CatalogueLog, Key: "a"}, 1, "x")
+	f.conflict(store.LogID{Kind: store.CommitLog, Key: "never"}, 5)
+	f.do("trim", f.s.Trim(f.ctx, store.LogID{Kind: store.CommitLog, Key: "a"}, 2)) // still has had an entry
+	f.do("drop", f.s.Drop(f.ctx, store.LogID{Kind: store.CommitLog, Key: "c"}))
 	for range 2 {
-		check(engine.CommitLog, "", "a", "b")
-		check(engine.CatalogueLog, "a")
-		check(engine.SourceLog)
+		check(store.CommitLog, "", "a", "b")
+		check(store.CatalogueLog, "a")
+		check(store.SourceLog)
 		f.restart()
 	}
 }
 
 func testManyLogs(t *testing.T, f *fixture) {
 	const logs, entries = 200, 5
-	id := func(i int) engine.LogID {
-		return engine.LogID{Kind: engine.CommitLog, Key: fmt.Sprintf("table/%d", i)}
+	id := func(i int) store.LogID {
+		return store.LogID{Kind: store.CommitLog, Key: fmt.Sprintf("table/%d", i)}
 	}
 	var wg sync.WaitGroup
 	for w := range 8 {
@@ -327,7 +337,7 @@ func testHostileKeys(t *testing.T, f *fixture) {
 		string(bytes.Repeat([]byte("long"), 300)) + "!", string(bytes.Repeat([]byte{0}, 96)), string(bytes.Repeat([]byte{0}, 97))}
 	var sealed []*chunk.Sealed
 	for i, key := range keys {
-		log := engine.LogID{Kind: engine.CommitLog, Key: key}
+		log := store.LogID{Kind: store.CommitLog, Key: key}
 		f.append(log, 1, fmt.Sprint("entry ", i))
 		f.do("put checkpoint", f.s.PutCheckpoint(f.ctx, log, fmt.Append(nil, "checkpoint ", i)))
 		c := Sealed(ChunkID(i), "blob "+fmt.Sprint(i))
@@ -336,7 +346,7 @@ func testHostileKeys(t *testing.T, f *fixture) {
 	}
 	for range 2 {
 		for i, key := range keys {
-			log := engine.LogID{Kind: engine.CommitLog, Key: key}
+			log := store.LogID{Kind: store.CommitLog, Key: key}
 			f.read(log, 1, fmt.Sprint("entry ", i))
 			if b, err := f.s.Checkpoint(f.ctx, log); err != nil || string(b) != fmt.Sprint("checkpoint ", i) {
 				t.Fatalf("checkpoint of key %q: %q, %v", key, b, err)
@@ -366,7 +376,7 @@ func testOneAppenderWins(t *testing.T, f *fixture) {
 				case err == nil:
 					wins[seq].Add(1)
 					owner[seq].Store(int32(w))
-				case !errors.Is(err, engine.ErrConflict):
+				case !errors.Is(err, store.ErrConflict):
 					t.Errorf("append %d: %v", seq, err)
 					return
 				}
@@ -421,7 +431,7 @@ func testPipelinedAppends(t *testing.T, f *fixture) {
 					if err == nil {
 						break
 					}
-					if !errors.Is(err, engine.ErrConflict) {
+					if !errors.Is(err, store.ErrConflict) {
 						t.Errorf("append: %v", err)
 						return
 					}
@@ -461,7 +471,7 @@ func testReadWhileAppending(t *testing.T, f *fixture) {
 		f.do("head", err)
 		n := uint64(0)
 		for e, err := range f.s.Read(f.ctx, wal, last+1) {
-			if errors.Is(err, engine.ErrTrimmed) {
+			if errors.Is(err, store.ErrTrimmed) {
 				last = head // trimmed before we came
 				break
 			}
@@ -493,7 +503,7 @@ func testCancelledContext(t *testing.T, f *fixture) {
 		"delete checkpoint": f.s.DeleteCheckpoint(ctx, wal),
 	}
 	_, errs["head"] = f.s.Head(ctx, wal)
-	_, errs["list"] = f.s.List(ctx, engine.SourceLog)
+	_, errs["list"] = f.s.List(ctx, store.SourceLog)
 	_, errs["chunks"] = f.s.Chunks(ctx, chunk.PartitionID{})
 	_, errs["checkpoint"] = f.s.Checkpoint(ctx, wal)
 	_, errs["read"] = Collect(ctx, f.s, wal, 1)
