@@ -73,6 +73,10 @@ type Table struct {
 	RowTypeOID     datum.OID
 	ArrayTypeOID   datum.OID
 
+	// Storage names the rows: TRUNCATE gives the table a new one, as PostgreSQL
+	// gives it a new file node.
+	Storage datum.OID
+
 	PartitionKind    PartitionKind
 	PartitionColumns []ColumnID // columns that the partition key uses
 	PartitionExprs   []string   // SQL of LIST expressions

@@ -1,0 +1,337 @@
+package commitlog
+
+import (
+	"slices"
+	"time"
+
+	"github.com/phyllodb/phyllo/chunk"
+)
+
+// Apply returns the state after commit c at sequence number seq, which is the
+// one after m's. The preconditions are judged against m; an error wraps
+// ErrPrecondition, unless c is malformed.
+func (m *Manifest) Apply(seq uint64, c *Commit) (*Manifest, error) {
+	if seq != m.seq+1 {
+		return nil, malformed("commit %d for a log of %d", seq, m.seq)
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	next := new(Manifest)
+	*next = *m
+	next.seq = seq
+	if err := next.fold(c); err != nil {
+		return nil, err
+	}
+	next.schema = max(m.schema, c.Schema)
+	next.recent = appendLimited(m.recent, c.ID, recentLimit)
+	next.dropTombstones()
+	return next, nil
+}
+
+// appendLimited returns a new slice of the last items, at most limit, and item.
+func appendLimited[T any](items []T, item T, limit int) []T {
+	items = items[max(0, len(items)+1-limit):]
+	return append(append(make([]T, 0, len(items)+1), items...), item)
+}
+
+// fold changes m, which is a shallow copy that is not published yet: what
+// hangs below it is replaced, never changed.
+func (m *Manifest) fold(c *Commit) error {
+	switch c.Kind {
+	case Flush:
+		return m.flush(c)
+	case Compaction:
+		return m.compact(c)
+	case Delete:
+		return m.delete(c)
+	case Retention:
+		return m.retain(c)
+	case Horizon:
+		m.raiseHorizon(c)
+		return nil
+	default:
+		return m.checkpoint(c)
+	}
+}
+
+func (m *Manifest) flush(c *Commit) error {
+	if err := m.takeOver(c); err != nil {
+		return err
+	}
+	for _, i := range c.Sources {
+		if owner := m.Owner(i.Source); owner != c.By {
+			return unmet(SourceOwner, "%v flushes source %v, which %v has taken over", c.By, i.Source, owner)
+		}
+	}
+	if err := m.advance(c.Sources); err != nil {
+		return err
+	}
+	for _, t := range m.tombstones {
+		for _, e := range c.Adds {
+			if t.Concerns(e) && !excludes(t.Tombstone, c.Sources) {
+				return unmet(Tombstones, "chunk %v has those up to %d applied, not that of commit %d", e.ID, e.Tombstones, t.Seq)
+			}
+		}
+	}
+	return m.add(c.Adds)
+}
+
+// takeOver makes the committer the owner of the sources that it seals.
+func (m *Manifest) takeOver(c *Commit) error {
+	if m.Ended(c.By) {
+		return unmet(SourceAlive, "the committer %v has been forgotten", c.By)
+	}
+	if owner := m.Owner(c.By); owner != c.By {
+		return unmet(SourceOwner, "the committer %v has been sealed by %v", c.By, owner)
+	}
+	if len(c.Seals) == 0 {
+		return nil
+	}
+	m.sources = slices.Clone(m.sources)
+	for _, s := range c.Seals {
+		if m.Ended(s) {
+			return unmet(SourceAlive, "source %v has been forgotten", s)
+		}
+		m.know(s).Owner = c.By
+	}
+	return nil
+}
+
+// know returns the state of a source in m.sources, which must be m's own.
+func (m *Manifest) know(s Source) *SourceState {
+	i, ok := m.source(s)
+	if !ok {
+		m.sources = slices.Insert(m.sources, i, SourceState{Source: s, Owner: s})
+	}
+	return &m.sources[i]
+}
+
+// advance folds the intervals in.
+func (m *Manifest) advance(intervals []Interval) error {
+	if len(intervals) == 0 {
+		return nil
+	}
+	m.sources = slices.Clone(m.sources)
+	for _, i := range intervals {
+		if m.Ended(i.Source) {
+			return unmet(SourceAlive, "source %v has been forgotten", i.Source)
+		}
+		if folded := m.Folded(i.Source); folded != i.From {
+			return unmet(SourcePosition, "source %v is folded up to %d, the commit begins at %d", i.Source, folded, i.From)
+		}
+		if i.From < i.To {
+			m.know(i.Source).Folded = i.To
+		}
+	}
+	return nil
+}
+
+// excludes tells whether none of the intervals has a position that t covers.
+func excludes(t *Tombstone, intervals []Interval) bool {
+	for _, i := range intervals {
+		if t.Covers(i.Source, i.From+1) {
+			return false
+		}
+	}
+	return true
+}
+
+// compact replaces chunks. A tombstone that concerns an input has to be
+// applied to all outputs; the caller's work is thrown away if one came between.
+func (m *Manifest) compact(c *Commit) error {
+	oldest := m.seq
+	for _, id := range c.Removes {
+		e := m.Chunk(id)
+		if e == nil {
+			return unmet(ChunkLive, "input %v is not live", id)
+		}
+		oldest = min(oldest, e.Tombstones)
+	}
+	for _, t := range m.tombstones {
+		for _, e := range c.Adds {
+			if oldest < t.Seq && t.Concerns(e) {
+				return unmet(Tombstones, "chunk %v has those up to %d applied, not that of commit %d", e.ID, e.Tombstones, t.Seq)
+			}
+		}
+	}
+	if err := m.add(c.Adds); err != nil {
+		return err
+	}
+	return m.remove(c.Removes, c.Time)
+}
+
+// delete adds a tombstone. It must have seen whatever is in chunks: a chunk
+// does not know which of its rows a tombstone covers, so it has to be all.
+func (m *Manifest) delete(c *Commit) error {
+	if err := m.schemaCurrent(c); err != nil {
+		return err
+	}
+	for _, s := range m.sources {
+		if saw := c.Tombstone.saw(s.Source); saw < s.Folded {
+			return unmet(SawFolded, "the delete saw source %v up to %d, it is folded up to %d", s.Source, saw, s.Folded)
+		}
+	}
+	t := &Tombstone{Seq: m.seq, Schema: c.Schema, Predicate: c.Tombstone.Predicate}
+	for _, p := range c.Tombstone.Saw {
+		if !m.Ended(p.Source) {
+			t.Saw = append(t.Saw, p)
+		}
+	}
+	m.tombstones = append(slices.Clip(m.tombstones), tombstone{Tombstone: t, pending: m.chunks.n})
+	return nil
+}
+
+func (m *Manifest) retain(c *Commit) error {
+	if err := m.schemaCurrent(c); err != nil {
+		return err
+	}
+	if err := m.advance(c.Sources); err != nil {
+		return err
+	}
+	return m.remove(c.Removes, c.Time)
+}
+
+func (m *Manifest) schemaCurrent(c *Commit) error {
+	if c.Schema < m.schema {
+		return unmet(SchemaCurrent, "made under version %d, the log has seen %d", c.Schema, m.schema)
+	}
+	return nil
+}
+
+// raiseHorizon never lowers it. A freed chunk at or above the horizon stays
+// listed, since nothing else keeps it from being added again.
+func (m *Manifest) raiseHorizon(c *Commit) {
+	if compareIDs(c.Horizon, m.horizon) > 0 {
+		m.horizon = c.Horizon
+	}
+	if len(c.Freed) == 0 {
+		return
+	}
+	garbage := m.garbage.edit(compareGarbage)
+	for _, id := range c.Freed {
+		if compareIDs(id, m.horizon) < 0 {
+			garbage.remove(Garbage{Entry: &chunk.Entry{ID: id}})
+		}
+	}
+	m.garbage = garbage.done()
+}
+
+func (m *Manifest) checkpoint(c *Commit) error {
+	if c.Base <= m.base || c.Base >= m.seq {
+		return unmet(CheckpointNewer, "checkpoint %d at commit %d, %d is in use", c.Base, m.seq, m.base)
+	}
+	m.previous, m.base = m.base, c.Base
+	for _, s := range c.Forget {
+		m.forget(s)
+	}
+	return nil
+}
+
+// forget removes a source that will have no more rows. The end of the list of
+// ended ones keeps it in mind.
+func (m *Manifest) forget(s Source) {
+	if i, ok := m.source(s); ok {
+		m.sources = slices.Delete(slices.Clone(m.sources), i, i+1)
+	}
+	if !m.Ended(s) {
+		m.ended = appendLimited(m.ended, s, endedLimit)
+	}
+	for i, t := range m.tombstones {
+		if t.saw(s) == 0 {
+			continue
+		}
+		without := *t.Tombstone
+		without.Saw = slices.DeleteFunc(slices.Clone(t.Saw), func(p Position) bool { return p.Source == s })
+		m.tombstones = slices.Clone(m.tombstones)
+		m.tombstones[i].Tombstone = &without
+	}
+}
+
+// add makes chunks live. Tombstones that they have not applied do not concern
+// them, as the caller has checked: their entries say so from now on, because a
+// reader has only the number to go by.
+func (m *Manifest) add(entries []*chunk.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	chunks, byID, infos := m.chunks.edit(compareChunks), m.byID.edit(compareByID), m.slices.edit(compareSlices)
+	for _, e := range entries {
+		if compareIDs(e.ID, m.horizon) < 0 {
+			return unmet(ChunkAge, "chunk %v is older than the horizon %v", e.ID, m.horizon)
+		}
+		if _, gone := m.discarded(e.ID); gone || m.Chunk(e.ID) != nil {
+			return unmet(ChunkNew, "chunk %v has been added before", e.ID)
+		}
+		if e.Tombstones >= m.seq {
+			return unmet(Tombstones, "chunk %v claims those up to %d, this is commit %d", e.ID, e.Tombstones, m.seq)
+		}
+		if last := m.lastTombstone(); e.Tombstones < last {
+			raised := *e
+			raised.Tombstones = last
+			e = &raised
+		}
+		chunks.put(e)
+		byID.put(e)
+		m.count(infos, e, 1)
+	}
+	m.chunks, m.byID, m.slices = chunks.done(), byID.done(), infos.done()
+	return nil
+}
+
+// remove makes live chunks garbage.
+func (m *Manifest) remove(ids []chunk.ID, now time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	chunks, byID, infos := m.chunks.edit(compareChunks), m.byID.edit(compareByID), m.slices.edit(compareSlices)
+	garbage := m.garbage.edit(compareGarbage)
+	tombstones := slices.Clone(m.tombstones)
+	removed := time.UnixMicro(now.UnixMicro()).UTC() // as a reader of the log finds it
+	for _, id := range ids {
+		e := m.Chunk(id)
+		if e == nil {
+			return unmet(ChunkLive, "chunk %v is not live", id)
+		}
+		chunks.remove(e)
+		byID.remove(e)
+		m.count(infos, e, -1)
+		garbage.put(Garbage{Entry: e, Removed: removed})
+		for i, t := range tombstones {
+			if t.Concerns(e) {
+				tombstones[i].pending--
+			}
+		}
+	}
+	m.chunks, m.byID, m.slices, m.garbage, m.tombstones = chunks.done(), byID.done(), infos.done(), garbage.done(), tombstones
+	return nil
+}
+
+// count adds a chunk to the sums, or takes it away (n = -1).
+func (m *Manifest) count(infos *editor[SliceInfo], e *chunk.Entry, n int) {
+	size := blobBytes(e)
+	m.rows += int64(n * e.Rows)
+	m.bytes += int64(n) * size
+	info := SliceInfo{Slice: e.Slice}
+	if bi, i, ok := infos.find(info); ok {
+		info = infos.blocks[bi][i]
+	}
+	info.Chunks += n
+	info.Rows += int64(n * e.Rows)
+	info.Bytes += int64(n) * size
+	if info.Chunks == 0 {
+		infos.remove(info)
+		return
+	}
+	infos.put(info)
+}
+
+// dropTombstones forgets those that concern no chunk and that every source has passed.
+func (m *Manifest) dropTombstones() {
+	over := func(t tombstone) bool {
+		return t.pending == 0 && !slices.ContainsFunc(t.Saw, func(p Position) bool { return m.Folded(p.Source) < p.Pos })
+	}
+	if slices.ContainsFunc(m.tombstones, over) {
+		m.tombstones = slices.DeleteFunc(slices.Clone(m.tombstones), over)
+	}
+}
