@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// A catalogueEntry is one record of the catalogue log, as JSON.
+type catalogueEntry struct {
+	Format  int             // catalogueFormat
+	ID      [16]byte        // of the transaction
+	Changes []schema.Change // none: the entry decides that no transaction has this number
+}
+
+// catalogueFormat is the version of entries and checkpoints that this code
+// writes, and the newest that it reads.
+const catalogueFormat = 1
+
+// catalogueCheckpoint is what the log's checkpoint holds, as JSON.
+type catalogueCheckpoint struct {
+	Format  int
+	Catalog *schema.Catalog
+	// Retained is the lowest entry that was kept, for records of source logs
+	// that refer to it.
+	Retained uint64
+}
+
+// checkpointChanges is after how many entries the catalogue is folded.
+const checkpointChanges = 256
+
+// A catalogueLog is the catalogue log of the database. Its writer is the
+// committer: but for need and forget it is not safe for concurrent use.
+type catalogueLog struct {
+	store   store.Store
+	log     store.LogID
+	catalog *schema.Catalog     // as of the last entry
+	ids     map[uint64][16]byte // of the retained entries
+	folded  uint64              // sequence number of the checkpoint
+
+	mu    sync.Mutex // guards needs
+	needs map[sourcePosition]uint64
+}
+
+// A sourcePosition names a record of a source log.
+type sourcePosition struct {
+	source commitlog.Source
+	seq    uint64
+}
+
+// errCatalogueUnknown says that nobody knows whether an entry was appended.
+var errCatalogueUnknown = errors.New("engine: outcome of a change of the catalogue is unknown")
+
+func newTxnID() (id [16]byte) {
+	rand.Read(id[:])
+	return id
+}
+
+// openCatalogue folds the catalogue log.
+func openCatalogue(ctx context.Context, st store.Store, database string) (*catalogueLog, error) {
+	c := &catalogueLog{store: st, log: store.LogID{Kind: store.CatalogueLog, Key: database},
+		catalog: schema.NewCatalog(database), ids: map[uint64][16]byte{}, needs: map[sourcePosition]uint64{}}
+	from := uint64(1)
+	data, err := st.Checkpoint(ctx, c.log)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return nil, err
+	default:
+		var cp catalogueCheckpoint
+		if err := decodeCatalogue(data, &cp, &cp.Format, "checkpoint"); err != nil {
+			return nil, err
+		}
+		if cp.Catalog == nil {
+			return nil, fmt.Errorf("%w: catalogue checkpoint without a catalogue", chunk.ErrCorrupt)
+		}
+		c.catalog, c.folded, from = cp.Catalog, cp.Catalog.Seq, max(cp.Retained, 1)
+	}
+	for e, err := range st.Read(ctx, c.log, from) {
+		if err != nil {
+			return nil, err
+		}
+		if err := c.fold(e); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func decodeCatalogue(data []byte, into any, format *int, what string) error {
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%w: catalogue %s: %v", chunk.ErrCorrupt, what, err)
+	}
+	if *format > catalogueFormat {
+		return pgerr.New(pgerr.ObjectNotInState, "the catalogue's %s is of format %d, and this program knows %d", what, *format, catalogueFormat).
+			WithHint("Run the version of phyllo that wrote this folder, or a newer one.")
+	}
+	return nil
+}
+
+func (c *catalogueLog) fold(e store.Entry) error {
+	var entry catalogueEntry
+	if err := decodeCatalogue(e.Data, &entry, &entry.Format, fmt.Sprintf("entry %d", e.Seq)); err != nil {
+		return err
+	}
+	c.ids[e.Seq] = entry.ID
+	if e.Seq <= c.folded {
+		return nil
+	}
+	next, err := c.catalog.Apply(e.Seq, entry.Changes...)
+	if err != nil {
+		return fmt.Errorf("%w: catalogue entry %d: %v", chunk.ErrCorrupt, e.Seq, err)
+	}
+	c.catalog = next
+	return nil
+}
+
+// append writes entry seq and returns the catalogue with it. An error wraps
+// errCatalogueUnknown if the entry may have been written.
+func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEntry) (*schema.Catalog, error) {
+	entry.Format = catalogueFormat
+	if seq != c.catalog.Seq+1 {
+		return nil, pgerr.New(pgerr.SerializationFailure, "the catalogue was changed by another transaction").
+			WithHint("Try again.")
+	}
+	next, err := c.catalog.Apply(seq, entry.Changes...)
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(entry)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.store.Append(ctx, c.log, seq, data); err != nil {
+		head, herr := c.store.Head(ctx, c.log)
+		if herr != nil || errors.Is(err, store.ErrConflict) {
+			return nil, fmt.Errorf("%w: %w", errCatalogueUnknown, errors.Join(err, herr))
+		}
+		if head < seq {
+			return nil, err
+		}
+	}
+	c.catalog, c.ids[seq] = next, entry.ID
+	if seq-c.folded >= checkpointChanges {
+		// A failure shows again at the next one; nothing depends on it.
+		_ = c.checkpoint(ctx)
+	}
+	return next, nil
+}
+
+// checkpoint writes the folded catalogue and trims the entries that nobody
+// needs any more.
+func (c *catalogueLog) checkpoint(ctx context.Context) error {
+	if c.folded == c.catalog.Seq {
+		return nil
+	}
+	retained := c.catalog.Seq + 1
+	c.mu.Lock()
+	for _, seq := range c.needs {
+		retained = min(retained, seq)
+	}
+	c.mu.Unlock()
+	data, err := json.Marshal(catalogueCheckpoint{Format: catalogueFormat, Catalog: c.catalog, Retained: retained})
+	if err != nil {
+		return err
+	}
+	if err := c.store.PutCheckpoint(ctx, c.log, data); err != nil {
+		return err
+	}
+	c.folded = c.catalog.Seq
+	for seq := range c.ids {
+		if seq < retained {
+			delete(c.ids, seq)
+		}
+	}
+	return c.store.Trim(ctx, c.log, retained)
+}
+
+// need notes that a record counts only if entry seq is its transaction's; the
+// entry is kept until forget.
+func (c *catalogueLog) need(record sourcePosition, seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.needs[record] = seq
+}
+
+// forget says that a source's records below a position are not read again.
+func (c *catalogueLog) forget(src commitlog.Source, below uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p := range c.needs {
+		if p.source == src && p.seq < below {
+			delete(c.needs, p)
+		}
+	}
+}
+
+// decided says whether the entry seq is the transaction's; known is false if
+// there is no such entry yet.
+func (c *catalogueLog) decided(seq uint64, id [16]byte) (committed, known bool) {
+	if seq > c.catalog.Seq {
+		return false, false
+	}
+	return c.ids[seq] == id, true
+}

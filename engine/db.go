@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/clock"
+	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/lock"
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"golang.org/x/sync/semaphore"
+)
+
+// errClosed is what calls on a closed DB return.
+var errClosed = fmt.Errorf("engine: closed: %w", fs.ErrClosed)
+
+// ErrBusy is what Admit returns while write buffers are full: try again later.
+var ErrBusy = pgerr.New(pgerr.ConfigLimitExceeded, "write buffers are full").
+	WithHint("Send again in a moment, or raise memory.buffers_mib.")
+
+// maxSealers bounds how many seals encode at a time, and with it their memory.
+const maxSealers = 2
+
+// A DB keeps one database in a store. It is safe for concurrent use.
+type DB struct {
+	store     store.Store
+	opt       Options
+	mem       memory.Allocator // Go's heap: what is in buffers is shared and freed by the collector
+	ids       *chunk.IDs
+	clock     *clock.Clock
+	locks     *lock.Manager
+	metrics   *metrics
+	snapshots snapshots
+	sealers   *semaphore.Weighted
+	// stageBytes is how large a transaction's rows may grow before they are
+	// staged, sealBytes a partition's before they are flushed.
+	stageBytes, sealBytes int64
+
+	mu        sync.Mutex // held to replace current
+	current   atomic.Pointer[state]
+	catalogue *catalogueLog // the committer's, after Open
+	committer *committer
+	flusher   *flusher
+	buffered  atomic.Int64 // bytes of rows that are not in chunks
+
+	partMu sync.Mutex // guards parts
+	parts  map[chunk.PartitionID]*partState
+
+	ended  endedSources
+	closed atomic.Bool
+}
+
+// Open opens the database in a store, and makes it if the store is empty. What
+// an earlier process acknowledged is there when it returns.
+func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
+	if err := opt.Validate(); err != nil {
+		return nil, err
+	}
+	opt = opt.withDefaults()
+	db := &DB{store: s, opt: opt, mem: memory.DefaultAllocator, ids: chunk.NewIDs(opt.Now), clock: clock.New(opt.Now),
+		locks: lock.New(lock.Options{}), sealers: semaphore.NewWeighted(maxSealers),
+		stageBytes: min(16<<20, opt.BufferBytes/4), sealBytes: min(64<<20, opt.BufferBytes/4),
+		parts: map[chunk.PartitionID]*partState{}}
+	db.snapshots.txns = map[*Txn]uint64{}
+	db.metrics = newMetrics(db)
+	var epoch [8]byte
+	rand.Read(epoch[:])
+	db.committer = newCommitter(db, commitlog.Source{Writer: opt.Writer, Epoch: binary.BigEndian.Uint64(epoch[:])})
+	db.flusher = newFlusher(db)
+	if err := db.recover(ctx); err != nil {
+		return nil, fmt.Errorf("recovery: %w", err)
+	}
+	go db.committer.run()
+	db.flusher.start()
+	return db, nil
+}
+
+// Close flushes what is in the buffers and ends. Transactions still open fail.
+// What cannot be flushed stays in the source log.
+func (db *DB) Close() error {
+	if db.closed.Swap(true) {
+		return nil
+	}
+	db.committer.close()
+	db.flusher.stop()
+	err := db.Checkpoint(context.Background())
+	if err == nil {
+		err = db.retire(context.Background())
+	}
+	db.metrics.unregister()
+	if err != nil {
+		db.opt.Logger.Warn("not everything was flushed; the source log has the rest", slog.String("error", err.Error()))
+	}
+	return nil
+}
+
+// Checkpoint writes every buffer to chunks and folds the logs.
+func (db *DB) Checkpoint(ctx context.Context) error {
+	var errs []error
+	s := db.current.Load()
+	for _, st := range s.storages {
+		for _, p := range st.parts {
+			if err := db.flush(ctx, p.part.id); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			if err := p.part.log.Checkpoint(ctx); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return db.trim(ctx)
+}
+
+// TableSize returns the bytes of a table's chunks in the store.
+func (db *DB) TableSize(table datum.OID) int64 {
+	s := db.current.Load()
+	def := s.catalog.Tables[table]
+	if def == nil || s.storages[def.Storage] == nil {
+		return 0
+	}
+	n := int64(0)
+	for _, p := range s.storages[def.Storage].parts {
+		n += p.manifest.Bytes()
+	}
+	return n
+}
+
+// Admit says whether more rows are welcome: ErrBusy while buffers are full.
+func (db *DB) Admit() error {
+	if db.buffered.Load() < db.opt.BufferBytes*3/4 {
+		return nil
+	}
+	db.flusher.poke()
+	return ErrBusy
+}
+
+// admit waits until there is room for more rows. What a transaction itself
+// holds is staged first, so that waiting is only for flushes, which end.
+func (db *DB) admit(ctx context.Context, t *Txn) error {
+	for db.buffered.Load() >= db.opt.BufferBytes {
+		if t.work.bytes() > 0 {
+			if err := t.stage(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		more, err := db.flusher.wait(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return nil // what fills the buffers is other transactions': they stage theirs
+		}
+	}
+	return nil
+}
+
+// newPartState returns the state of a partition that ensurePartition opened.
+func (db *DB) newPartState(id chunk.PartitionID) *partState {
+	db.partMu.Lock()
+	defer db.partMu.Unlock()
+	return db.parts[id]
+}
+
+// ensurePartition opens a partition's commit log, if need be, and returns its
+// state as it was then, without rows in buffers.
+func (db *DB) ensurePartition(id chunk.PartitionID) (*partState, error) {
+	db.partMu.Lock()
+	defer db.partMu.Unlock()
+	if p := db.parts[id]; p != nil {
+		return p, nil
+	}
+	log, err := commitlog.Open(context.Background(), db.store, id, db.logOptions())
+	if err != nil {
+		return nil, err
+	}
+	p := &partState{part: &partition{id: id, log: log}, manifest: log.Manifest(), pending: emptyDelta}
+	db.parts[id] = p
+	return p, nil
+}
+
+func (db *DB) logOptions() commitlog.Options {
+	return commitlog.Options{Live: db.live, Now: db.opt.Now, Logger: db.opt.Logger}
+}
+
+func (db *DB) deleteChunks(id chunk.PartitionID, entries []*chunk.Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	if err := db.store.DeleteChunks(context.Background(), id, entries); err != nil {
+		db.opt.Logger.Warn("chunks that nobody needs could not be deleted", slog.String("error", err.Error()))
+	}
+}

@@ -1,0 +1,17 @@
+// Package engine keeps tables: it makes transactions durable in a source log,
+// holds their rows in write buffers that queries see at once, writes those into
+// chunks that the commit logs of the tables' partitions name, and plans scans
+// over both.
+//
+// The way of a row: Txn.Insert routes it to a partition (route.go) and keeps it
+// in the transaction's delta (delta.go), which goes to provisional chunks when
+// it grows large (stage.go). Txn.Commit hands the delta to the committer
+// (committer.go), which appends one record for each transaction to the source
+// log, many to one fsync, and publishes a new state (state.go) that has the rows
+// in the partitions' deltas. The flusher (flush.go) turns a partition's delta
+// into chunks and a commit. Open (recover.go) folds the logs back into a state.
+//
+// A state is immutable: a statement reads the one that was current when it
+// began, plus its own transaction's delta (scan.go). The design, with its
+// reasons, is in docs/design/engine.md.
+package engine

@@ -1,0 +1,287 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/ingest"
+)
+
+// flush writes a partition's delta to chunks and commits them. Queries see the
+// rows in the delta until, in one step, they see them in the chunks.
+func (db *DB) flush(ctx context.Context, id chunk.PartitionID) error {
+	st := db.current.Load().storages[id.Table]
+	if st == nil || st.part(id.Key) == nil {
+		return nil
+	}
+	part := st.part(id.Key).part
+	part.flush.Lock()
+	defer part.flush.Unlock()
+	f, err := db.freeze(ctx, part)
+	if err != nil || f == nil {
+		return err
+	}
+	begin := time.Now()
+	m, err := part.log.Commit(ctx, f.commit)
+	if err != nil {
+		// Unless it is certain that the commit is not in the log, the next flush
+		// tries the same one again, and its chunks stay.
+		if errors.Is(err, commitlog.ErrUnknown) {
+			part.unsettled = f
+			return err
+		}
+		db.deleteChunks(id, f.sealed)
+		return err
+	}
+	part.unsettled = nil
+	db.updatePart(id, func(_ *state, p *partState) {
+		p.manifest, p.flushing = m, nil
+		db.buffered.Add(-f.delta.bytes())
+	})
+	db.metrics.flushed(f.delta.rows(), len(f.commit.Adds), time.Since(begin))
+	return nil
+}
+
+// A frozenFlush is a delta that was written to chunks, on its way into the
+// commit log.
+type frozenFlush struct {
+	delta  *delta
+	sealed []*chunk.Entry // chunks made for this flush
+	commit *commitlog.Commit
+}
+
+// freeze takes the partition's pending delta, unless an earlier flush failed and
+// left one, and writes it to chunks. It returns nil if there is nothing to do.
+// The caller holds part.flush.
+func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error) {
+	if part.unsettled != nil {
+		return part.unsettled, nil
+	}
+	var p partState
+	var in *tableInfo
+	db.updatePart(part.id, func(s *state, next *partState) {
+		in = s.storages[part.id.Table].info
+		if next.flushing == nil && !next.pending.empty() {
+			next.flushing, next.pending, next.upTo = next.pending, emptyDelta, s.head
+		}
+		p = *next
+	})
+	if p.flushing == nil {
+		return nil, nil
+	}
+	f := &frozenFlush{delta: p.flushing}
+	var err error
+	f.sealed, err = db.seal(ctx, part.id, in, f.delta, ingest.SealOptions{Schema: in.def.Version, Tombstones: p.manifest.Seq()})
+	if err != nil {
+		db.deleteChunks(part.id, f.sealed)
+		return nil, err
+	}
+	f.commit = &commitlog.Commit{ID: commitlog.NewCommitID(), Kind: commitlog.Flush, By: db.committer.source, Schema: in.def.Version,
+		Adds: append(slices.Clone(f.sealed), f.delta.staged...)}
+	db.cover(f.commit, &p)
+	return f, nil
+}
+
+// cover adds to a flush the source positions that it folds in: of sources that
+// have ended all, which it takes over, and of our own those up to the freezing.
+func (db *DB) cover(c *commitlog.Commit, p *partState) {
+	m := p.manifest
+	add := func(src commitlog.Source, to uint64) bool {
+		from := m.Folded(src)
+		if to > from {
+			c.Sources = append(c.Sources, commitlog.Interval{Source: src, From: from, To: to})
+		}
+		return to > from
+	}
+	for _, e := range db.ended.list() {
+		if !m.Ended(e.source) && add(e.source, e.head) && m.Owner(e.source) != c.By {
+			c.Seals = append(c.Seals, e.source)
+		}
+	}
+	add(c.By, p.upTo)
+}
+
+// A flusher flushes partitions in the background: those that are large or old,
+// and when memory runs short the largest. After each round it frees what is no
+// longer needed. Its methods are safe for concurrent use.
+type flusher struct {
+	db   *DB
+	wake chan struct{} // of one token
+	quit chan struct{}
+	wg   sync.WaitGroup
+
+	mu     sync.Mutex    // guards the fields below
+	round  chan struct{} // closed and replaced at the end of each round
+	failed error         // of the last round
+}
+
+// retryAge is how long the flusher waits after a flush that failed.
+const retryAge = time.Second
+
+func newFlusher(db *DB) *flusher {
+	return &flusher{db: db, wake: make(chan struct{}, 1), quit: make(chan struct{}), round: make(chan struct{})}
+}
+
+func (f *flusher) start() {
+	f.wg.Add(1)
+	go f.run()
+}
+
+func (f *flusher) stop() {
+	close(f.quit)
+	f.wg.Wait()
+}
+
+func (f *flusher) poke() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// added looks whether partitions that rows came to are to be flushed.
+func (f *flusher) added(s *state, ids []chunk.PartitionID) {
+	if f.db.buffered.Load() > f.db.opt.BufferBytes/2 {
+		f.poke()
+		return
+	}
+	for _, id := range ids {
+		if st := s.storages[id.Table]; st != nil {
+			if p := st.part(id.Key); p != nil && p.pending.bytes() > f.db.sealBytes {
+				f.poke()
+				return
+			}
+		}
+	}
+}
+
+func (f *flusher) run() {
+	defer f.wg.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // a stop ends the flush that is under way
+		select {
+		case <-f.quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	tick := time.NewTicker(max(f.db.opt.SealAge/4, 20*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-f.quit:
+			f.finish(errClosed)
+			return
+		case <-f.wake:
+		case <-tick.C:
+		}
+		err := f.once(ctx)
+		f.finish(err)
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		f.db.opt.Logger.Error("flush failed; rows stay in the buffer and in the source log", slog.String("error", err.Error()))
+		select {
+		case <-f.quit:
+		case <-time.After(retryAge):
+		}
+	}
+}
+
+// finish tells those who wait how a round ended.
+func (f *flusher) finish(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = err
+	close(f.round)
+	f.round = make(chan struct{})
+}
+
+// once flushes what is due now.
+func (f *flusher) once(ctx context.Context) error {
+	due := f.due()
+	errs := make([]error, len(due))
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(maxSealers, len(due)) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range next {
+				errs[i] = f.db.flush(ctx, due[i])
+			}
+		}()
+	}
+	for i := range due {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	err := errors.Join(errs...)
+	if err == nil && len(due) > 0 {
+		err = f.db.trim(ctx)
+	}
+	f.db.reclaim()
+	return err
+}
+
+// due lists the partitions to flush now, the largest first.
+func (f *flusher) due() []chunk.PartitionID {
+	type candidate struct {
+		id    chunk.PartitionID
+		bytes int64
+		must  bool
+	}
+	var all []candidate
+	old := f.db.opt.Now().Add(-f.db.opt.SealAge)
+	for _, st := range f.db.current.Load().storages {
+		for _, p := range st.parts {
+			if p.pending.empty() && p.flushing == nil {
+				continue
+			}
+			n := p.pending.bytes()
+			all = append(all, candidate{p.part.id, n, p.flushing != nil || n > f.db.sealBytes || !p.pending.since.After(old) || len(p.pending.staged) > maxPendingStaged})
+		}
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return int(max(-1, min(1, b.bytes-a.bytes))) })
+	short := f.db.buffered.Load() - f.db.opt.BufferBytes/2
+	var out []chunk.PartitionID
+	for _, c := range all {
+		if c.must || short > 0 {
+			out = append(out, c.id)
+			short -= c.bytes
+		}
+	}
+	return out
+}
+
+// maxPendingStaged is how many staged chunks a partition may have before they
+// are committed: until then they are in the source log's record.
+const maxPendingStaged = 256
+
+// wait starts a round and waits for its end. more is false if there was nothing
+// to flush.
+func (f *flusher) wait(ctx context.Context) (more bool, err error) {
+	f.mu.Lock()
+	round := f.round
+	f.mu.Unlock()
+	if len(f.due()) == 0 {
+		return false, nil
+	}
+	f.poke()
+	select {
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	case <-round:
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return true, f.failed
+}

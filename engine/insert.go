@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"context"
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/lock"
+	"github.com/phyllodb/phyllo/ingest"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// ownVersion is the row version of rows before their commit: above all others.
+// Staged chunks have the ones before it, in the order of staging.
+const (
+	ownVersion       = math.MaxInt64 - 1
+	ownStagedVersion = uint64(ownVersion) - maxStages
+	maxStages        = 1 << 20
+)
+
+// Insert adds the rows of batch, whose columns are the table's live columns in
+// definition order; the engine keeps its own reference. It returns how many rows
+// went in, and for InsertIgnore which (nil: all). It waits while write buffers
+// are full.
+func (t *Txn) Insert(ctx context.Context, table datum.OID, batch arrow.RecordBatch, mode chunk.InsertMode) (int64, []int32, error) {
+	in, err := t.lockRows(ctx, table)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := in.checkBatch(batch); err != nil {
+		return 0, nil, err
+	}
+	if err := t.checkRetention(in, batch); err != nil {
+		return 0, nil, err
+	}
+	if batch.NumRows() == 0 {
+		return 0, nil, nil
+	}
+	if err := t.db.admit(ctx, t); err != nil {
+		return 0, nil, err
+	}
+	batch.Retain()
+	var kept []int32
+	if in.keyed() && in.mode(mode) != chunk.InsertReplace {
+		kept, err = t.unique(ctx, in, batch, in.mode(mode))
+		if err != nil || kept != nil && len(kept) == 0 {
+			batch.Release()
+			return 0, kept, err
+		}
+		if kept != nil {
+			part, err := in.take(t.db.mem, batch, kept)
+			batch.Release()
+			if err != nil {
+				return 0, nil, err
+			}
+			batch = part
+		}
+	}
+	defer batch.Release()
+	if err := t.add(ctx, in, batch); err != nil {
+		return 0, nil, err
+	}
+	return batch.NumRows(), kept, nil
+}
+
+// mode resolves InsertDefault.
+func (in *tableInfo) mode(m chunk.InsertMode) chunk.InsertMode {
+	if m != chunk.InsertDefault {
+		return m
+	}
+	switch in.def.OnDuplicate {
+	case schema.DuplicateReplace:
+		return chunk.InsertReplace
+	case schema.DuplicateIgnore:
+		return chunk.InsertIgnore
+	}
+	return chunk.InsertError
+}
+
+// lockRows locks a table against changes of its definition and returns it as it
+// is then.
+func (t *Txn) lockRows(ctx context.Context, table datum.OID) (*tableInfo, error) {
+	if err := t.writable(); err != nil {
+		return nil, err
+	}
+	if err := t.owner.Table(ctx, table, lock.Write); err != nil {
+		return nil, err
+	}
+	in, err := t.info(table)
+	if err != nil {
+		return nil, err
+	}
+	// The definition may have changed before the lock was granted.
+	now := t.db.current.Load()
+	if cur := now.catalog.Tables[table]; cur != in.def && !t.changed(table) {
+		if cur == nil {
+			return nil, pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", in.name())
+		}
+		if cur.Storage != in.def.Storage || !sameRows(cur, in.def) {
+			if t.opt.RepeatableRead {
+				return nil, pgerr.New(pgerr.SerializationFailure, "could not serialize access due to a concurrent change of table %q", in.name())
+			}
+			if err := t.refresh(); err != nil {
+				return nil, err
+			}
+			return t.info(table)
+		}
+	}
+	return in, nil
+}
+
+// checkRetention refuses rows that are older than the table keeps.
+func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch) error {
+	if in.def.Retention <= 0 || in.timeAt < 0 {
+		return nil
+	}
+	limit := arrow.Timestamp(t.db.opt.Now().Add(-in.def.Retention).UnixMicro())
+	times := batch.Column(in.timeAt).(*array.Timestamp)
+	for row, v := range times.TimestampValues() {
+		if v < limit && !times.IsNull(row) {
+			t.db.metrics.refused.Inc()
+			e := pgerr.New(pgerr.CheckViolation, "row is older than the retention of table %q", in.name()).
+				WithDetail("Failing row contains (%s); rows are kept for %v.", in.rowText(batch, row), in.def.Retention)
+			e.Table, e.Column = in.name(), in.layout.Columns[in.timeAt].Name
+			return e
+		}
+	}
+	return nil
+}
+
+// add routes rows into the transaction's deltas.
+func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch) error {
+	groups, err := in.route(ctx, t.db.mem, batch)
+	if err != nil {
+		return err
+	}
+	defer releaseRouted(groups)
+	for _, g := range groups {
+		if _, err := t.db.ensurePartition(g.id); err != nil {
+			return err
+		}
+		rows, err := ingest.Conform(t.db.mem, in.layout, in.live, g.batch, ownVersion)
+		if err != nil {
+			return err
+		}
+		old := t.work.parts[g.id]
+		if old == nil {
+			old = &ownPart{info: in, delta: emptyDelta}
+		}
+		d, err := old.add(t.db.mem, in.layout, rows)
+		rows.Release()
+		if err != nil {
+			return err
+		}
+		t.db.buffered.Add(d.bytes() - old.bytes())
+		t.work.parts[g.id] = &ownPart{info: in, delta: d}
+	}
+	t.db.metrics.rows.Add(float64(batch.NumRows()))
+	if t.work.bytes() > t.db.stageBytes {
+		return t.stage(ctx)
+	}
+	return nil
+}
+
+// liveBatch returns a run of the layout's columns without the hidden one.
+func (in *tableInfo) liveBatch(run arrow.RecordBatch) arrow.RecordBatch {
+	if int(run.NumCols()) == len(in.live) {
+		return run
+	}
+	return array.NewRecordBatch(in.schema, run.Columns()[:len(in.live)], run.NumRows())
+}

@@ -1,0 +1,459 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// keyColumns returns the primary key's columns of a batch of live columns.
+func (in *tableInfo) keyColumns(batch arrow.RecordBatch) []arrow.Array {
+	cols := make([]arrow.Array, len(in.key))
+	for i, at := range in.key {
+		cols[i] = batch.Column(at)
+	}
+	return cols
+}
+
+// encodeKeys returns the encoded primary key of each row.
+func (in *tableInfo) encodeKeys(cols []arrow.Array, rows int) [][]byte {
+	out := make([][]byte, rows)
+	buf := make([]byte, 0, 24*rows)
+	for row := range rows {
+		from := len(buf)
+		for i, at := range in.key {
+			buf = datum.AppendKey(buf, in.layout.Columns[at].Type, cols[i], row, datum.KeyOrder{})
+		}
+		out[row] = buf[from:len(buf):len(buf)]
+	}
+	return out
+}
+
+// unique keeps a batch's keys unique: it locks them and sees which exist. A row
+// whose key does is an error (InsertError) or left out (InsertIgnore), also if
+// the other row is earlier in the batch. kept are the rows to insert, nil: all.
+func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch, mode chunk.InsertMode) (kept []int32, err error) {
+	cols := in.keyColumns(batch)
+	n := int(batch.NumRows())
+	keys := in.encodeKeys(cols, n)
+	seen := make(map[string]struct{}, n)
+	fresh := make([]int32, 0, n)
+	for row, k := range keys {
+		if _, again := seen[string(k)]; again {
+			if mode == chunk.InsertError {
+				return nil, in.duplicateKey(cols, row, pgerr.UniqueViolation, "Key (%s)=(%s) already exists.")
+			}
+			continue
+		}
+		seen[string(k)] = struct{}{}
+		fresh = append(fresh, int32(row))
+	}
+	if err := t.owner.Keys(ctx, in.def.OID, keys); err != nil {
+		return nil, err
+	}
+	found, err := t.find(ctx, in, cols, keys)
+	if err != nil {
+		return nil, err
+	}
+	defer found.release()
+	kept = fresh[:0]
+	for _, row := range fresh {
+		switch at := found.at[row]; {
+		case at.source < 0:
+			kept = append(kept, row)
+		case mode == chunk.InsertError:
+			return nil, in.duplicateKey(cols, int(row), pgerr.UniqueViolation, "Key (%s)=(%s) already exists.")
+		}
+	}
+	if err := t.noteReads(in, found); err != nil {
+		return nil, err
+	}
+	if len(kept) == n {
+		return nil, nil
+	}
+	return kept, nil
+}
+
+// Lookup locks the primary keys in keys (columns in key order) until the
+// transaction ends and returns the rows that exist, all live columns, with for
+// each key the index of its row or -1.
+func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatch) (arrow.RecordBatch, []int32, error) {
+	in, err := t.lockRows(ctx, table)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !in.keyed() || int(keys.NumCols()) != len(in.key) {
+		return nil, nil, pgerr.New(pgerr.InternalError, "engine: look-up of %d columns in table %s", keys.NumCols(), in.name())
+	}
+	encoded := in.encodeKeys(keys.Columns(), int(keys.NumRows()))
+	if err := t.owner.Keys(ctx, table, encoded); err != nil {
+		return nil, nil, err
+	}
+	found, err := t.find(ctx, in, keys.Columns(), encoded)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer found.release()
+	if err := t.noteReads(in, found); err != nil {
+		return nil, nil, err
+	}
+	return found.rows(t, in)
+}
+
+// finding is the result of find.
+type finding struct {
+	sources []arrow.RecordBatch // live columns and the version
+	at      []foundRow          // by key
+	groups  []keyGroup
+	clock   int64 // of the state that was looked at
+	catalog uint64
+}
+
+// foundRow is a row of one of the sources; source is -1 if the key has none.
+type foundRow struct {
+	source  int
+	row     int32
+	version int64
+}
+
+// keyGroup are the keys that lie in one slice of a partition.
+type keyGroup struct {
+	id    chunk.PartitionID
+	slice int64
+	rows  []int32           // among the keys
+	keys  arrow.RecordBatch // the key's columns
+}
+
+func (f *finding) release() {
+	for _, s := range f.sources {
+		s.Release()
+	}
+	for _, g := range f.groups {
+		g.keys.Release()
+	}
+}
+
+// rows makes one batch of the rows found.
+func (f *finding) rows(t *Txn, in *tableInfo) (arrow.RecordBatch, []int32, error) {
+	at := make([]int32, len(f.at))
+	take := make([][]int32, len(f.sources))
+	for i, r := range f.at {
+		at[i] = -1
+		if r.source >= 0 {
+			at[i] = int32(len(take[r.source]))
+			take[r.source] = append(take[r.source], r.row)
+		}
+	}
+	var parts []arrow.RecordBatch
+	defer func() {
+		for _, p := range parts {
+			p.Release()
+		}
+	}()
+	start := make([]int32, len(f.sources))
+	total := int32(0)
+	for i, rows := range take {
+		start[i] = total
+		if len(rows) == 0 {
+			continue
+		}
+		live := in.liveBatch(f.sources[i])
+		p, err := in.take(t.db.mem, live, rows)
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, p)
+		total += int32(len(rows))
+	}
+	for i, r := range f.at {
+		if r.source >= 0 {
+			at[i] += start[r.source]
+		}
+	}
+	out, err := in.concatenate(t, parts)
+	return out, at, err
+}
+
+func (in *tableInfo) concatenate(t *Txn, parts []arrow.RecordBatch) (arrow.RecordBatch, error) {
+	if len(parts) == 0 {
+		b := array.NewRecordBuilder(t.db.mem, in.schema)
+		defer b.Release()
+		return b.NewRecordBatch(), nil
+	}
+	if len(parts) == 1 {
+		parts[0].Retain()
+		return parts[0], nil
+	}
+	cols := make([]arrow.Array, 0, len(in.live))
+	defer func() {
+		for _, c := range cols {
+			c.Release()
+		}
+	}()
+	rows := int64(0)
+	for _, p := range parts {
+		rows += p.NumRows()
+	}
+	for i := range in.live {
+		pieces := make([]arrow.Array, len(parts))
+		for j, p := range parts {
+			pieces[j] = p.Column(i)
+		}
+		c, err := array.Concatenate(pieces, t.db.mem)
+		if err != nil {
+			return nil, err
+		}
+		cols = append(cols, c)
+	}
+	return array.NewRecordBatch(in.schema, cols, rows), nil
+}
+
+// find looks for the newest row of each key: in what the transaction did so
+// far, and in what is committed now, which under READ COMMITTED may be newer
+// than the statement's snapshot. Under REPEATABLE READ a newer row is 40001.
+// The keys are locked, so that nobody who also locks them changes them.
+func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encoded [][]byte) (_ *finding, err error) {
+	now := t.db.current.Load()
+	f := &finding{at: make([]foundRow, len(encoded)), clock: now.clock}
+	for i := range f.at {
+		f.at[i].source = -1
+	}
+	defer func() {
+		if err != nil {
+			f.release()
+		}
+	}()
+	if f.groups, err = t.keyGroups(ctx, in, cols, len(encoded)); err != nil {
+		return nil, err
+	}
+	st := now.storages[in.def.Storage]
+	for i := range f.groups {
+		g := &f.groups[i]
+		if st != nil {
+			if p := st.part(g.id.Key); p != nil {
+				if err := t.findIn(ctx, in, f, g, encoded, slices.Collect(p.manifest.ChunksOf(g.slice)), p.flushing, p.pending); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if own := t.work.parts[g.id]; own != nil {
+			if err := t.findIn(ctx, in, f, g, encoded, nil, own.delta); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if t.opt.RepeatableRead {
+		for _, r := range f.at {
+			if r.source >= 0 && r.version > t.snap.clock && r.version < int64(ownStagedVersion) {
+				return nil, pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update")
+			}
+		}
+	}
+	return f, nil
+}
+
+// keyGroups divides keys by partition and slice.
+func (t *Txn) keyGroups(ctx context.Context, in *tableInfo, cols []arrow.Array, n int) ([]keyGroup, error) {
+	// Routing looks at columns by their places in rows.
+	all := make([]arrow.Array, len(in.live))
+	for i := range all {
+		if k := in.keyPlace(i); k >= 0 {
+			cols[k].Retain()
+			all[i] = cols[k]
+		} else {
+			all[i] = datum.NewArray(t.db.mem, in.types[i], nil, n)
+		}
+	}
+	rows := array.NewRecordBatch(in.schema, all, int64(n))
+	defer rows.Release()
+	for _, a := range all {
+		a.Release()
+	}
+	groups, err := in.groups(ctx, t.db.mem, rows)
+	if err != nil {
+		return nil, err
+	}
+	var out []keyGroup
+	for _, g := range groups {
+		for slice, at := range in.sliceGroups(rows, g.rows) {
+			keys, err := in.takeKeys(t, cols, at)
+			if err != nil {
+				for _, k := range out {
+					k.keys.Release()
+				}
+				return nil, err
+			}
+			out = append(out, keyGroup{id: g.id, slice: slice, rows: at, keys: keys})
+		}
+	}
+	return out, nil
+}
+
+// sliceGroups divides rows of a batch of live columns by slice.
+func (in *tableInfo) sliceGroups(batch arrow.RecordBatch, rows []int32) map[int64][]int32 {
+	if in.layout.Slice == 0 || in.timeAt < 0 {
+		return map[int64][]int32{0: rows}
+	}
+	out := map[int64][]int32{}
+	times := batch.Column(in.timeAt).(*array.Timestamp)
+	for _, row := range rows {
+		s := chunk.SliceOf(in.layout.Slice, datum.Micros(times.Value(int(row))), times.IsNull(int(row)))
+		out[s] = append(out[s], row)
+	}
+	return out
+}
+
+func (in *tableInfo) takeKeys(t *Txn, cols []arrow.Array, rows []int32) (arrow.RecordBatch, error) {
+	out := make([]arrow.Array, 0, len(cols))
+	defer func() {
+		for _, c := range out {
+			c.Release()
+		}
+	}()
+	fields := make([]arrow.Field, len(cols))
+	for i, at := range in.key {
+		c := in.layout.Columns[at]
+		fields[i] = datum.Field(c.Name, c.Type)
+		a, err := chunk.Take(t.db.mem, c.Type, cols[i], rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return array.NewRecordBatch(arrow.NewSchema(fields, nil), out, int64(len(rows))), nil
+}
+
+// findIn looks for a group's keys in chunks and deltas; what is at least as new
+// as what was found before replaces it.
+func (t *Txn) findIn(ctx context.Context, in *tableInfo, f *finding, g *keyGroup, encoded [][]byte, chunks []*chunk.Entry, deltas ...*delta) error {
+	entries := slices.Clone(chunks)
+	for _, d := range deltas {
+		if d == nil {
+			continue
+		}
+		for _, e := range d.staged {
+			if e.Slice == g.slice {
+				entries = append(entries, e)
+			}
+		}
+	}
+	if err := t.findInChunks(ctx, in, f, g, encoded, entries); err != nil {
+		return err
+	}
+	for _, d := range deltas {
+		if d == nil {
+			continue
+		}
+		for _, run := range d.slice(g.slice).Runs() {
+			t.findInRun(in, f, g, run)
+		}
+	}
+	return nil
+}
+
+func (t *Txn) findInRun(in *tableInfo, f *finding, g *keyGroup, run arrow.RecordBatch) {
+	versions := run.Column(int(run.NumCols()) - 1).(*array.Int64)
+	source := -1
+	for i, row := range chunk.LookupRun(in.layout, run, g.keys) {
+		if row < 0 {
+			continue
+		}
+		if source < 0 {
+			run.Retain()
+			source = len(f.sources)
+			f.sources = append(f.sources, run)
+		}
+		f.take(g.rows[i], foundRow{source, row, versions.Value(int(row))})
+	}
+}
+
+// take notes a row for a key, unless a newer one is known.
+func (f *finding) take(key int32, r foundRow) {
+	if old := f.at[key]; old.source < 0 || r.version >= old.version {
+		f.at[key] = r
+	}
+}
+
+// findInChunks reads the chunks that may hold one of the keys.
+func (t *Txn) findInChunks(ctx context.Context, in *tableInfo, f *finding, g *keyGroup, encoded [][]byte, entries []*chunk.Entry) error {
+	sorted := make([]int32, len(g.rows))
+	copy(sorted, g.rows)
+	slices.SortFunc(sorted, func(a, b int32) int { return bytes.Compare(encoded[a], encoded[b]) })
+	var inputs []chunk.MergeInput
+	for _, e := range entries {
+		at, _ := slices.BinarySearchFunc(sorted, e.KeyMin, func(row int32, k []byte) int { return bytes.Compare(encoded[row], k) })
+		if at == len(sorted) || bytes.Compare(encoded[sorted[at]], e.KeyMax) > 0 {
+			continue
+		}
+		inputs = append(inputs, chunk.MergeInput{Entry: e, Fetch: t.db.fetch(g.id, in, e), Rank: len(inputs)})
+	}
+	if len(inputs) == 0 {
+		return nil
+	}
+	where := make(map[string]int32, len(sorted))
+	for _, row := range sorted {
+		where[string(encoded[row])] = row
+	}
+	spec := chunk.ScanSpec{Columns: append(slices.Clone(in.live), schema.RowVersionColumn), Filter: in.keyPredicates(g.keys)}
+	var stats chunk.ScanStats
+	r, err := chunk.NewMergeSplit(inputs, in.layout, spec).Scan(ctx, t.db.mem, &stats)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		b, err := r.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		source := len(f.sources)
+		f.sources = append(f.sources, b)
+		versions := b.Column(len(in.live)).(*array.Int64)
+		for i, k := range in.encodeKeys(in.keyColumns(b), int(b.NumRows())) {
+			if row, ok := where[string(k)]; ok {
+				f.take(row, foundRow{source, int32(i), versions.Value(i)})
+			}
+		}
+	}
+}
+
+// maxKeyValues bounds the values of a predicate that narrows a look-up.
+const maxKeyValues = 1 << 14
+
+// keyPredicates narrows a scan to rows that may have one of the keys.
+func (in *tableInfo) keyPredicates(keys arrow.RecordBatch) []chunk.Predicate {
+	var out []chunk.Predicate
+	for i, at := range in.key {
+		c := in.layout.Columns[at]
+		if !chunk.CanFilter(c.Type, chunk.OpIn) {
+			continue
+		}
+		p := chunk.Predicate{Column: c.ID, Op: chunk.OpIn}
+		distinct := map[string]struct{}{}
+		a := keys.Column(i)
+		for row := range a.Len() {
+			k := datum.AppendKey(nil, c.Type, a, row, datum.KeyOrder{})
+			if _, ok := distinct[string(k)]; ok {
+				continue
+			}
+			distinct[string(k)] = struct{}{}
+			p.Values = append(p.Values, datum.ValueAt(c.Type, a, row))
+		}
+		if len(p.Values) <= maxKeyValues {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// readKeys are keys that a transaction looked up, and up to which row version it
+// saw them. In tables where plain inserts replace rows these do not lock their
+// keys, so that a transaction that builds on what it read (ON CONFLICT) has to
+// see, at its commit, that nobody replaced it.
+type readKeys struct {
+	in    *tableInfo
+	group keyGroup // with keys of its own
+	clock int64
+	min   []byte // of the encoded keys
+	max   []byte
+}
+
+// maxReadRows bounds the keys that a transaction remembers.
+const maxReadRows = 1 << 20
+
+// noteReads remembers what was looked up, where that is needed.
+func (t *Txn) noteReads(in *tableInfo, f *finding) error {
+	if in.def.OnDuplicate != schema.DuplicateReplace {
+		return nil // all writers lock their keys
+	}
+	for _, g := range f.groups {
+		t.readRows += len(g.rows)
+		if t.readRows > maxReadRows {
+			return pgerr.New(pgerr.ProgramLimitExceeded, "ON CONFLICT looks up more than %d rows of table %q in one transaction", maxReadRows, in.name()).
+				WithHint("Commit more often.")
+		}
+		g.keys.Retain()
+		r := readKeys{in: in, group: g, clock: f.clock}
+		for _, k := range in.encodeKeys(g.keys.Columns(), int(g.keys.NumRows())) {
+			if r.min == nil || bytes.Compare(k, r.min) < 0 {
+				r.min = k
+			}
+			if r.max == nil || bytes.Compare(k, r.max) > 0 {
+				r.max = k
+			}
+		}
+		t.reads = append(t.reads, r)
+	}
+	return nil
+}
+
+// checkReads says whether what the transaction looked up is unchanged in s. The
+// committer calls it when nothing can come in between.
+func (t *Txn) checkReads(s *state) error {
+	for i := range t.reads {
+		r := &t.reads[i]
+		st := s.storages[r.group.id.Table]
+		if st == nil || s.clock <= r.clock {
+			continue
+		}
+		if p := st.part(r.group.id.Key); p != nil && r.changed(p) {
+			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update of table %q", r.in.name()).
+				WithHint("Try the transaction again.")
+		}
+	}
+	return nil
+}
+
+// changed says whether a row that is newer than the look-up has one of the keys.
+// For chunks it may say so without need.
+func (r *readKeys) changed(p *partState) bool {
+	newer := func(e *chunk.Entry) bool {
+		return e.Slice == r.group.slice && e.VersionMax > uint64(r.clock) &&
+			bytes.Compare(e.KeyMin, r.max) <= 0 && bytes.Compare(e.KeyMax, r.min) >= 0
+	}
+	for e := range p.manifest.ChunksOf(r.group.slice) {
+		if newer(e) {
+			return true
+		}
+	}
+	for _, d := range []*delta{p.flushing, p.pending} {
+		if d == nil {
+			continue
+		}
+		if slices.ContainsFunc(d.staged, newer) {
+			return true
+		}
+		for _, run := range d.slice(r.group.slice).Runs() {
+			versions := run.Column(int(run.NumCols()) - 1).(*array.Int64)
+			for _, row := range chunk.LookupRun(r.in.layout, run, r.group.keys) {
+				if row >= 0 && versions.Value(int(row)) > r.clock {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,352 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// Scan plans the reading of a table: its splits, in the order of partitions,
+// slices and sort keys, and what was pruned so far.
+func (t *Txn) Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error) {
+	if t.done {
+		return nil, chunk.ScanStats{}, errTxnDone
+	}
+	in, err := t.info(table)
+	if err != nil {
+		return nil, chunk.ScanStats{}, err
+	}
+	p := &scanPlan{db: t.db, in: in, spec: spec}
+	if err := p.prepare(ctx); err != nil {
+		return nil, p.stats, err
+	}
+	for _, part := range t.partsOf(in) {
+		if err := ctx.Err(); err != nil {
+			return nil, p.stats, context.Cause(ctx)
+		}
+		if err := p.partition(part); err != nil {
+			return nil, p.stats, err
+		}
+	}
+	if spec.Descending {
+		slices.Reverse(p.splits)
+	}
+	return p.splits, p.stats, nil
+}
+
+// scanPart is what a transaction sees of one partition.
+type scanPart struct {
+	id       chunk.PartitionID
+	manifest *commitlog.Manifest // nil if it has none
+	deltas   []*delta            // from old to new
+}
+
+// partsOf returns the partitions of a table by rising key.
+func (t *Txn) partsOf(in *tableInfo) []scanPart {
+	var out []scanPart
+	if st := t.snap.storages[in.def.Storage]; st != nil {
+		for _, p := range st.parts {
+			s := scanPart{id: p.part.id, manifest: p.manifest}
+			for _, d := range []*delta{p.flushing, p.pending} {
+				if d != nil && !d.empty() {
+					s.deltas = append(s.deltas, d)
+				}
+			}
+			out = append(out, s)
+		}
+	}
+	for id, own := range t.visible {
+		if id.Table != in.def.Storage || own.empty() {
+			continue
+		}
+		at, found := slices.BinarySearchFunc(out, id.Key, func(s scanPart, k string) int { return bytes.Compare([]byte(s.id.Key), []byte(k)) })
+		if !found {
+			out = slices.Insert(out, at, scanPart{id: id})
+		}
+		out[at].deltas = append(out[at].deltas, own.delta)
+	}
+	return out
+}
+
+// scanPlan is a scan being planned.
+type scanPlan struct {
+	db     *DB
+	in     *tableInfo
+	spec   chunk.ScanSpec
+	stats  chunk.ScanStats
+	splits []chunk.Split
+
+	partitions partitionFilter
+	times      sliceFilter
+	keyFilter  []chunk.Predicate // those of the filter that are on key columns
+}
+
+func (p *scanPlan) prepare(ctx context.Context) error {
+	for _, pred := range p.spec.Filter {
+		at := p.in.layout.Index(pred.Column)
+		if at < 0 {
+			return pgerr.New(pgerr.InternalError, "engine: filter on unknown column %d of table %s", pred.Column, p.in.name())
+		}
+		if p.in.keyPlace(at) >= 0 {
+			p.keyFilter = append(p.keyFilter, pred)
+		}
+	}
+	if !p.spec.Pruning.Slices {
+		p.times = p.in.sliceFilter(p.spec.Filter)
+	}
+	if p.spec.Pruning.Partitions {
+		return nil
+	}
+	var err error
+	p.partitions, err = p.in.partitionFilter(ctx, p.db.mem, p.spec.Filter)
+	return err
+}
+
+// sliceInputs are what a partition holds of one slice: chunks that its manifest
+// lists, and from deltas staged chunks and runs, from old to new.
+type sliceInputs struct {
+	slice  int64
+	listed commitlog.SliceInfo
+	staged []*chunk.Entry
+	runs   []arrow.RecordBatch
+}
+
+func (s *sliceInputs) rows() int64 {
+	n := s.listed.Rows
+	for _, e := range s.staged {
+		n += int64(e.Rows)
+	}
+	for _, r := range s.runs {
+		n += r.NumRows()
+	}
+	return n
+}
+
+func (s *sliceInputs) bytes() int64 {
+	n := s.listed.Bytes
+	for _, e := range s.staged {
+		for i := range e.Columns {
+			n += e.Columns[i].Size
+		}
+	}
+	return n
+}
+
+// partition plans the reading of one partition.
+func (p *scanPlan) partition(part scanPart) error {
+	inputs := part.bySlice()
+	total := int64(0)
+	for i := range inputs {
+		total += inputs[i].rows()
+		p.stats.BytesTotal += inputs[i].bytes()
+		p.stats.ChunksTotal += int64(inputs[i].listed.Chunks + len(inputs[i].staged))
+	}
+	p.stats.RowsTotal += total
+	p.stats.PartitionsTotal++
+	p.stats.SlicesTotal += int64(len(inputs))
+	if !p.partitions.mayHold(part.id.Key) {
+		p.stats.PartitionsSkipped++
+		p.stats.RowsSkippedPartitions += total
+		return nil
+	}
+	for i := range inputs {
+		if !p.times.mayHold(inputs[i].slice) {
+			p.stats.SlicesSkipped++
+			p.stats.RowsSkippedSlices += inputs[i].rows()
+			continue
+		}
+		if err := p.slice(part, &inputs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bySlice divides a partition's content by slice, in rising order.
+func (part *scanPart) bySlice() []sliceInputs {
+	var out []sliceInputs
+	if part.manifest != nil {
+		for info := range part.manifest.Slices() {
+			out = append(out, sliceInputs{slice: info.Slice, listed: info})
+		}
+	}
+	at := func(slice int64) *sliceInputs {
+		i, found := slices.BinarySearchFunc(out, slice, func(s sliceInputs, k int64) int { return cmp.Compare(s.slice, k) })
+		if !found {
+			out = slices.Insert(out, i, sliceInputs{slice: slice})
+		}
+		return &out[i]
+	}
+	for _, d := range part.deltas {
+		for _, e := range d.staged {
+			s := at(e.Slice)
+			s.staged = append(s.staged, e)
+		}
+		for _, sl := range d.slices {
+			s := at(sl.slice)
+			s.runs = append(s.runs, sl.rows.Runs()...)
+		}
+	}
+	return out
+}
+
+// slice plans the reading of one slice.
+func (p *scanPlan) slice(part scanPart, s *sliceInputs) error {
+	chunks := s.staged
+	if s.listed.Chunks > 0 {
+		chunks = append(slices.Collect(part.manifest.ChunksOf(s.slice)), s.staged...)
+	}
+	if p.in.keyed() && len(chunks)+len(s.runs) > 1 {
+		return p.keyedSlice(part.id, chunks, s.runs)
+	}
+	for _, e := range chunks {
+		if err := p.chunk(part.id, e); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.runs {
+		p.splits = append(p.splits, chunk.NewBatchSplit(r, p.in.layout, p.spec))
+	}
+	return nil
+}
+
+// chunk plans the reading of a chunk that nothing overlaps.
+func (p *scanPlan) chunk(id chunk.PartitionID, e *chunk.Entry) error {
+	may, err := p.mayMatch(e, p.spec.Filter)
+	if err != nil || !may {
+		return err
+	}
+	p.splits = append(p.splits, chunk.NewSplit(e, p.in.layout, p.spec, p.db.fetch(id, p.in, e)))
+	return nil
+}
+
+// mayMatch judges a chunk by its entry, and counts it if it is skipped.
+func (p *scanPlan) mayMatch(e *chunk.Entry, filter []chunk.Predicate) (bool, error) {
+	if p.spec.Pruning.Chunks {
+		return true, nil
+	}
+	may, err := p.in.layout.MayMatch(e, filter)
+	if err == nil && !may {
+		p.stats.ChunksSkipped++
+		p.stats.RowsSkippedChunks += int64(e.Rows)
+	}
+	return may, err
+}
+
+// keyedInput is a chunk or a run with the range of its keys.
+type keyedInput struct {
+	min, max []byte
+	rank     int
+	entry    *chunk.Entry
+	run      arrow.RecordBatch
+}
+
+// keyedSlice plans the reading of a slice whose chunks and runs may hold several
+// versions of a row: those whose key ranges overlap are merged. Before the merge
+// only predicates on the key may leave anything out, or an old version that
+// passes would come back in place of a newer one that does not.
+func (p *scanPlan) keyedSlice(id chunk.PartitionID, chunks []*chunk.Entry, runs []arrow.RecordBatch) error {
+	var inputs []keyedInput
+	for i, e := range chunks {
+		may, err := p.mayMatch(e, p.keyFilter)
+		if err != nil {
+			return err
+		}
+		if may {
+			inputs = append(inputs, keyedInput{e.KeyMin, e.KeyMax, i, e, nil})
+		}
+	}
+	for i, r := range runs {
+		first := p.in.layout.AppendSortKey(nil, r, 0)
+		last := p.in.layout.AppendSortKey(nil, r, int(r.NumRows())-1)
+		inputs = append(inputs, keyedInput{first, last, len(chunks) + i, nil, r})
+	}
+	slices.SortStableFunc(inputs, func(a, b keyedInput) int { return bytes.Compare(a.min, b.min) })
+	for len(inputs) > 0 {
+		n, reach := 1, inputs[0].max
+		for n < len(inputs) && bytes.Compare(inputs[n].min, reach) <= 0 {
+			if bytes.Compare(inputs[n].max, reach) > 0 {
+				reach = inputs[n].max
+			}
+			n++
+		}
+		if err := p.overlap(id, inputs[:n]); err != nil {
+			return err
+		}
+		inputs = inputs[n:]
+	}
+	return nil
+}
+
+// overlap plans the reading of inputs whose key ranges overlap.
+func (p *scanPlan) overlap(id chunk.PartitionID, inputs []keyedInput) error {
+	if len(inputs) == 1 {
+		if in := inputs[0]; in.entry != nil {
+			return p.chunk(id, in.entry)
+		}
+		p.splits = append(p.splits, chunk.NewBatchSplit(inputs[0].run, p.in.layout, p.spec))
+		return nil
+	}
+	merge := make([]chunk.MergeInput, len(inputs))
+	for i, in := range inputs {
+		merge[i] = chunk.MergeInput{Entry: in.entry, Batch: in.run, Rank: in.rank}
+		if in.entry != nil {
+			merge[i].Fetch = p.db.fetch(id, p.in, in.entry)
+		}
+	}
+	p.splits = append(p.splits, chunk.NewMergeSplit(merge, p.in.layout, p.spec))
+	return nil
+}
+
+// fetch reads a chunk's blobs from the store; errors say which table is hurt.
+func (db *DB) fetch(id chunk.PartitionID, in *tableInfo, e *chunk.Entry) chunk.Fetch {
+	return func(ctx context.Context, column int) ([]byte, error) {
+		blob, err := db.store.Column(ctx, id, e, column)
+		if err == nil {
+			return blob, nil
+		}
+		if errors.Is(err, store.ErrNotFound) {
+			if db.freed(id, e.ID) {
+				return nil, pgerr.New(pgerr.SnapshotTooOld, "snapshot too old").
+					WithDetail("Chunk %v of table %q was removed more than %v ago.", e.ID, in.name(), db.opt.SnapshotLifetime)
+			}
+			return nil, in.corrupt(id, e, err)
+		}
+		if errors.Is(err, chunk.ErrCorrupt) {
+			return nil, in.corrupt(id, e, err)
+		}
+		return nil, err
+	}
+}
+
+func (in *tableInfo) corrupt(id chunk.PartitionID, e *chunk.Entry, err error) error {
+	c := pgerr.New(pgerr.DataCorrupted, "table %q, partition %x, chunk %v: %v", in.name(), id.Key, e.ID, err).
+		WithHint("Other chunks can be read; see phyllo inspect --verify.")
+	c.Table, c.Cause = in.name(), err
+	return c
+}
+
+// freed says whether a chunk that cannot be found was removed since.
+func (db *DB) freed(id chunk.PartitionID, c chunk.ID) bool {
+	st := db.current.Load().storages[id.Table]
+	if st == nil || st.part(id.Key) == nil {
+		return true
+	}
+	p := st.part(id.Key)
+	if p.manifest.Chunk(c) != nil {
+		return false
+	}
+	staged := func(d *delta) bool {
+		return d != nil && slices.ContainsFunc(d.staged, func(e *chunk.Entry) bool { return e.ID == c })
+	}
+	return !staged(p.flushing) && !staged(p.pending)
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// A tableInfo is a table's definition with what follows from it. It is immutable.
+type tableInfo struct {
+	def    *schema.Table
+	layout *chunk.Layout
+	live   []schema.ColumnID // in definition order, without the hidden one
+	types  []datum.Type      // of the live columns
+	schema *arrow.Schema     // of the live columns
+	key    []int             // places of the primary key's columns
+	hash   []int             // places of the columns of HASH
+	router Router            // of LIST
+	timeAt int               // place of the time column, -1: none
+}
+
+func (db *DB) newTableInfo(def *schema.Table) (*tableInfo, error) {
+	l, err := chunk.NewLayout(def)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", def.Name, err)
+	}
+	in := &tableInfo{def: def, layout: l, timeAt: -1}
+	if def.TimeColumn != 0 {
+		in.timeAt = l.Index(def.TimeColumn)
+	}
+	for _, c := range l.Columns {
+		if c.ID != schema.RowVersionColumn {
+			in.live, in.types = append(in.live, c.ID), append(in.types, c.Type)
+		}
+	}
+	if in.schema, err = l.Schema(in.live); err != nil {
+		return nil, err
+	}
+	for _, id := range def.PrimaryKey {
+		in.key = append(in.key, l.Index(id))
+	}
+	switch def.PartitionKind {
+	case schema.PartitionHash:
+		for _, id := range def.PartitionColumns {
+			in.hash = append(in.hash, l.Index(id))
+		}
+	case schema.PartitionList:
+		if db.opt.Router == nil {
+			return nil, pgerr.Unsupported("table %s: PARTITION BY LIST is not supported here", def.Name)
+		}
+		if in.router, err = db.opt.Router(def); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+func (in *tableInfo) keyed() bool { return len(in.key) > 0 }
+
+// name is the table's as errors show it.
+func (in *tableInfo) name() string { return in.def.Name }
+
+// sameRows says whether rows written under one definition are rows of another.
+func sameRows(a, b *schema.Table) bool {
+	return slices.EqualFunc(a.Columns, b.Columns, func(x, y schema.Column) bool { return x.ID == y.ID && x.Type == y.Type }) &&
+		slices.Equal(a.PrimaryKey, b.PrimaryKey) && a.PartitionKind == b.PartitionKind && a.Partitions == b.Partitions &&
+		slices.Equal(a.PartitionColumns, b.PartitionColumns) && slices.Equal(a.PartitionExprs, b.PartitionExprs) &&
+		a.TimeColumn == b.TimeColumn && a.Slice == b.Slice
+}
+
+// checkBatch checks a batch that a caller wants to insert: its shape (a caller's
+// bug) and NOT NULL (the user's).
+func (in *tableInfo) checkBatch(batch arrow.RecordBatch) error {
+	if int(batch.NumCols()) != len(in.live) {
+		return pgerr.New(pgerr.InternalError, "engine: batch of %d columns for table %s with %d", batch.NumCols(), in.name(), len(in.live))
+	}
+	for i := range in.live {
+		col := in.def.Column(in.live[i])
+		a := batch.Column(i)
+		if !arrow.TypeEqual(a.DataType(), in.schema.Field(i).Type) {
+			return pgerr.New(pgerr.InternalError, "engine: column %s of table %s is of type %v, not %v", col.Name, in.name(), in.schema.Field(i).Type, a.DataType())
+		}
+		if (!col.NotNull && !slices.Contains(in.def.PrimaryKey, col.ID)) || a.NullN() == 0 {
+			continue
+		}
+		for row := range a.Len() {
+			if a.IsNull(row) {
+				return in.notNull(batch, row, col.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (in *tableInfo) notNull(batch arrow.RecordBatch, row int, column string) error {
+	e := pgerr.New(pgerr.NotNullViolation, "null value in column %q of relation %q violates not-null constraint", column, in.name()).
+		WithDetail("Failing row contains (%s).", in.rowText(batch, row))
+	e.Table, e.Column = in.name(), column
+	return e
+}
+
+// maxShown bounds a value in an error's detail.
+const maxShown = 64
+
+// rowText shows a row as PostgreSQL does in details.
+func (in *tableInfo) rowText(batch arrow.RecordBatch, row int) string {
+	var out []byte
+	for i, c := range in.layout.Columns[:len(in.live)] {
+		if i > 0 {
+			out = append(out, ", "...)
+		}
+		out = appendShown(out, c.Type, batch.Column(i), row)
+	}
+	return string(out)
+}
+
+func appendShown(dst []byte, t datum.Type, a arrow.Array, row int) []byte {
+	if a.IsNull(row) {
+		return append(dst, "null"...)
+	}
+	v := datum.AppendTextAt(nil, t, a, row, &datum.Env{})
+	if len(v) > maxShown {
+		cut := maxShown
+		for cut > 0 && v[cut]&0xc0 == 0x80 { // not within a character
+			cut--
+		}
+		return append(append(dst, v[:cut]...), "..."...)
+	}
+	return append(dst, v...)
+}
+
+// duplicateKey is PostgreSQL's 23505 for a key given by its columns.
+func (in *tableInfo) duplicateKey(cols []arrow.Array, row int, code, detail string) error {
+	names, values := "", []byte(nil)
+	for i, at := range in.key {
+		if i > 0 {
+			names += ", "
+			values = append(values, ", "...)
+		}
+		names += in.layout.Columns[at].Name
+		values = appendShown(values, in.layout.Columns[at].Type, cols[i], row)
+	}
+	e := pgerr.New(code, "duplicate key value violates unique constraint %q", in.def.PrimaryKeyName).
+		WithDetail(detail, names, string(values))
+	e.Table, e.Constraint = in.name(), in.def.PrimaryKeyName
+	return e
+}

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/store"
+)
+
+// endedSources are the source logs of earlier processes that still hold records
+// which some partition has not folded in. It is safe for concurrent use.
+type endedSources struct {
+	mu      sync.Mutex // guards the fields below
+	sources []endedSource
+}
+
+type endedSource struct {
+	source commitlog.Source
+	log    store.LogID
+	head   uint64 // replayed so far
+}
+
+func (e *endedSources) list() []endedSource {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.sources)
+}
+
+func (e *endedSources) add(s endedSource) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sources = append(e.sources, s)
+}
+
+// reach notes how far a source was replayed.
+func (e *endedSources) reach(src commitlog.Source, seq uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.sources {
+		if e.sources[i].source == src {
+			e.sources[i].head = seq
+		}
+	}
+}
+
+func (e *endedSources) remove(src commitlog.Source) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sources = slices.DeleteFunc(e.sources, func(s endedSource) bool { return s.source == src })
+}
+
+// live says whether a source may still have records to fold in.
+func (db *DB) live(src commitlog.Source) bool {
+	if src == db.committer.source {
+		return true
+	}
+	return slices.ContainsFunc(db.ended.list(), func(e endedSource) bool { return e.source == src })
+}
+
+// trim forgets the records that all partitions have in chunks.
+func (db *DB) trim(ctx context.Context) error {
+	s := db.current.Load()
+	below := s.head + 1
+	for _, st := range s.storages {
+		for _, p := range st.parts {
+			if first := p.unflushed(); first > 0 {
+				below = min(below, first)
+			}
+		}
+	}
+	var errs []error
+	if below > 1 {
+		errs = append(errs, db.store.Trim(ctx, db.committer.log, below))
+		db.catalogue.forget(db.committer.source, below)
+	}
+	errs = append(errs, db.dropEnded(ctx, s))
+	return errors.Join(errs...)
+}
+
+// dropEnded drops the earlier source logs once all that was replayed of them is
+// in chunks.
+func (db *DB) dropEnded(ctx context.Context, s *state) error {
+	for _, st := range s.storages {
+		for _, p := range st.parts {
+			if p.replayed() {
+				return nil
+			}
+		}
+	}
+	var errs []error
+	for _, e := range db.ended.list() {
+		if err := db.store.Drop(ctx, e.log); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		db.catalogue.forget(e.source, e.head+1)
+		db.ended.remove(e.source)
+	}
+	return errors.Join(errs...)
+}
+
+// retire drops our own source log, of which nothing is needed any more.
+func (db *DB) retire(ctx context.Context) error {
+	s := db.current.Load()
+	for _, st := range s.storages {
+		for _, p := range st.parts {
+			if p.unflushed() > 0 || p.replayed() {
+				return nil
+			}
+		}
+	}
+	if s.head == 0 {
+		return nil
+	}
+	return db.store.Drop(ctx, db.committer.log)
+}
+
+// reclaim frees what was removed and is not read any more.
+func (db *DB) reclaim() {
+	for _, r := range db.snapshots.due(db.opt.Now(), db.opt.SnapshotLifetime) {
+		r.free()
+	}
+}
+
+// reclaimStorages frees the storages of tables that were dropped or truncated,
+// once no snapshot has them.
+func (db *DB) reclaimStorages(gone []*storageState) {
+	if len(gone) == 0 {
+		return
+	}
+	number := db.current.Load().number
+	for _, st := range gone {
+		for _, p := range st.parts {
+			db.buffered.Add(-p.bufferedBytes())
+			db.snapshots.remove(number, db.opt.Now(), func() { db.freePartition(p) })
+		}
+	}
+	db.flusher.poke()
+}
+
+// freePartition deletes a partition with all that it has in the store.
+func (db *DB) freePartition(p *partState) {
+	p.part.flush.Lock() // a flush that is under way ends first
+	defer p.part.flush.Unlock()
+	ctx := context.Background()
+	if err := commitlog.Drop(ctx, db.store, p.part.id); err != nil {
+		db.opt.Logger.Warn("a dropped table could not be freed; the next start tries again", slog.String("error", err.Error()))
+	}
+	db.partMu.Lock()
+	delete(db.parts, p.part.id)
+	db.partMu.Unlock()
+}
+
+// bufferedBytes are those of the rows that are not in chunks.
+func (p *partState) bufferedBytes() int64 {
+	n := p.pending.bytes()
+	if p.flushing != nil {
+		n += p.flushing.bytes()
+	}
+	return n
+}
