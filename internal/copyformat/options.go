@@ -66,11 +66,11 @@ func (o Options) Validate() error {
 	case o.Format == Text && strings.IndexByte(`\.abcdefghijklmnopqrstuvwxyz0123456789`, o.Delimiter) >= 0:
 		return invalid("COPY delimiter cannot be %q", string(o.Delimiter))
 	case o.Format != Binary && strings.IndexByte(o.Null, o.Delimiter) >= 0:
-		return invalid("COPY delimiter must not appear in the NULL specification")
+		return pgerr.Unsupported("COPY delimiter must not appear in the NULL specification")
 	case o.Format == CSV && o.Delimiter == o.Quote:
 		return invalid("COPY delimiter and quote must be different")
 	case o.Format == CSV && strings.IndexByte(o.Null, o.Quote) >= 0:
-		return invalid("CSV quote character must not appear in the NULL specification")
+		return pgerr.Unsupported("CSV quote character must not appear in the NULL specification")
 	}
 	return nil
 }

@@ -76,11 +76,11 @@ func (o Options) AppendField(dst []byte, i, n int, value []byte, null bool) []by
 
 func (o Options) appendText(dst, value []byte) []byte {
 	for _, ch := range value {
-		switch {
+		switch name := controlName(ch); {
+		case name != 0: // also of a delimiter: a tab is always \t
+			dst = append(dst, '\\', name)
 		case ch == '\\' || ch == o.Delimiter:
 			dst = append(dst, '\\', ch)
-		case ch < ' ':
-			dst = appendControl(dst, ch)
 		default:
 			dst = append(dst, ch)
 		}
@@ -88,13 +88,18 @@ func (o Options) appendText(dst, value []byte) []byte {
 	return dst
 }
 
-func appendControl(dst []byte, ch byte) []byte {
+// controlName is the letter that stands for a control character after a
+// backslash, 0 if there is none.
+func controlName(ch byte) byte {
+	if ch >= ' ' {
+		return 0
+	}
 	for name, c := range controls {
 		if c == ch {
-			return append(dst, '\\', name)
+			return name
 		}
 	}
-	return append(dst, ch)
+	return 0
 }
 
 // appendCSV quotes a value that would read as something else. A lone "\." would

@@ -260,6 +260,9 @@ func parseBinary(t Type, b []byte, depth int) (Value, error) {
 		if len(b) < n {
 			return nil, shortMessage()
 		}
+		if _, err := parseBinary(t, b[:n], depth); err != nil { // PostgreSQL looks at the value first
+			return nil, err
+		}
 		return nil, badBinary("incorrect binary data format")
 	}
 	switch k {
@@ -396,6 +399,8 @@ func parseArrayBinary(t Type, b []byte, depth int) (Value, error) {
 	}
 	dims, flags, oid := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:]), OID(binary.BigEndian.Uint32(b[8:]))
 	switch {
+	case int32(dims) < 0:
+		return nil, badBinary("invalid number of dimensions: %d", int32(dims))
 	case dims > 6:
 		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "number of array dimensions (%d) exceeds the maximum allowed (6)", int32(dims))
 	case flags > 1:
@@ -431,6 +436,9 @@ func parseArrayBinary(t Type, b []byte, depth int) (Value, error) {
 	for range n {
 		field, rest, null, err := cutField(b)
 		if err != nil {
+			if len(b) >= 4 { // a length that is wrong, in PostgreSQL's eyes
+				err = badBinary("insufficient data left in message")
+			}
 			return nil, err
 		}
 		b = rest

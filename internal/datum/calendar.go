@@ -6,6 +6,12 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
+// MicrosPerDay and MicrosPerSecond are units of Micros.
+const (
+	MicrosPerDay    = microsPerDay
+	MicrosPerSecond = microsPerSecond
+)
+
 const (
 	microsPerSecond = 1_000_000
 	microsPerMinute = 60 * microsPerSecond
@@ -60,6 +66,17 @@ func civilDays(year, month, day int64) int64 {
 	doy := (153*(month-3)+2)/5 + day - 1
 	return era*146097 + yoe*365 + yoe/4 - yoe/100 + doy - 719468
 }
+
+// DaysOf is civilDays for other packages, DateOf its inverse.
+func DaysOf(year, month, day int64) int64        { return civilDays(year, month, day) }
+func DateOf(days int64) (year, month, day int64) { return civil(days) }
+
+// DaysInMonth returns the length of month 1 to 12.
+func DaysInMonth(year, month int64) int64 { return daysInMonth(year, month) }
+
+// TimestampOf returns the moment micros after midnight of a day since 1970; it
+// checks the range.
+func TimestampOf(days, micros int64) (Micros, error) { return timestampOf(days, micros) }
 
 // civil is the inverse of civilDays.
 func civil(days int64) (year, month, day int64) {

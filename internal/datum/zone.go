@@ -50,7 +50,7 @@ func LoadZone(s string) (loc *time.Location, name string, ok bool) {
 }
 
 var posixForm = regexp.MustCompile(
-	`^(<[^>]+>|[^<0-9,+-][^0-9,+-]*)([+-]?\d+(:\d+){0,2})` +
+	`^(<[^>]+>|[^<0-9,+-][^0-9,+-]*|)([+-]?\d+(:\d+){0,2})` +
 		`((<[^>]+>|[^<0-9,+-][^0-9,+-]*)([+-]?\d+(:\d+){0,2})?(,[JM0-9./:+-]+,[JM0-9./:+-]+)?)?$`)
 
 // posixZone makes a zone from a POSIX specification. The time package reads
@@ -117,16 +117,22 @@ func zoneFile(abbrev string, offset int, rule string) []byte {
 }
 
 // abbrevOffset returns the offset that an abbreviation means in a zone: that of
-// its last use up to a local time in seconds, or else of its first use after it, or else what
-// the zone's clocks show.
+// its last use up to a local time in seconds, or else of its first use after it,
+// or else what the zone's clocks show.
 func abbrevOffset(abbrev string, loc *time.Location, local int64) int {
 	offset := localOffset(local, loc)
-	at := time.Unix(local-int64(offset), 0).In(loc)
+	if off, ok := abbrevOffsetAt(abbrev, time.Unix(local-int64(offset), 0).In(loc)); ok {
+		return off
+	}
+	return offset
+}
+
+func abbrevOffsetAt(abbrev string, at time.Time) (offset int, ok bool) {
 	const limit = 500 // changes of a zone, either way
 	t := at
 	for range limit {
 		if name, off := t.Zone(); name == abbrev {
-			return off
+			return off, true
 		}
 		start, _ := t.ZoneBounds()
 		if start.IsZero() {
@@ -141,11 +147,11 @@ func abbrevOffset(abbrev string, loc *time.Location, local int64) int {
 			break
 		}
 		if name, off := end.Zone(); name == abbrev {
-			return off
+			return off, true
 		}
 		t = end
 	}
-	return offset
+	return 0, false
 }
 
 // fixedOffset returns the offset of a zone whose clocks were never changed.
@@ -154,4 +160,90 @@ func fixedOffset(loc *time.Location) (seconds int, fixed bool) {
 	start, end := t.ZoneBounds()
 	_, seconds = t.Zone()
 	return seconds, start.IsZero() && end.IsZero()
+}
+
+// A ZoneSpec is a zone as AT TIME ZONE takes it: an abbreviation of a fixed
+// offset, one whose meaning changed, or a zone's name.
+type ZoneSpec struct {
+	seconds int // east of Greenwich, if loc is nil
+	loc     *time.Location
+	abbrev  string // means something in loc
+}
+
+// FixedZone is a zone so many seconds east of Greenwich.
+func FixedZone(seconds int) ZoneSpec { return ZoneSpec{seconds: seconds} }
+
+// LocationZone is the zone of a location; nil is UTC.
+func LocationZone(loc *time.Location) ZoneSpec {
+	if loc == nil {
+		loc = time.UTC
+	}
+	return ZoneSpec{loc: loc}
+}
+
+// Location returns the zone's location; ok is false for fixed offsets and for
+// abbreviations, which mean one offset of their zone.
+func (z ZoneSpec) Location() (loc *time.Location, ok bool) {
+	return z.loc, z.loc != nil && z.abbrev == ""
+}
+
+// ParseZone finds an abbreviation or a zone by its name.
+func ParseZone(s string) (ZoneSpec, bool) {
+	if a, ok := zoneAbbrevs[strings.ToLower(s)]; ok {
+		if a.zone == "" {
+			return FixedZone(int(a.seconds)), true
+		}
+		if loc, _, ok := LoadZone(a.zone); ok {
+			return ZoneSpec{loc: loc, abbrev: strings.ToUpper(s)}, true
+		}
+	}
+	loc, _, ok := LoadZone(s)
+	return ZoneSpec{loc: loc}, ok
+}
+
+// ParseZoneOffset reads +hh[:mm[:ss]]; overflow says that it is one, but beyond
+// what zones may be.
+func ParseZoneOffset(s string) (z ZoneSpec, ok, overflow bool) {
+	var d dateTimeDecoder
+	err := d.zoneOffset(s)
+	return FixedZone(d.offset), err == dateOK, err == zoneOverflow
+}
+
+// LocalOffset returns the seconds east of Greenwich for a local time.
+func (z ZoneSpec) LocalOffset(local Micros) int {
+	switch {
+	case z.loc == nil:
+		return z.seconds
+	case z.abbrev != "":
+		return abbrevOffset(z.abbrev, z.loc, floorDiv(int64(local), microsPerSecond))
+	}
+	return LocalOffset(local, z.loc)
+}
+
+// OffsetAt returns the seconds east of Greenwich at a moment.
+func (z ZoneSpec) OffsetAt(m Micros) int {
+	if z.loc == nil {
+		return z.seconds
+	}
+	if z.abbrev != "" {
+		if off, ok := abbrevOffsetAt(z.abbrev, time.Unix(floorDiv(int64(m), microsPerSecond), 0).In(z.loc)); ok {
+			return off
+		}
+	}
+	return OffsetAt(m, z.loc)
+}
+
+// ToUTC and ToLocal turn local times into moments and back; infinities stay.
+func (z ZoneSpec) ToUTC(local Micros) (Micros, error) {
+	if !local.Finite() {
+		return local, nil
+	}
+	return shiftMicros(local, -int64(z.LocalOffset(local)))
+}
+
+func (z ZoneSpec) ToLocal(m Micros) (Micros, error) {
+	if !m.Finite() {
+		return m, nil
+	}
+	return shiftMicros(m, int64(z.OffsetAt(m)))
 }

@@ -103,9 +103,7 @@ type binder struct {
 }
 
 type paramState struct {
-	t     datum.OID
-	seen  bool
-	first int // position of the first use
+	t datum.OID
 }
 
 func newBinder(env *Env) *binder {
@@ -147,9 +145,6 @@ func (b *binder) param(p *ast.Param) (expr.Expr, error) {
 		b.params = append(b.params, paramState{})
 	}
 	st := &b.params[p.Index-1]
-	if !st.seen {
-		st.seen, st.first = true, p.Position()
-	}
 	t := st.t
 	if t == 0 {
 		t = datum.Unknown
@@ -178,9 +173,14 @@ func (b *binder) finishParams() error {
 	for i := range b.params {
 		st := &b.params[i]
 		if st.t == 0 {
-			return pgerr.New(pgerr.IndeterminateType, "could not determine data type of parameter $%d", i+1).At(st.first)
+			return undeterminedParam(i)
 		}
 		b.env.Params = append(b.env.Params, st.t)
 	}
 	return nil
+}
+
+// undeterminedParam is the error of the parameter of an index whose type nothing says.
+func undeterminedParam(index int) error {
+	return pgerr.New(pgerr.IndeterminateType, "could not determine data type of parameter $%d", index+1)
 }

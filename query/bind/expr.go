@@ -381,6 +381,9 @@ func (b *binder) isNull(e *ast.IsNull, s *scope) (expr.Expr, error) {
 		}
 		return plan.And(parts...), nil
 	}
+	if p, ok := x.(*expr.Param); ok && p.T.OID == datum.Unknown && !p.Outer {
+		return nil, undeterminedParam(p.Index) // a test for NULL says nothing about the type
+	}
 	if x, err = b.resolveUnknown(x); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // insert binds INSERT.
 func (b *binder) insert(s *ast.Insert) (plan.Statement, error) {
-	t, err := b.writable(s.Table)
+	t, err := b.writable(s.Table, s.Table.Position())
 	if err != nil {
 		return nil, err
 	}
@@ -341,7 +341,7 @@ func (b *binder) returning(list []ast.Target, it *item, ctes *cteScope) ([]expr.
 	return es, out, nil
 }
 
-// copy binds COPY.
+// copy binds COPY, whose errors have no position in PostgreSQL.
 func (b *binder) copy(s *ast.Copy) (plan.Statement, error) {
 	out := &plan.Copy{Stmt: s}
 	if s.Query != nil {
@@ -363,22 +363,16 @@ func (b *binder) copy(s *ast.Copy) (plan.Statement, error) {
 	if !s.From {
 		return b.copyTo(s, out)
 	}
-	t, err := b.writable(*s.Table)
+	t, err := b.writable(*s.Table, 0)
 	if err != nil {
 		return nil, err
 	}
-	out.Table = t
-	if out.Columns, err = targetColumns(t, s.Columns, nil); err != nil {
+	columns, err := targetColumns(t, s.Columns, nil)
+	if err != nil {
 		return nil, err
 	}
-	out.Defaults = map[int]expr.Expr{}
-	for _, i := range liveColumns(t) {
-		if contains(out.Columns, i) {
-			continue
-		}
-		if out.Defaults[i], err = b.defaultOf(&t.Columns[i]); err != nil {
-			return nil, err
-		}
+	if err := b.copyInto(out, t, columns); err != nil {
+		return nil, err
 	}
 	if s.Where != nil {
 		sc := &scope{frame: &frame{items: []*item{b.tableItem(t, t.Name, 0)}}, clause: clauseCopyWhere}
@@ -389,7 +383,7 @@ func (b *binder) copy(s *ast.Copy) (plan.Statement, error) {
 
 // copyTo reads a table's columns, as they are.
 func (b *binder) copyTo(s *ast.Copy, out *plan.Copy) (plan.Statement, error) {
-	rel, err := b.relation(*s.Table, s.Table.Position(), nil)
+	rel, err := b.relation(*s.Table, 0, nil)
 	if err != nil {
 		return nil, err
 	}

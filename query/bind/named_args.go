@@ -7,12 +7,16 @@ import (
 	"github.com/phyllodb/phyllo/query/function"
 )
 
-// argNames has the argument names of the functions that are called with names
-// (pg_proc.proargnames), and what the arguments that may be left out default to.
-var argNames = map[string]struct {
+// argumentNames are the argument names of a function (pg_proc.proargnames), and
+// what the arguments that may be left out default to; those of no entry are NULL.
+type argumentNames struct {
 	names    []string
 	defaults map[string]string
-}{
+}
+
+// argNames has PostgreSQL's functions that are called with names; ours say
+// themselves.
+var argNames = map[string]argumentNames{
 	"make_interval": {
 		names: []string{"years", "months", "weeks", "days", "hours", "mins", "secs"},
 		defaults: map[string]string{"years": "0", "months": "0", "weeks": "0", "days": "0",
@@ -32,7 +36,6 @@ var argNames = map[string]struct {
 		names:    []string{"jsonb_in", "path", "replacement", "insert_after"},
 		defaults: map[string]string{"insert_after": "false"},
 	},
-	"time_bucket": {names: []string{"bucket_width", "ts", "origin"}},
 }
 
 // matchNames maps given arguments to declared ones; ok is false if the function
@@ -42,6 +45,9 @@ func matchNames(fn *function.Function, names []string, given int) ([]int, bool) 
 		return nil, false
 	}
 	known, ok := argNames[fn.Name]
+	if len(fn.ArgNames) > 0 {
+		known, ok = argumentNames{names: fn.ArgNames}, true
+	}
 	if !ok {
 		return nil, false
 	}
@@ -76,6 +82,9 @@ func (b *binder) reorder(c *resolved, args []expr.Expr, pos int) ([]expr.Expr, e
 		return args, nil
 	}
 	known := argNames[c.fn.Name]
+	if len(c.fn.ArgNames) > 0 {
+		known = argumentNames{names: c.fn.ArgNames}
+	}
 	out := make([]expr.Expr, len(c.fn.Args))
 	for i, j := range c.order {
 		out[j] = args[i]
@@ -88,6 +97,10 @@ func (b *binder) reorder(c *resolved, args []expr.Expr, pos int) ([]expr.Expr, e
 	}
 	for i := range out[:last] {
 		if out[i] != nil {
+			continue
+		}
+		if len(c.fn.ArgNames) > 0 {
+			out[i] = &expr.Const{T: datum.Of(c.fn.Args[i])}
 			continue
 		}
 		text, ok := known.defaults[known.names[i]]

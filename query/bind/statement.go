@@ -175,9 +175,9 @@ func optionBool(o ast.Option) (bool, error) {
 	return false, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(o.Position())
 }
 
-// writable finds a table that rows are written to.
-func (b *binder) writable(n ast.Name) (*schema.Table, error) {
-	rel, err := b.relation(n, n.Position(), nil)
+// writable finds a table that rows are written to; pos is for errors.
+func (b *binder) writable(n ast.Name, pos int) (*schema.Table, error) {
+	rel, err := b.relation(n, pos, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -230,21 +230,6 @@ func (b *binder) parseExpr(sql string) (ast.Expr, error) {
 		return nil, pgerr.New(pgerr.DataCorrupted, "stored expression %q cannot be read", sql)
 	}
 	return sel.Targets[0].Expr, nil
-}
-
-// Defaults binds the defaults of a table's live columns in definition order, NULL
-// constants where there is none.
-func Defaults(env *Env, t *schema.Table) ([]expr.Expr, error) {
-	b := newBinder(env)
-	var out []expr.Expr
-	for _, i := range liveColumns(t) {
-		x, err := b.defaultOf(&t.Columns[i])
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, x)
-	}
-	return out, nil
 }
 
 // liveFields are the fields of a table's live columns.

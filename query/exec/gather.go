@@ -437,3 +437,9 @@ func makeNested(dt arrow.DataType, rows, nulls int, bufs []*memory.Buffer, child
 	}
 	return array.MakeFromData(d)
 }
+
+// TakeRows copies rows of a batch, by number and in the given order, into a new
+// batch with a schema of the same types, which the caller releases.
+func TakeRows(b arrow.RecordBatch, rows []int32, schema *arrow.Schema) arrow.RecordBatch {
+	return relabel(schema, gatherBatch(memory.DefaultAllocator, b, rows))
+}

@@ -23,17 +23,19 @@ func builtinKernels() kernels {
 	setKernels(k)
 	regexKernels(k)
 	boolKernels(k)
+	datetimeKernels(k)
 	return k
 }
 
 // ownFunctions are the functions that PostgreSQL's pg_catalog does not have; their
 // OIDs are 9900 to 9949.
 func ownFunctions() []*Function {
-	return []*Function{{
+	expand := &Function{
 		OID: 9900, Namespace: schema.InformationOID, Name: "_pg_expandarray",
 		Args: []datum.OID{datum.AnyArray}, Ret: datum.Record, RetSet: true, Volatility: Immutable, Strict: true,
 		OutNames: []string{"x", "n"}, OutTypes: []datum.OID{datum.AnyElement, datum.Int4}, EvalSet: expandArray,
-	}}
+	}
+	return append(timeBucketFunctions(), expand)
 }
 
 // builtinAggregates collects the aggregates' kernels by "name(argument OIDs)", or

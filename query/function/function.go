@@ -95,6 +95,7 @@ type Function struct {
 	Args      []datum.OID // declared, may be polymorphic
 	Variadic  bool        // the last of Args is the element type, repeated
 	Defaults  int         // trailing arguments that may be left out
+	ArgNames  []string    // of functions of ours; an argument that is left out between others is NULL
 	Ret       datum.OID   // declared, may be polymorphic
 	// RetSet functions return several rows for one; they have EvalSet, not Eval.
 	RetSet     bool

@@ -21,6 +21,16 @@ func AppendText(dst []byte, c *Context, t datum.Type, a arrow.Array, i int) []by
 	return datum.AppendTextAt(dst, t, a, i, c.Env)
 }
 
+// NamesObjects says that values of the type are written as names that only the
+// catalogue knows: those of AppendText, not datum.AppendTextAt.
+func NamesObjects(t datum.Type) bool {
+	if isReg(t.OID) {
+		return true
+	}
+	e, ok := t.Elem()
+	return ok && isReg(e.OID)
+}
+
 // ParseText is the input function of a type: datum.Parse, and names for the reg* types.
 func ParseText(c *Context, t datum.Type, s string) (datum.Value, error) {
 	if isReg(t.OID) {

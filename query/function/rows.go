@@ -73,6 +73,10 @@ func fixedReader[T fixed](v Vec) func(i int) T {
 }
 
 func boxedReader[T any](v Vec, t datum.Type) func(i int) T {
+	if v.Const {
+		value := datum.ValueAt(t, v.Array, 0).(T)
+		return func(int) T { return value }
+	}
 	return func(i int) T { return datum.ValueAt(t, v.Array, v.At(i)).(T) }
 }
 

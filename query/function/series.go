@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"io"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -12,6 +13,14 @@ func setKernels(k kernels) {
 	k.addSet(seriesOf[int32], "generate_series_int4", "generate_series_step_int4")
 	k.addSet(seriesOf[int64], "generate_series_int8", "generate_series_step_int8")
 	k.addSet(numericSeries, "generate_series_numeric", "generate_series_step_numeric")
+	k.addSet(timestampSeries(func(c *Context) timestampPlus {
+		return addToTimestamp
+	}), "generate_series_timestamp")
+	k.addSet(timestampSeries(func(c *Context) timestampPlus {
+		return func(m datum.Micros, v datum.IntervalValue) (datum.Micros, error) {
+			return addToTimestampTZ(m, v, c.Env.Location())
+		}
+	}), "generate_series_timestamptz")
 	k.addSet(unnest, "array_unnest")
 	k.addSet(subscripts, "generate_subscripts", "generate_subscripts_nodir")
 	k.addSet(keywordRows, "pg_get_keywords")
@@ -80,6 +89,33 @@ func numericSeries(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type)
 		at = next
 		return []datum.Value{v}, nil
 	}), nil
+}
+
+// A timestampPlus adds an interval to a timestamp.
+type timestampPlus func(datum.Micros, datum.IntervalValue) (datum.Micros, error)
+
+// timestampSeries is generate_series over timestamps. The sign of the step is
+// that of its length, with months of 30 days.
+func timestampSeries(plus func(*Context) timestampPlus) setFunc {
+	return func(c *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {
+		at, stop, step := args[0].(datum.Micros), args[1].(datum.Micros), args[2].(datum.IntervalValue)
+		sign := step.Compare(datum.IntervalValue{})
+		if sign == 0 {
+			return nil, errZeroStep
+		}
+		next := plus(c)
+		return rowsFunc(func() ([]datum.Value, error) {
+			if cmp.Compare(at, stop)*sign > 0 {
+				return nil, io.EOF
+			}
+			v := at
+			var err error
+			if at, err = next(at, step); err != nil {
+				return nil, err
+			}
+			return []datum.Value{v}, nil
+		}), nil
+	}
 }
 
 func unnest(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {

@@ -42,7 +42,7 @@ func (p *parser) copyStmt() ast.Stmt {
 		for p.oldCopyOption(c) {
 		}
 	}
-	if where := p.t; p.is("where") {
+	if where := p.t; c.Query == nil && p.is("where") {
 		if c.Where = p.where(); !c.From {
 			p.errorf(where.pos, pgerr.SyntaxError, "WHERE clause not allowed with COPY TO")
 		}

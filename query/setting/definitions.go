@@ -116,13 +116,14 @@ func onlyOn(name string) func(string) (string, error) {
 }
 
 func checkEncoding(v string) (string, error) {
-	switch strings.ToUpper(strings.NewReplacer("-", "", "_", "").Replace(v)) {
-	case "UTF8", "UNICODE":
-		return "UTF8", nil
-	case "SQLASCII":
-		return "SQL_ASCII", nil
+	e, known := Encoding(v)
+	switch {
+	case !known:
+		return "", pgerr.New(pgerr.InvalidParameterValue, "invalid value for parameter \"client_encoding\": %q", v)
+	case e != "UTF8" && e != "SQL_ASCII":
+		return "", pgerr.Unsupported("client_encoding %q is not supported", e).WithHint("The server speaks UTF8.")
 	}
-	return "", pgerr.New(pgerr.InvalidParameterValue, "invalid value for parameter \"client_encoding\": %q", v).WithHint("The server speaks UTF8.")
+	return e, nil
 }
 
 func checkAccessMethod(v string) (string, error) {

@@ -82,8 +82,8 @@ func order() []*Def {
 	return all
 }
 
-// canonical returns the value in the form that is stored, or PostgreSQL's error.
-func (d *Def) canonical(v string) (string, error) {
+// Canonical returns the value in the form that is stored, or PostgreSQL's error.
+func (d *Def) Canonical(v string) (string, error) {
 	var err error
 	switch d.Kind {
 	case Bool:
@@ -150,8 +150,8 @@ func (d *Def) number(v string) (string, error) {
 		f = math.RoundToEven(f)
 	}
 	if f < d.Min || f > d.Max {
-		return "", pgerr.New(pgerr.InvalidParameterValue, "%s%s is outside the valid range for parameter %q (%s%s .. %s%s)",
-			trim(f), d.unitSuffix(), d.Name, trim(d.Min), d.unitSuffix(), trim(d.Max), d.unitSuffix())
+		return "", pgerr.New(pgerr.InvalidParameterValue, "%s%s is outside the valid range for parameter %q (%s .. %s)",
+			trim(f), d.unitSuffix(), d.Name, trim(d.Min), trim(d.Max))
 	}
 	return trim(f), nil
 }

@@ -35,7 +35,7 @@ func NewValues(initial map[string]string, report func(name, value string)) (*Val
 			return nil, err
 		}
 		if d != nil {
-			if value, err = d.canonical(value); err != nil {
+			if value, err = d.Canonical(value); err != nil {
 				return nil, err
 			}
 		}
@@ -93,7 +93,7 @@ func (v *Values) Set(name, value string, local bool) error {
 		if err := d.settable(); err != nil {
 			return err
 		}
-		if value, err = d.canonical(value); err != nil {
+		if value, err = d.Canonical(value); err != nil {
 			return err
 		}
 	}

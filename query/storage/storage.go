@@ -25,6 +25,8 @@ type Txn interface {
 	// Stats returns estimates for the planner: rows, and per column its bounds.
 	TableRows(table datum.OID) int64
 
+	// TakeOIDs reserves n OIDs for new objects and returns the first.
+	TakeOIDs(ctx context.Context, n int) (datum.OID, error)
 	// Apply makes a change of the catalogue, visible to this transaction at
 	// once and to others at Commit.
 	Apply(ctx context.Context, c schema.Change) error

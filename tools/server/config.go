@@ -60,7 +60,7 @@ func Default() Config {
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Memory.BuffersMiB, c.Memory.QueriesMiB, c.Memory.CacheMiB = 96, 128, 64
 	c.Seal.Age = time.Minute
-	c.Limits.MessageMiB, c.Limits.RequestMiB = 1024, 1024
+	c.Limits.MessageMiB, c.Limits.RequestMiB = 64, 1024
 	return c
 }
 
@@ -210,6 +210,9 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(c.exposed("pg", c.PG), c.exposed("http", c.HTTP))
 }
+
+// messageBytes is limits.message_mib, within what the protocol can say.
+func (c Config) messageBytes() int { return min(c.Limits.MessageMiB<<20, 1<<30-1) }
 
 // exposed refuses addresses that strangers can reach without authentication.
 func (c Config) exposed(key, address string) error {

@@ -1,0 +1,291 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/bind"
+	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/plan"
+)
+
+// insert is INSERT in all its forms.
+func (s *Session) insert(ctx context.Context, p *Portal, st *plan.Insert) error {
+	if err := s.writable("INSERT"); err != nil {
+		return err
+	}
+	op, err := s.open(ctx, st.Source, p.params, nil)
+	if err != nil {
+		return err
+	}
+	defer op.Close()
+	w := &inserter{session: s, stmt: st, eval: s.evalContext(ctx, p.params), fields: liveFields(st.Table)}
+	w.schema = arrowSchema(w.fields)
+	if st.OnConflict != nil {
+		w.touched = map[string]struct{}{}
+	}
+	for {
+		batch, err := op.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = w.write(ctx, batch)
+			batch.Release()
+		}
+		if err != nil {
+			w.returned.release()
+			return err
+		}
+	}
+	p.tag = "INSERT 0 " + strconv.FormatInt(w.rows, 10)
+	if st.Returning != nil {
+		p.fields, p.rows = st.Out, w.returned.operator(st.Out)
+	}
+	return nil
+}
+
+// liveFields are a table's columns as batches for Insert have them.
+func liveFields(t *schema.Table) []plan.Field {
+	fields := make([]plan.Field, len(t.Columns))
+	for i, c := range t.Columns {
+		fields[i] = plan.Field{Name: c.Name, Type: c.Type}
+	}
+	return fields
+}
+
+// maxReturnedBytes bounds the rows that RETURNING keeps until they are sent.
+const maxReturnedBytes = 64 << 20
+
+// An inserter writes the batches of one INSERT.
+type inserter struct {
+	session  *Session
+	stmt     *plan.Insert
+	eval     *expr.Context
+	fields   []plan.Field
+	schema   *arrow.Schema
+	rows     int64
+	returned batchList
+	touched  map[string]struct{} // keys that ON CONFLICT DO UPDATE has written
+}
+
+func (w *inserter) write(ctx context.Context, in arrow.RecordBatch) error {
+	batch := array.NewRecordBatch(w.schema, in.Columns(), in.NumRows())
+	defer batch.Release()
+	if w.stmt.OnConflict != nil {
+		return w.upsert(ctx, batch)
+	}
+	n, kept, err := w.session.txn.Insert(ctx, w.stmt.Table.OID, batch, w.stmt.Mode)
+	if err != nil {
+		return err
+	}
+	w.rows += n
+	if kept == nil {
+		return w.returning(batch)
+	}
+	part := takeRows(batch, kept, w.fields)
+	defer part.Release()
+	return w.returning(part)
+}
+
+// returning computes RETURNING over rows that were written.
+func (w *inserter) returning(batch arrow.RecordBatch) error {
+	if w.stmt.Returning == nil || batch.NumRows() == 0 {
+		return nil
+	}
+	out, err := project(w.eval, w.stmt.Returning, w.stmt.Out, batch)
+	if err != nil {
+		return err
+	}
+	w.returned.batches = append(w.returned.batches, out)
+	if w.returned.sizeBytes() > maxReturnedBytes {
+		return pgerr.New(pgerr.OutOfMemory, "RETURNING yields more than %d MiB", maxReturnedBytes>>20)
+	}
+	return nil
+}
+
+// upsert is ON CONFLICT DO UPDATE for one batch: rows whose key is new go in,
+// the others become updated versions of what is there.
+func (w *inserter) upsert(ctx context.Context, batch arrow.RecordBatch) error {
+	keys, columns := w.keyBatch(batch)
+	defer keys.Release()
+	if err := w.touch(keys, columns); err != nil {
+		return err
+	}
+	old, at, err := w.session.txn.Lookup(ctx, w.stmt.Table.OID, keys)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if old != nil {
+			old.Release()
+		}
+	}()
+	var fresh, clash, match []int32
+	for i, j := range at {
+		if j < 0 {
+			fresh = append(fresh, int32(i))
+		} else {
+			clash, match = append(clash, int32(i)), append(match, j)
+		}
+	}
+	if len(fresh) > 0 {
+		part := takeRows(batch, fresh, w.fields)
+		defer part.Release()
+		if err := w.put(ctx, part, chunk.InsertError); err != nil {
+			return err
+		}
+	}
+	if len(clash) == 0 {
+		return nil
+	}
+	part, err := w.updated(batch, clash, old, match)
+	if err != nil || part == nil {
+		return err
+	}
+	defer part.Release()
+	return w.put(ctx, part, chunk.InsertReplace)
+}
+
+func (w *inserter) put(ctx context.Context, part arrow.RecordBatch, mode chunk.InsertMode) error {
+	n, _, err := w.session.txn.Insert(ctx, w.stmt.Table.OID, part, mode)
+	if err != nil {
+		return err
+	}
+	w.rows += n
+	return w.returning(part)
+}
+
+// keyBatch returns the primary key's columns, in key order.
+func (w *inserter) keyBatch(batch arrow.RecordBatch) (arrow.RecordBatch, []int) {
+	t := w.stmt.Table
+	var fields []plan.Field
+	var cols []arrow.Array
+	var index []int
+	for _, id := range t.PrimaryKey {
+		for i := range t.Columns {
+			if t.Columns[i].ID == id {
+				fields, cols, index = append(fields, w.fields[i]), append(cols, batch.Column(i)), append(index, i)
+			}
+		}
+	}
+	return array.NewRecordBatch(arrowSchema(fields), cols, batch.NumRows()), index
+}
+
+// touch refuses to write a key twice in one statement, as PostgreSQL does.
+func (w *inserter) touch(keys arrow.RecordBatch, columns []int) error {
+	var key []byte
+	for row := range int(keys.NumRows()) {
+		key = key[:0]
+		for i, c := range columns {
+			key = datum.AppendKey(key, w.fields[c].Type, keys.Column(i), row, datum.KeyOrder{})
+		}
+		if _, again := w.touched[string(key)]; again {
+			return pgerr.New(pgerr.CardinalityViolation, "ON CONFLICT DO UPDATE command cannot affect row a second time").
+				WithHint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
+		}
+		w.touched[string(key)] = struct{}{}
+	}
+	return nil
+}
+
+// updated makes the new versions of existing rows: the rows old[match] changed
+// by SET, whose expressions see the existing row and the proposed one.
+func (w *inserter) updated(batch arrow.RecordBatch, clash []int32, old arrow.RecordBatch, match []int32) (arrow.RecordBatch, error) {
+	existing := takeRows(old, match, w.fields)
+	defer existing.Release()
+	proposed := takeRows(batch, clash, w.fields)
+	defer proposed.Release()
+	cols := append(append([]arrow.Array(nil), existing.Columns()...), proposed.Columns()...)
+	both := append(append([]plan.Field(nil), w.fields...), w.fields...)
+	joined := array.NewRecordBatch(arrowSchema(both), cols, existing.NumRows())
+	defer joined.Release()
+	source := joined
+	if w.stmt.OnConflict.Where != nil {
+		rows, err := expr.Filter(w.eval, w.stmt.OnConflict.Where, joined)
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			return nil, nil
+		}
+		source = takeRows(joined, rows, both)
+		defer source.Release()
+	}
+	exprs := make([]expr.Expr, len(w.fields))
+	for i, f := range w.fields {
+		exprs[i] = &expr.Column{Index: i, Name: f.Name, T: f.Type}
+	}
+	for _, a := range w.stmt.OnConflict.Set {
+		exprs[a.Column] = a.Value
+	}
+	out, err := project(w.eval, exprs, w.fields, source)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.sameKeys(source, out); err != nil {
+		out.Release()
+		return nil, err
+	}
+	return out, nil
+}
+
+// sameKeys checks that an update leaves primary keys alone.
+func (w *inserter) sameKeys(before, after arrow.RecordBatch) error {
+	for i, c := range w.stmt.Table.Columns {
+		for _, id := range w.stmt.Table.PrimaryKey {
+			if c.ID != id {
+				continue
+			}
+			for row := range int(after.NumRows()) {
+				if after.Column(i).IsNull(row) || datum.CompareAt(c.Type, before.Column(i), row, after.Column(i), row) != 0 {
+					return pgerr.Unsupported("changing the primary key column %q is not supported", c.Name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// project computes expressions over a batch.
+func project(c *expr.Context, exprs []expr.Expr, fields []plan.Field, in arrow.RecordBatch) (arrow.RecordBatch, error) {
+	cols := make([]arrow.Array, 0, len(exprs))
+	defer func() {
+		for _, col := range cols {
+			col.Release()
+		}
+	}()
+	for _, e := range exprs {
+		col, err := expr.EvalArray(c, e, in)
+		if err != nil {
+			return nil, err
+		}
+		cols = append(cols, col)
+	}
+	return array.NewRecordBatch(arrowSchema(fields), cols, in.NumRows()), nil
+}
+
+// evalContext is what expressions outside of plans are evaluated in.
+func (s *Session) evalContext(ctx context.Context, params []datum.Value) *expr.Context {
+	return &expr.Context{Context: s.functionContext(ctx, memory.DefaultAllocator), Params: params}
+}
+
+// scalar evaluates an expression without columns to a value of type t; outer
+// are the parameters that it may refer to.
+func (s *Session) scalar(ctx context.Context, e ast.Expr, t datum.Type, outer []datum.Value, types []datum.OID) (datum.Value, error) {
+	bound, err := bind.Scalar(s.bindEnv(ctx, types, true), e, t)
+	if err != nil {
+		return nil, err
+	}
+	return expr.Value(s.evalContext(ctx, outer), bound)
+}

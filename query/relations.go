@@ -1,0 +1,49 @@
+package query
+
+import (
+	"github.com/phyllodb/phyllo/query/bind"
+	"github.com/phyllodb/phyllo/query/catalog"
+	"github.com/phyllodb/phyllo/query/exec"
+)
+
+// virtual shows the catalogue's relations to the binder.
+type virtual struct{ set *catalog.Set }
+
+// Relation returns a relation of a namespace, or nil.
+func (v virtual) Relation(namespace, name string) *bind.VirtualRelation {
+	r, ok := v.set.Lookup(namespace, name)
+	if !ok {
+		return nil
+	}
+	return &bind.VirtualRelation{OID: r.OID, Namespace: r.Namespace, Name: r.Name, Columns: r.Fields()}
+}
+
+// relations shows their rows to the executor.
+func (s *Session) relations() exec.Relations {
+	return &catalog.Reader{Set: s.engine.catalog, Env: catalog.Env{
+		Setting:   func(name string) (string, bool) { return s.settings.Raw(name) },
+		Backends:  s.engine.backends,
+		Prepared:  s.preparedList,
+		Cursors:   s.cursorList,
+		Started:   s.engine.started,
+		TableRows: s.txn.TableRows, TableBytes: s.engine.opt.Storage.TableSize,
+	}}
+}
+
+func (s *Session) preparedList() []catalog.Prepared {
+	var out []catalog.Prepared
+	for name, p := range s.prepared {
+		out = append(out, catalog.Prepared{Name: name, Statement: p.text, Types: p.params, FromSQL: p.fromSQL, Made: p.made})
+	}
+	return out
+}
+
+func (s *Session) cursorList() []catalog.Cursor {
+	var out []catalog.Cursor
+	for name, p := range s.portals {
+		if p.started {
+			out = append(out, catalog.Cursor{Name: name, Statement: p.stmt.text, Hold: p.cursor != nil && p.cursor.hold})
+		}
+	}
+	return out
+}

@@ -1,0 +1,102 @@
+package query
+
+import (
+	"context"
+	"time"
+
+	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/parse"
+)
+
+// Simple runs the statements of a string, one after the other, in one implicit
+// transaction unless they open blocks. An error ends the string.
+func (s *Session) Simple(ctx context.Context, sql string) error {
+	s.setState("active", sql)
+	defer s.settle()
+	delete(s.prepared, "")
+	s.ClosePortal("")
+	stmts, err := parse.Parse(sql)
+	if err != nil {
+		return s.Fail(err)
+	}
+	if len(stmts) == 0 {
+		return s.client.Empty()
+	}
+	s.implicitBlock = len(stmts) > 1
+	defer func() { s.implicitBlock = false }()
+	for i, st := range stmts {
+		last := i == len(stmts)-1
+		if err := s.simpleStatement(ctx, st, last); err != nil {
+			return s.Fail(err)
+		}
+	}
+	return nil
+}
+
+// simpleStatement runs one statement. The transaction is committed before the
+// client hears that its last statement is complete.
+func (s *Session) simpleStatement(ctx context.Context, st parse.Stmt, last bool) error {
+	if err := s.checkBlock(st.Node); err != nil {
+		return err
+	}
+	p := &Portal{stmt: &Prepared{text: st.Text, stmt: st.Node}}
+	defer p.close()
+	err := s.interruptible(ctx, func(ctx context.Context) error {
+		if err := s.start(ctx, p); err != nil {
+			return err
+		}
+		if p.fields != nil {
+			if err := s.client.Describe(p.fields, p.binary); err != nil {
+				return err
+			}
+		}
+		_, err := s.send(ctx, p, 0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.close()
+	if s.block == noBlock && (last || isTransaction(st.Node)) {
+		if err := s.commit(ctx); err != nil {
+			return err
+		}
+	}
+	return s.client.Complete(p.completion())
+}
+
+func isTransaction(stmt ast.Node) bool {
+	_, ok := stmt.(*ast.Transaction)
+	return ok
+}
+
+// Sync ends a cycle of the extended protocol: an implicit transaction is
+// committed.
+func (s *Session) Sync(ctx context.Context) error {
+	defer s.settle()
+	if s.block != noBlock || s.txn == nil {
+		return nil
+	}
+	return s.commit(ctx)
+}
+
+// settle notes that the session waits for its client.
+func (s *Session) settle() {
+	switch s.block {
+	case openBlock:
+		s.setState("idle in transaction", "")
+	case failedBlock:
+		s.setState("idle in transaction (aborted)", "")
+	default:
+		s.setState("idle", "")
+	}
+}
+
+// startStatement opens a transaction if there is none and takes a snapshot.
+func (s *Session) startStatement(ctx context.Context) error {
+	if err := s.ensureTxn(ctx); err != nil {
+		return err
+	}
+	s.stmtStart, s.env = time.Now(), nil
+	return s.txn.Snapshot(ctx)
+}

@@ -1,0 +1,39 @@
+// Command phyllo is the server and its tools.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/phyllodb/phyllo/tools/server"
+)
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCommand   `cmd:"" help:"Run the server until SIGTERM or Ctrl-C."`
+	Config  configCommand  `cmd:"" help:"Print the configuration that serve would run with, from flags, environment and file."`
+	Import  importCommand  `cmd:"" help:"Load CSV or NDJSON files into a table of a running server."`
+	Inspect inspectCommand `cmd:"" help:"Show the files of a data folder and check them."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run() error {
+	fmt.Println("phyllo", server.Version())
+	return nil
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c, kong.Name("phyllo"),
+		kong.Description("A columnar store for streams of events, with SQL over the PostgreSQL protocol."),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)))
+	k.FatalIfErrorf(k.Run(ctx))
+}

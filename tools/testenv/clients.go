@@ -1,0 +1,49 @@
+package testenv
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// psycopg and pgjdbc are pinned here.
+const (
+	psycopgVersion = "3.2.9"
+	jdbcVersion    = "42.7.7"
+)
+
+// Python returns a Python interpreter that has psycopg 3.
+func Python(ctx context.Context) (string, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	venv := filepath.Join(cache, "venv-psycopg-"+psycopgVersion)
+	python := filepath.Join(venv, "bin", "python")
+	if _, err := os.Stat(filepath.Join(venv, "complete")); err == nil {
+		return python, nil
+	}
+	if err := run(ctx, "", "python3", "-m", "venv", "--clear", venv); err != nil {
+		return "", err
+	}
+	if err := run(ctx, "", python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "psycopg[binary]=="+psycopgVersion); err != nil {
+		return "", err
+	}
+	return python, os.WriteFile(filepath.Join(venv, "complete"), nil, 0o644)
+}
+
+// JDBC returns the jar of PostgreSQL's JDBC driver.
+func JDBC(ctx context.Context) (string, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	jar := filepath.Join(cache, fmt.Sprintf("postgresql-%s.jar", jdbcVersion))
+	if _, err := os.Stat(jar); err == nil {
+		return jar, nil
+	}
+	err = run(ctx, cache, "mvn", "-B", "-q", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy",
+		"-Dartifact=org.postgresql:postgresql:"+jdbcVersion, "-DoutputDirectory="+cache)
+	return jar, err
+}
