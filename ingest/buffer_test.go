@@ -173,6 +173,37 @@ func TestManySingleRows(t *testing.T) {
 	}
 }
 
+// A countingAllocator adds up what was allocated.
+type countingAllocator struct {
+	memory.GoAllocator
+	bytes int64
+}
+
+func (a *countingAllocator) Allocate(n int) []byte {
+	a.bytes += int64(n)
+	return a.GoAllocator.Allocate(n)
+}
+
+// TestRowsAreCopiedSeldom adds up what merging copies: each row as often as runs
+// double, not once for each row that comes after it.
+func TestRowsAreCopiedSeldom(t *testing.T) {
+	r := newRand(t)
+	l := busLayout(false)
+	for _, c := range []struct{ batches, rows, times int }{{20_000, 1, 14}, {64, 2000, 7}, {40, 8192, 5}} {
+		var rows Rows
+		mem := &countingAllocator{}
+		var used int64
+		for range c.batches {
+			b := busBatch(r, heap, l, c.rows, 0, 0)
+			used += batchFootprint(b).used
+			rows = must(rows.Add(mem, l, b))
+		}
+		if times := float64(mem.bytes) / float64(used); times > float64(c.times) {
+			t.Errorf("%d batches of %d rows: copied %.1f times, allowed are %d", c.batches, c.rows, times, c.times)
+		}
+	}
+}
+
 // TestBranches adds different rows to one value, as a failed commit does.
 func TestBranches(t *testing.T) {
 	r := newRand(t)

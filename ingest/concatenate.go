@@ -52,8 +52,7 @@ func concatenate(mem memory.Allocator, batches []arrow.RecordBatch) (arrow.Recor
 
 // join copies stretches of one type, one or more, one after the other.
 func join(mem memory.Allocator, parts []stretch) (*array.Data, error) {
-	t := parts[0].data.DataType()
-	rows := 0
+	rows, nulls := 0, 0
 	someNull := false
 	for _, p := range parts {
 		rows += p.n
@@ -71,7 +70,6 @@ func join(mem memory.Allocator, parts []stretch) (*array.Data, error) {
 			c.Release()
 		}
 	}()
-	nulls := 0
 	if someNull {
 		buffers[0] = joinBits(mem, parts, rows, 0)
 		if nulls = rows - bitutil.CountSetBits(buffers[0].Bytes(), 0, rows); nulls == 0 {
@@ -79,55 +77,67 @@ func join(mem memory.Allocator, parts []stretch) (*array.Data, error) {
 			buffers[0] = nil
 		}
 	}
+	t := parts[0].data.DataType()
 	switch dt := t.(type) {
 	case *arrow.BooleanType:
 		buffers = append(buffers, joinBits(mem, parts, rows, 1))
 	case *arrow.StringType, *arrow.BinaryType:
-		offsets, total := joinOffsets(mem, parts, rows)
-		buffers = append(buffers, offsets)
-		if total > math.MaxInt32 {
-			return nil, pgerr.New(pgerr.ProgramLimitExceeded, "the values of a column in one batch take more than 2 GiB")
+		offsets, err := joinOffsets(mem, parts, rows)
+		if err != nil {
+			return nil, err
 		}
-		out := newBuffer(mem, int(total))
-		buffers = append(buffers, out)
-		at := 0
-		for _, p := range parts {
-			if lo, hi := offsetRange(p.data.Buffers()[1], p.from, p.n); hi > lo {
-				at += copy(out.Bytes()[at:], p.data.Buffers()[2].Bytes()[lo:hi])
-			}
-		}
+		buffers = append(buffers, offsets, joinBytes(mem, parts, offsets, rows))
 	case *arrow.ListType:
-		offsets, total := joinOffsets(mem, parts, rows)
+		offsets, err := joinOffsets(mem, parts, rows)
+		if err != nil {
+			return nil, err
+		}
 		buffers = append(buffers, offsets)
-		if total > math.MaxInt32 {
-			return nil, pgerr.New(pgerr.ProgramLimitExceeded, "the arrays of a column in one batch have more than 2^31 elements")
-		}
-		elements := make([]stretch, len(parts))
-		for i, p := range parts {
-			lo, hi := offsetRange(p.data.Buffers()[1], p.from, p.n)
-			d := p.data.Children()[0].(*array.Data)
-			elements[i] = stretch{d, d.Offset() + int(lo), int(hi - lo)}
-		}
-		child, err := join(mem, elements)
+		child, err := join(mem, elementsOf(parts))
 		if err != nil {
 			return nil, err
 		}
 		children = append(children, child)
 	case arrow.FixedWidthDataType:
-		width := dt.BitWidth() / 8
-		out := newBuffer(mem, rows*width)
-		buffers = append(buffers, out)
-		at := 0
-		for _, p := range parts {
-			if p.n == 0 {
-				continue // it may have no buffer
-			}
-			at += copy(out.Bytes()[at:], p.data.Buffers()[1].Bytes()[p.from*width:(p.from+p.n)*width])
-		}
+		buffers = append(buffers, joinFixed(mem, parts, rows, dt.BitWidth()/8))
 	default:
 		return nil, pgerr.Unsupported("columns of Arrow type %v cannot be stored", t)
 	}
 	return array.NewData(t, rows, buffers, children, nulls, 0), nil
+}
+
+// elementsOf returns the elements of stretches of lists.
+func elementsOf(parts []stretch) []stretch {
+	out := make([]stretch, len(parts))
+	for i, p := range parts {
+		lo, hi := offsetRange(p.data.Buffers()[1], p.from, p.n)
+		d := p.data.Children()[0].(*array.Data)
+		out[i] = stretch{d, d.Offset() + int(lo), int(hi - lo)}
+	}
+	return out
+}
+
+func joinFixed(mem memory.Allocator, parts []stretch, rows, width int) *memory.Buffer {
+	b := newBuffer(mem, rows*width)
+	at := 0
+	for _, p := range parts {
+		if p.n > 0 { // else it may have no buffer
+			at += copy(b.Bytes()[at:], p.data.Buffers()[1].Bytes()[p.from*width:(p.from+p.n)*width])
+		}
+	}
+	return b
+}
+
+func joinBytes(mem memory.Allocator, parts []stretch, offsets *memory.Buffer, rows int) *memory.Buffer {
+	_, total := offsetRange(offsets, 0, rows)
+	b := newBuffer(mem, int(total))
+	at := 0
+	for _, p := range parts {
+		if lo, hi := offsetRange(p.data.Buffers()[1], p.from, p.n); hi > lo {
+			at += copy(b.Bytes()[at:], p.data.Buffers()[2].Bytes()[lo:hi])
+		}
+	}
+	return b
 }
 
 func newBuffer(mem memory.Allocator, n int) *memory.Buffer {
@@ -162,25 +172,31 @@ func joinBits(mem memory.Allocator, parts []stretch, rows, which int) *memory.Bu
 	return b
 }
 
-// joinOffsets makes the offsets of all rows, and returns the last one, beyond
-// which they are of no use if it is beyond int32.
-func joinOffsets(mem memory.Allocator, parts []stretch, rows int) (*memory.Buffer, int64) {
+// joinOffsets makes the offsets of all rows.
+func joinOffsets(mem memory.Allocator, parts []stretch, rows int) (*memory.Buffer, error) {
+	total := int64(0)
+	for _, p := range parts {
+		lo, hi := offsetRange(p.data.Buffers()[1], p.from, p.n)
+		total += int64(hi - lo)
+	}
+	if total > math.MaxInt32 {
+		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "the values of a column in one batch take more than 2 GiB")
+	}
 	b := newBuffer(mem, 4*(rows+1))
 	out := arrow.Int32Traits.CastFromBytes(b.Bytes())
 	out[0] = 0
-	at, total := 1, int64(0)
+	at := 0
 	for _, p := range parts {
 		if p.n == 0 {
 			continue
 		}
 		offsets := arrow.Int32Traits.CastFromBytes(p.data.Buffers()[1].Bytes())[p.from : p.from+p.n+1]
-		shift := int32(total) - offsets[0]
-		dst := out[at : at+p.n]
+		shift := out[at] - offsets[0]
+		dst := out[at+1 : at+1+p.n]
 		for i, o := range offsets[1:] {
 			dst[i] = o + shift
 		}
 		at += p.n
-		total += int64(offsets[p.n] - offsets[0])
 	}
-	return b, total
+	return b, nil
 }

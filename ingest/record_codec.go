@@ -44,6 +44,9 @@ const (
 // (0A000), a text is not valid UTF-8 (22021), or rows do not fit their columns.
 // The rows are read and not kept.
 func AppendRecords(dst []byte, records []*Record) ([]byte, error) {
+	if len(records) == 0 {
+		return dst, bug("an entry without records")
+	}
 	base := len(dst)
 	dst = append(dst, FormatVersion, kindRecords)
 	dst = binary.AppendUvarint(dst, uint64(len(records)))

@@ -135,27 +135,31 @@ func TestRecordsRoundTrip(t *testing.T) {
 	}
 }
 
-// TestRowsAreSmall holds the line on the bytes that a transaction of one row costs.
-func TestRowsAreSmall(t *testing.T) {
+// TestExample makes the entry that format.md draws, which also holds the line on
+// the bytes that a transaction of one row costs.
+func TestExample(t *testing.T) {
 	l := busLayout(false)
-	r := newRand(t)
-	p := Part{Partition: chunk.PartitionID{Table: 16390, Key: "\x00\x03"}, Rows: busBatch(r, memory.DefaultAllocator, l, 1, 7, 0)}
-	values := 0
-	for _, c := range l.Columns {
-		p.Columns, p.Types = append(p.Columns, c.ID), append(p.Types, c.Type)
+	p := Part{Partition: chunk.PartitionID{Table: 16390, Key: "\x00\x03"}}
+	var arrays []arrow.Array
+	for i, v := range []datum.Value{"bus 7", datum.Micros(1), float32(1), "320", 1.0, 2.0, true, int64(5)} {
+		p.Columns, p.Types = append(p.Columns, l.Columns[i].ID), append(p.Types, l.Columns[i].Type)
+		arrays = append(arrays, column(heap, l.Columns[i].Type, v))
 	}
-	var f footprint
-	for i, c := range l.Columns {
-		if c.Type.OID == datum.Text {
-			values += len(p.Rows.Column(i).(*array.String).Value(0))
-		} else if b, ok := c.Type.Arrow().(arrow.FixedWidthDataType); ok {
-			values += (b.BitWidth() + 7) / 8
-		}
-	}
-	_ = f
-	src := must(AppendRecords(nil, []*Record{{Schema: 1000, Version: 1 << 60, Versions: 1, Parts: []Part{p}}}))
-	if overhead := len(src) - values; overhead > 96 {
-		t.Errorf("a row of %d bytes in %d columns takes %d", values, len(p.Columns), len(src))
+	p.Rows = batchOf(p.Types, arrays...)
+	got := must(AppendRecords(nil, []*Record{{ID: [16]byte{0xa0, 15: 0x0f}, Schema: 1000, Version: 1 << 60, Versions: 1, Parts: []Part{p}}}))
+	want := must(hex.DecodeString(strings.NewReplacer(" ", "", "\n", "", "\t", "").Replace(`
+		010101
+		a000000000000000000000000000000f
+		e807 808080808080808020 01
+		02 868001 020003
+		01 0108
+		01190100 02a0090100 03bc050100
+		04190100 05bd050100 06bd050100
+		07100100 08140100
+		05 6275732037 0100000000000000 0000803f 03 333230 000000000000f03f 0000000000000040 01 0500000000000000
+		00 00`)))
+	if string(got) != string(want) {
+		t.Errorf("got %x\nwant %x", got, want)
 	}
 }
 
@@ -248,117 +252,6 @@ func TestEncodeRefuses(t *testing.T) {
 		if err == nil || pgerr.Code(err) != c.code || string(dst) != "x" {
 			t.Errorf("%s: %q, %v (%s), want %s", c.name, dst, err, pgerr.Code(err), c.code)
 		}
-	}
-}
-
-// TestNewerFormats covers entries that a later version may write: they are
-// refused with a way out, and not taken for damage.
-func TestNewerFormats(t *testing.T) {
-	record := string(make([]byte, 16)) + "\x05\x02\x01"
-	head := "\x01\x01\x01" + record
-	rows := head + "\x02\x09\x00\x01\x01\x01\x01"
-	for _, c := range []struct{ name, src string }{
-		{"version", "\x02anything"},
-		{"version 255", "\xff"},
-		{"kind", "\x01\x03"},
-		{"section of a record", head + "\x03\x00"},
-		{"section of a part", head + "\x02\x09\x00\x04\x00\x00"},
-		{"column flag", rows + "\x17\x01\x10\x00\x00"},
-		{"length of 8 bytes", rows + "\x19\x01\x0c\x00\x00"},
-		{"type", rows + "\xe6\x11\x01\x00\x00\x00"},
-	} {
-		_, _, err := DecodeRecords(memory.DefaultAllocator, []byte(c.src))
-		var pe *pgerr.Error
-		if !errors.Is(err, ErrNewerFormat) || errors.Is(err, chunk.ErrCorrupt) || !errors.As(err, &pe) || pe.Code != pgerr.FeatureNotSupported || pe.Hint == "" {
-			t.Errorf("%s: %v", c.name, err)
-		}
-	}
-}
-
-// TestDamage cuts entries short and changes each of their bytes.
-func TestDamage(t *testing.T) {
-	r := newRand(t)
-	for range 6 {
-		p := randomPart(r, memory.DefaultAllocator, storableTypes, 1+r.IntN(4))
-		p.Staged = stagedEntries(r, 1)
-		src := must(AppendRecords(nil, []*Record{{Versions: 1, Condition: &Condition{Seq: 4}, Parts: []Part{p}}}))
-		for n := range src {
-			decodeDamaged(t, src[:n:n], true)
-		}
-		decodeDamaged(t, append(slices.Clone(src), 0), true)
-		for i := range src {
-			bad := slices.Clone(src)
-			bad[i] ^= 1 << r.IntN(8)
-			decodeDamaged(t, bad, false)
-		}
-	}
-}
-
-// decodeDamaged decodes and releases; an error must be one of the two kinds, and
-// memory in proportion.
-func decodeDamaged(t testing.TB, src []byte, mustFail bool) []*Record {
-	t.Helper()
-	mem := &limitedAllocator{left: MaxDecodeFactor * len(src), t: t}
-	checked := memory.NewCheckedAllocator(mem)
-	records, _, err := DecodeRecords(checked, src)
-	if err == nil && mustFail {
-		t.Fatalf("%x was taken", src)
-	}
-	if err != nil {
-		if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, ErrNewerFormat) {
-			t.Fatalf("%x: %v", src, err)
-		}
-		if records != nil {
-			t.Fatal("records beside an error")
-		}
-		checked.AssertSize(t, 0)
-		return nil
-	}
-	return records
-}
-
-// A limitedAllocator fails the test when more is allocated than it has left,
-// not counting what was freed.
-type limitedAllocator struct {
-	memory.GoAllocator
-	left int
-	t    testing.TB
-}
-
-func (a *limitedAllocator) Allocate(n int) []byte {
-	if a.left -= n; a.left < 0 {
-		a.t.Fatal("decoding takes too much memory")
-	}
-	return a.GoAllocator.Allocate(n)
-}
-
-func (a *limitedAllocator) Reallocate(n int, b []byte) []byte {
-	if n > len(b) {
-		if a.left -= n - len(b); a.left < 0 {
-			a.t.Fatal("decoding takes too much memory")
-		}
-	}
-	return a.GoAllocator.Reallocate(n, b)
-}
-
-// TestHugeClaims covers entries that claim much more than they hold.
-func TestHugeClaims(t *testing.T) {
-	record := string(make([]byte, 16)) + "\x05\x02\x01"
-	head := "\x01\x01\x01" + record
-	huge := "\xff\xff\xff\xff\x07" // 2^31-1
-	for _, src := range []string{
-		"\x01\x01" + huge,                       // records
-		head + "\x02\x09" + huge,                // key
-		head + "\x02\x09\x00\x01" + huge + huge, // columns
-		head + "\x02\x09\x00\x03" + huge,        // chunks
-		head + "\x02\x09\x00\x01" + huge + "\x01\x01\x14\x01\x00" + "12345678",         // rows of bigint
-		head + "\x02\x09\x00\x01" + huge + "\x01\x01\x14\x01\x02" + "\x00\x00",         // NULLs
-		head + "\x02\x09\x00\x01" + huge + "\x01\x01\x10\x01\x00" + "\x00\x00",         // booleans
-		head + "\x02\x09\x00\x01\x01\x01\x01\x19\x01\x08" + "\xff\xff\xff\x7f",         // text
-		head + "\x02\x09\x00\x01\x01\x01\x01\xef\x07\x01\x08\x00" + "\xff\xff\xff\x7f", // integer[]
-		head + "\x02\x09\x00\x02\x01\x01\x01\x14\x01\x00" + "\x80\x80\x80\x80\x04\x00", // compressed: 1 GiB from nothing
-	} {
-		decodeDamaged(t, []byte(src), true)
 	}
 }
 

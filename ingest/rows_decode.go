@@ -138,64 +138,84 @@ func (c *inColumn) read(mem memory.Allocator, r *cursor, n int) (arrow.ArrayData
 	if n == 0 {
 		return nil, corrupt("a body of no rows")
 	}
-	buffers := make([]*memory.Buffer, 1, 3)
-	defer func() {
-		for _, b := range buffers {
-			if b != nil {
-				b.Release()
-			}
-		}
-	}()
-	nulls := 0
+	p := arrayParts{buffers: make([]*memory.Buffer, 1, 3)}
+	defer p.release()
 	if c.head&headNulls != 0 {
-		buffers[0] = readBits(mem, r, n)
-		if buffers[0] == nil {
+		p.buffers[0] = readBits(mem, r, n)
+		if p.buffers[0] == nil {
 			return nil, corrupt("bad bitmap of NULLs")
 		}
-		if nulls = n - bitutil.CountSetBits(buffers[0].Bytes(), 0, n); nulls == 0 {
+		if p.nulls = n - bitutil.CountSetBits(p.buffers[0].Bytes(), 0, n); p.nulls == 0 {
 			return nil, corrupt("a bitmap without NULLs")
 		}
 	}
-	var children []arrow.ArrayData
+	var err error
 	switch c.shape {
-	case shapeBits, shapeFixed:
-		var b *memory.Buffer
-		if c.shape == shapeBits {
-			b = readBits(mem, r, n)
-		} else {
-			b = readBytes(mem, r, n*c.width)
-		}
-		if b == nil {
-			return nil, corrupt("bad values")
-		}
-		buffers = append(buffers, b)
+	case shapeBits:
+		err = p.add(readBits(mem, r, n))
+	case shapeFixed:
+		err = p.add(readBytes(mem, r, n*c.width))
 	default:
-		offsets := c.readOffsets(mem, r, n, buffers[0])
-		if offsets == nil {
-			return nil, corrupt("bad lengths")
-		}
-		buffers = append(buffers, offsets)
-		ends := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
-		if c.shape == shapeList {
-			child, err := c.child.read(mem, r, int(ends[n]))
-			if err != nil {
-				return nil, wrap(err, "elements")
-			}
-			defer child.Release()
-			children = append(children, child)
-			break
-		}
-		b := readBytes(mem, r, int(ends[n]))
-		if b == nil {
-			return nil, corrupt("bad values")
-		}
-		buffers = append(buffers, b)
-		isNull := func(i int) bool { return nulls > 0 && !bitutil.BitIsSet(buffers[0].Bytes(), i) }
-		if err := checkValues(c.typ, ends, b.Bytes(), isNull); err != nil {
-			return nil, corrupt("%v", err)
+		err = c.readVariable(mem, r, n, &p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return array.NewData(c.typ.Arrow(), n, p.buffers, p.children, p.nulls, 0), nil
+}
+
+// arrayParts are what an array is made of.
+type arrayParts struct {
+	buffers  []*memory.Buffer // the first is the bitmap of NULLs, or nil
+	nulls    int
+	children []arrow.ArrayData
+}
+
+func (p *arrayParts) release() {
+	for _, b := range p.buffers {
+		if b != nil {
+			b.Release()
 		}
 	}
-	return array.NewData(c.typ.Arrow(), n, buffers, children, nulls, 0), nil
+	for _, c := range p.children {
+		c.Release()
+	}
+}
+
+// add adds a buffer that was read; nil is one that was not there.
+func (p *arrayParts) add(b *memory.Buffer) error {
+	if b == nil {
+		return corrupt("bad values")
+	}
+	p.buffers = append(p.buffers, b)
+	return nil
+}
+
+// readVariable reads lengths, and the bytes or elements that they are of.
+func (c *inColumn) readVariable(mem memory.Allocator, r *cursor, n int, p *arrayParts) error {
+	offsets := c.readOffsets(mem, r, n, p.buffers[0])
+	if offsets == nil {
+		return corrupt("bad lengths")
+	}
+	p.buffers = append(p.buffers, offsets)
+	ends := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
+	if c.shape == shapeList {
+		child, err := c.child.read(mem, r, int(ends[n]))
+		if err != nil {
+			return wrap(err, "elements")
+		}
+		p.children = append(p.children, child)
+		return nil
+	}
+	b := readBytes(mem, r, int(ends[n]))
+	if err := p.add(b); err != nil {
+		return err
+	}
+	isNull := func(i int) bool { return p.nulls > 0 && !bitutil.BitIsSet(p.buffers[0].Bytes(), i) }
+	if err := checkValues(c.typ, ends, b.Bytes(), isNull); err != nil {
+		return corrupt("%v", err)
+	}
+	return nil
 }
 
 // readBytes copies n bytes; nil if there are less.

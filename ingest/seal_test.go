@@ -210,3 +210,31 @@ func TestSealStops(t *testing.T) {
 		t.Fatal("a group of nothing")
 	}
 }
+
+// TestTableWithoutColumns sends rows of a table without columns all the way.
+func TestTableWithoutColumns(t *testing.T) {
+	batch := array.NewRecordBatch(arrow.NewSchema(nil, nil), nil, 3)
+	src := must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{{Rows: batch}}}}))
+	records, _, err := DecodeRecords(heap, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &chunk.Layout{}
+	var rows Rows
+	for range 100 {
+		got := must(Conform(heap, l, records[0].Parts[0].Columns, records[0].Parts[0].Rows, 1))
+		rows = must(rows.Add(heap, l, got))
+	}
+	n := 0
+	for group, err := range Seal(l, rows, SealOptions{IDs: chunk.NewIDs(nil)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range group {
+			n += s.Entry.Rows
+		}
+	}
+	if rows.Count() != 300 || n != 300 {
+		t.Errorf("%d rows in the buffer, %d in chunks, want 300", rows.Count(), n)
+	}
+}
