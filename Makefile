@@ -13,6 +13,15 @@ demo: build ## live city buses on an embedded store in demo-data/
 test: ## everything CI runs, in groups with a time budget each
 	$(GO) run ./tools/testrun
 
+soak: ## random tests for about an hour; SEED=n repeats a run
+	$(GO) run ./tools/testrun soak
+
+fuzz: ## every fuzz target for FUZZTIME (1m)
+	$(GO) run ./tools/testrun fuzz
+
+bench: build ## comparison with PostgreSQL on bus positions
+	$(GO) run ./benchmarks/bus
+
 lint: ## format, vet, direction of imports
 	$(GO) run ./tools/testrun lint
 

@@ -11,6 +11,11 @@
 // aggregate the same way: a predicate is compiled to a filter (filter.go), tried on
 // bounds (bounds.go), then on the values of vectors that bounds did not decide.
 //
+// Tables with a primary key have runs that overlap: SortRun and MergeRows keep the
+// newest row of each key in memory, NewMergeSplit does so over chunks and batches
+// as they are read (merge.go, on the tree of losers in merge_tree.go), and LookupRun
+// finds keys in a run.
+//
 // The layout of blobs and entries is drawn in codec/format.md.
 package chunk
 

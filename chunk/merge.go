@@ -43,6 +43,7 @@ type mergeSplit struct {
 // scan holds about a vector of each input and two copies of a batch's column. The
 // caller keeps the batches until the readers are closed. Aggregate is not offered.
 func NewMergeSplit(inputs []MergeInput, l *Layout, spec ScanSpec) Split {
+	spec.Edge = Edge{} // what a filter after the merge rejects may have hidden what it keeps
 	return &mergeSplit{inputs: inputs, layout: l, spec: spec}
 }
 

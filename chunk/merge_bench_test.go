@@ -150,14 +150,14 @@ func readAll(b *testing.B, s Split) {
 
 func BenchmarkSortRun(b *testing.B) {
 	l := benchLayout()
-	run := benchRuns(1<<14, 1, 50, false)[0]
+	run := benchRuns(1<<14, 1, 64, false)[0]
 	order := make([]int32, run.NumRows())
 	for i, x := range rand.New(rand.NewPCG(5, 6)).Perm(len(order)) {
 		order[i] = int32(x)
 	}
 	mixed := must(takeBatch(memory.DefaultAllocator, l, run, order))
 	for _, rows := range []int{16384, 256, 16} {
-		part := mixed.NewSlice(0, int64(rows))
+		part := mixed.NewSlice(0, min(int64(rows), mixed.NumRows()))
 		b.Run(fmt.Sprint("rows=", rows), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -170,7 +170,7 @@ func BenchmarkSortRun(b *testing.B) {
 
 func BenchmarkLookupRun(b *testing.B) {
 	l := benchLayout()
-	run := benchRuns(1<<18, 1, 125, false)[0]
+	run := benchRuns(1<<18, 1, 128, false)[0]
 	order := make([]int32, 1000)
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range order {

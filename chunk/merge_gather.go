@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
@@ -38,7 +39,11 @@ func (o *output) takePieces(arrays []arrow.Array, pieces []piece, rows int) erro
 		o.boolPieces(arrays, pieces)
 		return nil
 	case arrow.STRING, arrow.BINARY:
-		return o.bytesPieces(arrays, pieces, rows)
+		src := make([]stringSource, len(arrays))
+		for i, a := range arrays {
+			src[i] = arrayStrings(a)
+		}
+		return o.stringPieces(src, pieces, rows)
 	case arrow.LIST:
 		return o.listPieces(arrays, pieces, rows)
 	}
@@ -147,12 +152,6 @@ func fixedPieces[T any](o *output, arrays []arrow.Array, pieces []piece, rows in
 	}
 }
 
-// A stringSource is an array of strings, or of lists, as offsets and what they cut.
-type stringSource struct {
-	offsets []int32 // one more than rows
-	data    []byte
-}
-
 func offsetsOf(a arrow.Array) []int32 {
 	switch a := a.(type) {
 	case *array.String:
@@ -165,21 +164,43 @@ func offsetsOf(a arrow.Array) []int32 {
 	panic("chunk: bug: no offsets: " + a.DataType().String())
 }
 
-func (o *output) bytesPieces(arrays []arrow.Array, pieces []piece, rows int) error {
-	src := make([]stringSource, len(arrays))
-	for i, a := range arrays {
-		if a == nil || a.Len() == 0 {
-			continue
-		}
-		src[i].offsets = offsetsOf(a)
-		if b := a.Data().Buffers()[2]; b != nil {
-			src[i].data = b.Bytes()
-		}
+// A stringSource holds strings that pieces are taken from: those of an array, or
+// entries of a dictionary by the codes of rows.
+type stringSource struct {
+	offsets []int32 // one more than rows
+	data    []byte
+	entries *codec.Strings // nil: not a dictionary
+	codes   []int32
+}
+
+func arrayStrings(a arrow.Array) (s stringSource) {
+	if a == nil || a.Len() == 0 {
+		return s
 	}
+	s.offsets = offsetsOf(a)
+	if b := a.Data().Buffers()[2]; b != nil {
+		s.data = b.Bytes()
+	}
+	return s
+}
+
+// size returns the bytes of a piece's strings.
+func (s *stringSource) size(p piece) (n int64) {
+	if s.entries == nil {
+		x := s.offsets[p.row:]
+		return int64(x[p.n] - x[0])
+	}
+	for _, c := range s.codes[p.row:][:p.n] {
+		n += s.entries.Offsets[c+1] - s.entries.Offsets[c]
+	}
+	return n
+}
+
+// stringPieces appends the strings of pieces.
+func (o *output) stringPieces(src []stringSource, pieces []piece, rows int) error {
 	total := int64(0)
 	for _, p := range pieces {
-		x := src[p.src].offsets[p.row:]
-		total += int64(x[p.n] - x[0])
+		total += src[p.src].size(p)
 	}
 	last, offs := o.space(rows)
 	if last+total > math.MaxInt32 {
@@ -189,9 +210,19 @@ func (o *output) bytesPieces(arrays []arrow.Array, pieces []piece, rows int) err
 	end := int32(last)
 	for _, p := range pieces {
 		s := &src[p.src]
-		x := s.offsets[p.row:][:p.n+1]
-		data = data[copy(data, s.data[x[0]:x[p.n]]):]
-		end, offs = putOffsets(offs, end, x)
+		if s.entries == nil {
+			x := s.offsets[p.row:][:p.n+1]
+			data = data[copy(data, s.data[x[0]:x[p.n]]):]
+			end, offs = putOffsets(offs, end, x)
+			continue
+		}
+		for _, c := range s.codes[p.row:][:p.n] {
+			n := copy(data, s.entries.Data[s.entries.Offsets[c]:s.entries.Offsets[c+1]])
+			data = data[n:]
+			end += int32(n)
+			binary.LittleEndian.PutUint32(offs, uint32(end))
+			offs = offs[4:]
+		}
 	}
 	return nil
 }

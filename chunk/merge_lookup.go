@@ -36,9 +36,10 @@ func LookupRun(l *Layout, run, keys arrow.RecordBatch) []int32 {
 			continue
 		}
 		if at > 0 && c.compare(at-1, j) >= 0 { // not after the last one
-			at = 0
+			at = c.search(0, at-1, j)
+		} else {
+			at = c.gallop(at, n, j)
 		}
-		at = c.gallop(at, n, j)
 		for i := at; i < n && c.compare(i, j) == 0; i++ {
 			if out[j] < 0 || versions == nil || versions[i] >= versions[out[j]] {
 				out[j] = int32(i)
@@ -140,7 +141,12 @@ func (c *keyComparer) gallop(from, n, j int) int {
 		from += step
 		step *= 2
 	}
-	to := min(from+step-1, n) // not before
+	return c.search(from, min(from+step-1, n), j)
+}
+
+// search returns the first row of from..to-1 that is not before row j of the keys,
+// to if there is none.
+func (c *keyComparer) search(from, to, j int) int {
 	for from < to {
 		mid := int(uint(from+to) / 2)
 		if c.compare(mid, j) < 0 {

@@ -2,6 +2,7 @@ package chunk
 
 import (
 	"context"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -22,6 +23,7 @@ type mergePlan struct {
 	order  []int32     // numbers of the rows, by piece (direct) or by run
 	parts  []mergePart // of order
 	take   []piece     // not direct: of the arrays that hold each run's rows
+	counts []int       // not direct: rows of each run
 }
 
 // A mergePart is the rows of one vector of a chunk, or rows of a batch.
@@ -45,13 +47,14 @@ func (r *mergeReader) plan(pieces []piece, rows int) *mergePlan {
 		for _, x := range pieces {
 			next[x.src] += int(x.n)
 		}
+		p.counts = slices.Clone(next)
 		at := 0
-		for i, n := range next {
+		for i, n := range p.counts {
 			next[i] = at
 			at += n
 		}
 	}
-	first := append([]int(nil), next...)
+	first := slices.Clone(next)
 	step := r.merger.step
 	at := 0
 	for i, x := range pieces {
@@ -132,6 +135,11 @@ func appendSingles(dst []piece, x piece) []piece {
 func (r *mergeReader) column(ctx context.Context, p *mergePlan, id schema.ColumnID, k int) (arrow.Array, error) {
 	typ := r.layout.Columns[k].Type
 	if !p.direct {
+		if t := typ.Arrow().ID(); t == arrow.STRING || t == arrow.BINARY {
+			if a, err := r.interleaveCodes(ctx, p, id, k); a != nil || err != nil {
+				return a, err
+			}
+		}
 		arrays, release, err := r.decode(ctx, p, id, k)
 		defer release()
 		if err != nil {
@@ -150,6 +158,56 @@ func (r *mergeReader) column(ctx context.Context, p *mergePlan, id schema.Column
 		if err := r.put(ctx, o, &p.parts[i], id, k); err != nil {
 			return nil, err
 		}
+	}
+	return o.finish(), nil
+}
+
+// interleaveCodes gathers a column of strings that have a dictionary in each chunk
+// without spelling them out first. It returns nil for other columns and where
+// there are NULLs.
+func (r *mergeReader) interleaveCodes(ctx context.Context, p *mergePlan, id schema.ColumnID, k int) (arrow.Array, error) {
+	src := make([]stringSource, len(r.runs))
+	for i := range p.parts {
+		part := &p.parts[i]
+		s := &src[part.src]
+		run := r.runs[part.src]
+		if run.batch != nil {
+			if run.batch.Column(k).NullN() > 0 {
+				return nil, nil
+			}
+			*s = arrayStrings(run.batch.Column(k))
+			continue
+		}
+		c, err := run.chunk.scan.column(ctx, id)
+		if err != nil || c.nulls > 0 || c.form != formBytes {
+			return nil, err
+		}
+		var codes *codec.Ints
+		if s.entries, codes, err = c.strs.Dictionary(); err != nil || s.entries == nil {
+			return nil, run.chunk.scan.wrap(err, id)
+		}
+		if s.codes == nil {
+			s.codes = make([]int32, 0, p.counts[part.src])
+		}
+		if codes == nil {
+			s.codes = s.codes[:len(s.codes)+part.n] // all zero
+			continue
+		}
+		c.touch(part.vector)
+		x, err := codes.Codes(part.vector, s.entries.Len())
+		if err != nil {
+			return nil, run.chunk.scan.wrap(err, id)
+		}
+		for _, row := range part.rows {
+			s.codes = append(s.codes, int32(x[row]))
+		}
+	}
+	o := newOutput(r.mem, r.layout.Columns[k].Type)
+	defer o.release()
+	o.reserve(p.rows)
+	o.rows = p.rows
+	if err := o.stringPieces(src, p.take, p.rows); err != nil {
+		return nil, err
 	}
 	return o.finish(), nil
 }
@@ -176,6 +234,7 @@ func (r *mergeReader) decode(ctx context.Context, p *mergePlan, id schema.Column
 		}
 		if outputs[part.src] == nil {
 			outputs[part.src] = newOutput(r.mem, r.layout.Columns[k].Type)
+			outputs[part.src].reserve(p.counts[part.src])
 		}
 		if err := r.put(ctx, outputs[part.src], part, id, k); err != nil {
 			return arrays, release, err

@@ -44,64 +44,103 @@ func MergeRows(mem memory.Allocator, l *Layout, runs []arrow.RecordBatch) (arrow
 		runs[0].Retain()
 		return runs[0], nil
 	}
-	var pieces []piece
+	g := &rowGatherer{mem: mem, layout: l, batches: batches, total: int(total)}
+	defer g.release()
 	if small := smallRun(batches); small >= 0 {
-		pieces = insertRows(l, batches, read, small)
-	}
-	if pieces == nil {
-		if pieces, err = mergeRuns(columns, parts, read, int(total)); err != nil {
-			return nil, err
+		if pieces := insertRows(l, batches, read, small); pieces != nil {
+			return g.finish(pieces)
 		}
 	}
-	return batchOf(mem, l, batches, pieces)
-}
-
-// mergeRuns merges runs with a tree of losers.
-func mergeRuns(columns []keyColumn, parts int, runs []*batchRun, total int) ([]piece, error) {
-	sources := make([]*mergeSource, len(runs))
-	for i, r := range runs {
+	sources := make([]*mergeSource, len(read))
+	for i, r := range read {
 		sources[i] = newMergeSource(r, i, newKeyWindow(columns, parts, false))
 	}
 	m := newMerger(sources, false)
-	m.pieces = make([]piece, 0, 16)
-	done := false
-	for !done {
-		var err error
-		if done, err = m.fill(context.Background(), total+1); err != nil {
+	for {
+		done, err := m.fill(context.Background(), gatherRows)
+		if err != nil {
 			return nil, err
 		}
+		if done {
+			return g.finish(m.pieces)
+		}
+		if err := g.add(m.pieces); err != nil {
+			return nil, err
+		}
+		m.drop(m.rows)
 	}
-	return m.pieces, nil
 }
 
-// batchOf returns the rows of pieces of batches as one batch.
-func batchOf(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch, pieces []piece) (arrow.RecordBatch, error) {
-	if len(pieces) == 1 { // shared, not copied
-		p := pieces[0]
-		return batches[p.src].NewSlice(int64(p.row), int64(p.row)+int64(p.n)), nil
+// gatherRows is how many merged rows are gathered at a time: few enough for their
+// pieces to stay in the cache over all columns.
+const gatherRows = 16384
+
+// A rowGatherer makes a batch of pieces of batches.
+type rowGatherer struct {
+	mem     memory.Allocator
+	layout  *Layout
+	batches []arrow.RecordBatch
+	total   int // rows of the batches, which bound those of the result
+	rows    int
+	outputs []*output // by column; nil before the first call of add
+	arrays  []arrow.Array
+}
+
+// add appends rows.
+func (g *rowGatherer) add(pieces []piece) error {
+	if g.outputs == nil {
+		g.arrays = make([]arrow.Array, len(g.batches))
+		for k := range g.layout.Columns {
+			o := newOutput(g.mem, g.layout.Columns[k].Type)
+			g.outputs = append(g.outputs, o)
+			o.reserve(g.total)
+			if o.offs != nil && o.data != nil {
+				size := int64(0)
+				for _, b := range g.batches {
+					size += arrayBytes(b.Column(k)) - 4*b.NumRows()
+				}
+				o.data.Reserve(int(min(size, math.MaxInt32)))
+			}
+		}
 	}
 	rows := 0
 	for _, p := range pieces {
 		rows += int(p.n)
 	}
-	columns := make([]arrow.Array, 0, len(l.Columns))
-	defer func() {
-		for _, c := range columns {
-			c.Release()
+	for k, o := range g.outputs {
+		for i, b := range g.batches {
+			g.arrays[i] = b.Column(k)
 		}
-	}()
-	arrays := make([]arrow.Array, len(batches))
-	for k := range l.Columns {
-		for i, b := range batches {
-			arrays[i] = b.Column(k)
+		if err := o.takePieces(g.arrays, pieces, rows); err != nil {
+			return err
 		}
-		a, err := takePieces(mem, l.Columns[k].Type, arrays, pieces, rows)
-		if err != nil {
-			return nil, err
-		}
-		columns = append(columns, a)
 	}
-	return array.NewRecordBatch(batches[0].Schema(), columns, int64(rows)), nil
+	g.rows += rows
+	return nil
+}
+
+// finish appends the last rows and returns all. What is one piece is shared, not
+// copied.
+func (g *rowGatherer) finish(pieces []piece) (arrow.RecordBatch, error) {
+	if g.rows == 0 && len(pieces) == 1 {
+		p := pieces[0]
+		return g.batches[p.src].NewSlice(int64(p.row), int64(p.row)+int64(p.n)), nil
+	}
+	if err := g.add(pieces); err != nil {
+		return nil, err
+	}
+	columns := make([]arrow.Array, len(g.outputs))
+	for k, o := range g.outputs {
+		columns[k] = o.finish()
+		defer columns[k].Release()
+	}
+	return array.NewRecordBatch(g.batches[0].Schema(), columns, int64(g.rows)), nil
+}
+
+func (g *rowGatherer) release() {
+	for _, o := range g.outputs {
+		o.release()
+	}
 }
 
 // insertRatio is how many times longer one of two runs must be for its rows to be

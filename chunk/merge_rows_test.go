@@ -73,6 +73,37 @@ func TestMergeRows(t *testing.T) {
 	}
 }
 
+// TestMergeRowsRounds has more rows than are gathered at a time, the last of them
+// in one piece, and NULLs among the first alone.
+func TestMergeRowsRounds(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer mem.AssertSize(t, 0)
+	l := &Layout{Columns: []Column{{ID: 1, Name: "id", Type: datum.Of(datum.Int8)}, {ID: 2, Name: "v", Type: datum.Of(datum.Text)},
+		{ID: schema.RowVersionColumn, Name: "row_version", Type: datum.Of(datum.Int8)}}, SortKey: []schema.ColumnID{1}}
+	run := func(rows, step int, version int64) arrow.RecordBatch {
+		b := array.NewRecordBuilder(mem, must(l.Schema([]schema.ColumnID{1, 2, schema.RowVersionColumn})))
+		defer b.Release()
+		for i := range rows {
+			b.Field(0).(*array.Int64Builder).Append(int64(i * step))
+			if v := b.Field(1).(*array.StringBuilder); i < 100 && i%3 == 0 {
+				v.AppendNull()
+			} else {
+				v.Append(fmt.Sprint(version, " of ", i*step))
+			}
+			b.Field(2).(*array.Int64Builder).Append(version)
+		}
+		return b.NewRecordBatch()
+	}
+	for _, rows := range []int{gatherRows - 1, gatherRows, gatherRows + 1, 2 * gatherRows, 3*gatherRows - 5} {
+		runs := []arrow.RecordBatch{run(rows, 1, 7), run(rows/4, 2, 9)}
+		out := must(MergeRows(mem, l, runs))
+		checkRows(t, l, fmt.Sprint(rows, " rows"), out, newest(append(plainRows(l, runs[0], 0), plainRows(l, runs[1], 1)...)))
+		for _, b := range append(runs, out) {
+			b.Release()
+		}
+	}
+}
+
 // TestInsertRows has a few rows go into many, above and below them in rank.
 func TestInsertRows(t *testing.T) {
 	r := newRand(t)
@@ -103,9 +134,11 @@ func TestInsertRows(t *testing.T) {
 			}
 			if smallRun(runs) >= 0 {
 				// Both ways make the same pieces.
-				a, b := insertRows(l, runs, batchRuns, smallRun(runs)), must(mergeRuns(columns, parts, batchRuns, 6000))
-				if !slices.Equal(a, b) {
-					t.Errorf("insert %v, merge %v", a, b)
+				m := newMerger([]*mergeSource{newMergeSource(batchRuns[0], 0, newKeyWindow(columns, parts, false)),
+					newMergeSource(batchRuns[1], 1, newKeyWindow(columns, parts, false))}, false)
+				must(m.fill(context.Background(), 6000))
+				if a := insertRows(l, runs, batchRuns, smallRun(runs)); !slices.Equal(a, m.pieces) {
+					t.Errorf("insert %v, merge %v", a, m.pieces)
 				}
 			}
 			out.Release()
@@ -215,8 +248,11 @@ func TestTakePieces(t *testing.T) {
 		}
 		var pieces []piece
 		rows := 0
-		for range r.IntN(80) {
+		for i := range r.IntN(80) {
 			src := r.IntN(len(batches))
+			if i > 40 {
+				src = 3 // without NULLs
+			}
 			n := 1 + r.IntN(min(int(batches[src].NumRows()), []int{1, 1, 9, 100}[r.IntN(4)]))
 			pieces = append(pieces, piece{int32(src), int32(r.IntN(int(batches[src].NumRows()) - n + 1)), int32(n)})
 			rows += n
@@ -226,7 +262,26 @@ func TestTakePieces(t *testing.T) {
 			for i, b := range batches {
 				arrays[i] = b.Column(k)
 			}
-			a := must(takePieces(mem, c.Type, arrays, pieces, rows))
+			// In two calls: NULLs may come in either or in both.
+			o := newOutput(mem, c.Type)
+			cut, first := r.IntN(len(pieces)+1), 0
+			for _, p := range pieces[:cut] {
+				first += int(p.n)
+			}
+			for _, part := range []struct {
+				pieces []piece
+				rows   int
+			}{{pieces[:cut], first}, {pieces[cut:], rows - first}} {
+				used := make([]arrow.Array, len(arrays))
+				for _, p := range part.pieces {
+					used[p.src] = arrays[p.src]
+				}
+				if err := o.takePieces(used, part.pieces, part.rows); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a := o.finish()
+			o.release()
 			if a.Len() != rows {
 				t.Fatalf("%v: %d rows, want %d", c.Type, a.Len(), rows)
 			}

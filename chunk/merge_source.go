@@ -37,12 +37,13 @@ type mergeSource struct {
 	vectors int
 	merged  int64 // rows read
 
-	passVector int // the vector that pass is of, plus one
+	filtered   bool // there are filters on other columns than the key's
+	passVector int  // the vector that pass is of, plus one
 	pass       codec.Bits
 }
 
 func newMergeSource(r keyRun, place int, w *keyWindow) *mergeSource {
-	return &mergeSource{keyRun: r, place: place, window: w, vectors: codec.Vectors(r.length())}
+	return &mergeSource{keyRun: r, place: place, window: w, vectors: codec.Vectors(r.length()), filtered: !r.unfiltered()}
 }
 
 // load reads the next window that has a row; it reports false after the last one.

@@ -2,10 +2,7 @@ package chunk
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -187,28 +184,13 @@ func (c *mergeCase) close() {
 func randomMerge(t testing.TB, r *rand.Rand, mem memory.Allocator, l *Layout) *mergeCase {
 	c := &mergeCase{layout: l}
 	ranks := r.Perm(8)
-	for i := range 1 + r.IntN(4) {
-		v := versions(r.IntN(3))
-		run := randomRun(r, mem, l, []int{1, 7, 300, 1024, 2500}[r.IntN(5)], v)
-		c.release = append(c.release, run)
-		c.rows = append(c.rows, plainRows(l, run, ranks[i])...)
-		in := MergeInput{Rank: ranks[i]}
-		if r.IntN(2) == 0 {
-			in.Batch = sliced(mem, run)
-			c.release = append(c.release, in.Batch)
-		} else {
-			s := must(Seal(l, SealOptions{IDs: NewIDs(nil), OmitVersion: v == entryVersionOnly}, run))
-			if len(s) != 1 {
-				t.Fatalf("%d chunks", len(s))
-			}
-			if v == entryVersionOnly {
-				version := uint64(run.Column(len(l.Columns) - 1).(*array.Int64).Value(0))
-				s[0].Entry.VersionMin, s[0].Entry.VersionMax = version, version
-			}
-			checkEntry(t, l, s[0])
-			in.Entry, in.Fetch = &s[0].Entry, fetcher(s[0])
+	if r.IntN(3) == 0 {
+		c.addParts(t, r, mem, ranks)
+	} else {
+		for i := range 1 + r.IntN(4) {
+			v := versions(r.IntN(3))
+			c.add(t, r, mem, randomRun(r, mem, l, []int{1, 7, 300, 1024, 2500}[r.IntN(5)], v), v, ranks[i])
 		}
-		c.inputs = append(c.inputs, in)
 	}
 	if r.IntN(4) == 0 {
 		empty := randomRun(r, mem, l, 0, oneVersion)
@@ -217,6 +199,50 @@ func randomMerge(t testing.TB, r *rand.Rand, mem memory.Allocator, l *Layout) *m
 	}
 	r.Shuffle(len(c.inputs), func(i, j int) { c.inputs[i], c.inputs[j] = c.inputs[j], c.inputs[i] })
 	return c
+}
+
+// addParts adds the parts of one run, which come out of a merge one after the other.
+func (c *mergeCase) addParts(t testing.TB, r *rand.Rand, mem memory.Allocator, ranks []int) {
+	const rows = 3000
+	whole := randomRun(r, mem, c.layout, rows, manyVersions)
+	c.release = append(c.release, whole)
+	from := 0
+	for i := 0; from < rows; i++ {
+		to := rows
+		if i < 4 {
+			to = min(rows, from+1+r.IntN(1500))
+		}
+		order := make([]int32, to-from)
+		for k := range order {
+			order[k] = int32(from + k)
+		}
+		c.add(t, r, mem, must(takeBatch(mem, c.layout, whole, order)), manyVersions, ranks[i])
+		from = to
+	}
+}
+
+// add adds a run, which the case releases, as a batch or a chunk.
+func (c *mergeCase) add(t testing.TB, r *rand.Rand, mem memory.Allocator, run arrow.RecordBatch, v versions, rank int) {
+	l := c.layout
+	c.release = append(c.release, run)
+	c.rows = append(c.rows, plainRows(l, run, rank)...)
+	in := MergeInput{Rank: rank}
+	if r.IntN(2) == 0 {
+		in.Batch = sliced(mem, run)
+		c.release = append(c.release, in.Batch)
+	} else {
+		s := must(Seal(l, SealOptions{IDs: NewIDs(nil), OmitVersion: v == entryVersionOnly}, run))
+		if len(s) != 1 {
+			t.Fatalf("%d chunks", len(s))
+		}
+		if v == entryVersionOnly {
+			version := uint64(run.Column(len(l.Columns) - 1).(*array.Int64).Value(0))
+			s[0].Entry.VersionMin, s[0].Entry.VersionMax = version, version
+		}
+		checkEntry(t, l, s[0])
+		in.Entry, in.Fetch = &s[0].Entry, fetcher(s[0])
+	}
+	c.inputs = append(c.inputs, in)
 }
 
 func projected(l *Layout, spec ScanSpec, row []datum.Value) string {
@@ -264,6 +290,17 @@ func checkMerge(t *testing.T, mem memory.Allocator, c *mergeCase, spec ScanSpec)
 	if stats.RowsReturned != int64(len(want)) {
 		t.Fatalf("spec %+v: %d rows returned by the statistics, %d in truth", spec, stats.RowsReturned, len(want))
 	}
+	blobs := int64(0)
+	for _, in := range c.inputs {
+		if in.Entry != nil {
+			for _, e := range in.Entry.Columns {
+				blobs += e.Size
+			}
+		}
+	}
+	if stats.BytesRead > blobs {
+		t.Fatalf("spec %+v: %d of %d bytes read", spec, stats.BytesRead, blobs)
+	}
 	if len(spec.Filter) == 0 && (stats.MergedRows != int64(len(c.rows)) || stats.RowsFiltered != 0) {
 		t.Fatalf("spec %+v: %d of %d rows merged, %d filtered", spec, stats.MergedRows, len(c.rows), stats.RowsFiltered)
 	}
@@ -305,7 +342,7 @@ func TestMergeSplit(t *testing.T) {
 	r := newRand(t)
 	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
 	defer mem.AssertSize(t, 0)
-	rounds := 3
+	rounds := 2
 	if testing.Short() {
 		rounds = 1
 	}
@@ -332,335 +369,5 @@ func TestMergeSplit(t *testing.T) {
 				c.close()
 			}
 		})
-	}
-}
-
-// TestMergeOldValues has a filter that only an old row of the key passes.
-func TestMergeOldValues(t *testing.T) {
-	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
-	defer mem.AssertSize(t, 0)
-	l := &Layout{Columns: []Column{{ID: 1, Name: "id", Type: datum.Of(datum.Int4)}, {ID: 2, Name: "status", Type: datum.Of(datum.Text)},
-		{ID: schema.RowVersionColumn, Name: "row_version", Type: datum.Of(datum.Int8)}}, SortKey: []schema.ColumnID{1}}
-	run := func(status string, version int64) *Sealed {
-		b := array.NewRecordBuilder(mem, must(l.Schema([]schema.ColumnID{1, 2, schema.RowVersionColumn})))
-		defer b.Release()
-		for i := range 3000 {
-			b.Field(0).(*array.Int32Builder).Append(int32(i))
-			b.Field(1).(*array.StringBuilder).Append(status)
-			b.Field(2).(*array.Int64Builder).Append(version)
-		}
-		batch := b.NewRecordBatch()
-		defer batch.Release()
-		return must(Seal(l, SealOptions{IDs: NewIDs(nil), Mem: mem}, batch))[0]
-	}
-	old, young := run("open", 5), run("done", 9)
-	fetched := map[string]int{}
-	fetch := func(name string, s *Sealed) Fetch {
-		return func(ctx context.Context, i int) ([]byte, error) {
-			fetched[fmt.Sprint(name, " ", i)]++
-			return s.Blobs[i], nil
-		}
-	}
-	inputs := []MergeInput{{Entry: &old.Entry, Fetch: fetch("old", old), Rank: 2}, {Entry: &young.Entry, Fetch: fetch("young", young), Rank: 1}}
-	for _, c := range []struct {
-		status string
-		want   int64
-	}{{"open", 0}, {"done", 3000}} {
-		spec := ScanSpec{Columns: []schema.ColumnID{1, 2}, Filter: []Predicate{{Column: 2, Op: OpEQ, Values: []datum.Value{c.status}}}}
-		var stats ScanStats
-		for _, b := range scanAll(t, mem, NewMergeSplit(inputs, l, spec), &stats) {
-			b.Release()
-		}
-		if stats.RowsReturned != c.want || stats.RowsReturned+stats.RowsFiltered != 3000 || stats.MergedRows != 6000 {
-			t.Errorf("status %s: statistics %+v", c.status, stats)
-		}
-	}
-	// The key of both is read, the status of the newer alone and only if the entry
-	// leaves a doubt or the rows come back; versions are in the entries.
-	if want := map[string]int{"old 0": 2, "young 0": 2, "young 1": 1}; fmt.Sprint(fetched) != fmt.Sprint(want) {
-		t.Errorf("fetched %v, want %v", fetched, want)
-	}
-	spec := ScanSpec{Filter: []Predicate{{Column: 1, Op: OpIn, Values: []datum.Value{int32(2999), int32(7000)}}}}
-	var stats ScanStats
-	for _, b := range scanAll(t, mem, NewMergeSplit(inputs, l, spec), &stats) {
-		b.Release()
-	}
-	if stats.RowsReturned != 1 || stats.VectorsSkipped != 4 || stats.MergedRows != 2 {
-		t.Errorf("point look-up: %+v", stats)
-	}
-	if _, ok, err := NewMergeSplit(inputs, l, spec).Aggregate(context.Background(), mem, []Aggregate{{Func: AggCountStar}}, &stats); ok || err != nil {
-		t.Errorf("aggregate: %v, %v", ok, err)
-	}
-	if s := NewMergeSplit(inputs, l, spec); s.Rows() != 6000 {
-		t.Errorf("%d rows", s.Rows())
-	}
-}
-
-// TestMergeTime compares the range of time with that of the inputs' rows.
-func TestMergeTime(t *testing.T) {
-	r := newRand(t)
-	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
-	defer mem.AssertSize(t, 0)
-	l := keyedLayout([]datum.Type{datum.Of(datum.Text), datum.Of(datum.TimestampTZ)})
-	for range 20 {
-		c := randomMerge(t, r, mem, l)
-		want, wantAll := TimeRange{Min: datum.InfinityMicros, Max: datum.NegInfinityMicros}, true
-		for _, row := range c.rows {
-			x := row.values[1].(datum.Micros)
-			if x == datum.InfinityMicros || x == datum.NegInfinityMicros {
-				wantAll = false
-				continue
-			}
-			want.Min, want.Max = min(want.Min, x), max(want.Max, x)
-		}
-		got, all := NewMergeSplit(c.inputs, l, ScanSpec{}).Time()
-		if got != want && !(got.Min > got.Max && want.Min > want.Max) || all != wantAll {
-			t.Errorf("got %v %v, want %v %v", got, all, want, wantAll)
-		}
-		c.close()
-	}
-}
-
-// TestMergeStops closes readers early, cancels them and fails their fetches.
-func TestMergeStops(t *testing.T) {
-	r := newRand(t)
-	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
-	defer mem.AssertSize(t, 0)
-	l := keyedLayout([]datum.Type{datum.Of(datum.Int8)})
-	all := make([]schema.ColumnID, len(l.Columns))
-	for i := range all {
-		all[i] = l.Columns[i].ID
-	}
-	var inputs []MergeInput
-	var parts []arrow.RecordBatch
-	for i := range 3 {
-		run := randomRun(r, mem, l, 9000, manyVersions)
-		s := must(Seal(l, SealOptions{IDs: NewIDs(nil)}, run))[0]
-		inputs = append(inputs, MergeInput{Entry: &s.Entry, Fetch: fetcher(s), Rank: i})
-		parts = append(parts, run)
-	}
-	inputs = append(inputs, MergeInput{Batch: parts[0], Rank: 9})
-	ctx, cancel := context.WithCancel(context.Background())
-	reader, err := NewMergeSplit(inputs, l, ScanSpec{Columns: all}).Scan(ctx, mem, &ScanStats{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := reader.Next(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Release()
-	cancel()
-	if _, err := reader.Next(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("after cancel: %v", err)
-	}
-	for range 2 {
-		if err := reader.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	if _, err := reader.Next(context.Background()); err != io.EOF {
-		t.Errorf("after close: %v", err)
-	}
-	broken := errors.New("disk on fire")
-	spec := ScanSpec{Columns: all, Filter: []Predicate{{Column: 1, Op: OpLT, Values: []datum.Value{int64(1e9)}}, {Column: 2, Op: OpIsNull}}}
-	for good := 0; ; good++ {
-		left := good
-		bad := slices.Clone(inputs)
-		for i := range bad[:3] {
-			fetch := bad[i].Fetch
-			bad[i].Fetch = func(ctx context.Context, c int) ([]byte, error) {
-				if left--; left < 0 {
-					return nil, broken
-				}
-				return fetch(ctx, c)
-			}
-		}
-		err := drain(NewMergeSplit(bad, l, spec), mem)
-		if left >= 0 { // none failed
-			if err != nil || good < 10 {
-				t.Errorf("%d fetches: %v", good, err)
-			}
-			break
-		}
-		if !errors.Is(err, broken) {
-			t.Errorf("after %d fetches: %v", good, err)
-		}
-	}
-	for _, b := range parts {
-		b.Release()
-	}
-}
-
-// drain reads a split to its end.
-func drain(s Split, mem memory.Allocator) error {
-	r, err := s.Scan(context.Background(), mem, &ScanStats{})
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		b, err := r.Next(context.Background())
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		b.Release()
-	}
-}
-
-// TestMergeRefuses has inputs that break the rules.
-func TestMergeRefuses(t *testing.T) {
-	r := newRand(t)
-	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
-	defer mem.AssertSize(t, 0)
-	for _, key := range keyTypes {
-		l := keyedLayout(key)
-		run := randomRun(r, mem, l, 2000, manyVersions)
-		rows := make([]int32, 2000)
-		for i := range rows {
-			rows[i] = int32(1999 - i)
-		}
-		turned := must(takeBatch(mem, l, run, rows))
-		s := must(Seal(l, SealOptions{IDs: NewIDs(nil)}, turned))[0]
-		if err := drain(NewMergeSplit([]MergeInput{{Entry: &s.Entry, Fetch: fetcher(s)}}, l, ScanSpec{}), mem); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), s.Entry.ID.String()) {
-			t.Errorf("%v: chunk out of order: %v", key, err)
-		}
-		if err := drain(NewMergeSplit([]MergeInput{{Batch: turned}}, l, ScanSpec{}), mem); err == nil || errors.Is(err, ErrCorrupt) {
-			t.Errorf("%v: batch out of order: %v", key, err)
-		}
-		if b, err := MergeRows(mem, l, []arrow.RecordBatch{turned}); err == nil {
-			t.Errorf("%v: MergeRows took rows out of order", key)
-			b.Release()
-		}
-		turned.Release()
-		run.Release()
-	}
-	l := keyedLayout(keyTypes[2])
-	run := randomBatch(r, mem, l, 100, 300)
-	defer run.Release()
-	s := must(Seal(l, SealOptions{IDs: NewIDs(nil)}, run))[0]
-	if err := drain(NewMergeSplit([]MergeInput{{Entry: &s.Entry, Fetch: fetcher(s)}}, l, ScanSpec{}), mem); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("chunk with NULLs in the key: %v", err)
-	}
-	for name, inputs := range map[string][]MergeInput{"NULL keys": {{Batch: run}}, "nothing": {{}}, "no fetch": {{Entry: &s.Entry}}} {
-		if err := drain(NewMergeSplit(inputs, l, ScanSpec{}), mem); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-	if err := drain(NewMergeSplit(nil, &Layout{Columns: l.Columns}, ScanSpec{}), mem); err == nil {
-		t.Error("no key: no error")
-	}
-	if err := drain(NewMergeSplit(nil, l, ScanSpec{Columns: []schema.ColumnID{1}}), mem); err != nil {
-		t.Errorf("no input: %v", err)
-	}
-}
-
-// TestMergeLargeRows has batches cut by bytes: all but those of one row hold about
-// mergeBatchBytes at most.
-func TestMergeLargeRows(t *testing.T) {
-	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
-	defer mem.AssertSize(t, 0)
-	l := &Layout{Columns: []Column{{ID: 1, Name: "id", Type: datum.Of(datum.Int4)}, {ID: 2, Name: "doc", Type: datum.Of(datum.Text)},
-		{ID: 3, Name: "tags", Type: datum.Of(datum.TextArray)}, {ID: schema.RowVersionColumn, Name: "row_version", Type: datum.Of(datum.Int8)}},
-		SortKey: []schema.ColumnID{1}}
-	r := newRand(t)
-	const runs, rows, size = 4, 40, 600_000
-	var inputs []MergeInput
-	var release []arrow.RecordBatch
-	for k := range runs {
-		b := array.NewRecordBuilder(mem, must(l.Schema([]schema.ColumnID{1, 2, 3, schema.RowVersionColumn})))
-		for i := range rows {
-			b.Field(0).(*array.Int32Builder).Append(int32(runs*i + k))
-			doc, tag := make([]byte, size), make([]byte, size/8)
-			for j := range doc {
-				doc[j] = 'a' + byte(r.IntN(3))
-			}
-			copy(tag, doc)
-			if k == 1 { // repeats itself
-				doc, tag = make([]byte, size), make([]byte, size/8)
-			}
-			if k == 1 && i == 3 {
-				doc = make([]byte, mergeBatchBytes+9)
-			}
-			b.Field(1).(*array.StringBuilder).Append(string(doc))
-			tags := b.Field(2).(*array.ListBuilder)
-			tags.Append(true)
-			for range 2 {
-				tags.ValueBuilder().(*array.StringBuilder).Append(string(tag))
-			}
-			b.Field(3).(*array.Int64Builder).Append(1)
-		}
-		batch := b.NewRecordBatch()
-		b.Release()
-		if k == 2 {
-			inputs = append(inputs, MergeInput{Batch: batch})
-			release = append(release, batch)
-			continue
-		}
-		s := must(Seal(l, SealOptions{IDs: NewIDs(nil), Mem: mem}, batch))
-		batch.Release()
-		for _, x := range s {
-			inputs = append(inputs, MergeInput{Entry: &x.Entry, Fetch: fetcher(x)})
-		}
-	}
-	for _, columns := range [][]schema.ColumnID{{1, 2, 3}, {1, 2}, {1, 3}} {
-		for _, descending := range []bool{false, true} {
-			next, total := 0, int64(0)
-			for _, b := range scanAll(t, mem, NewMergeSplit(inputs, l, ScanSpec{Columns: columns, Descending: descending}), &ScanStats{}) {
-				if n := batchBytes(b); n > mergeBatchBytes+4096 && b.NumRows() > 1 {
-					t.Errorf("columns %v: batch of %d rows holds %d bytes", columns, b.NumRows(), n)
-				}
-				total += batchBytes(b)
-				for _, id := range b.Column(0).(*array.Int32).Int32Values() {
-					want := next
-					if descending {
-						want = runs*rows - 1 - next
-					}
-					if int(id) != want {
-						t.Fatalf("row %d after %d rows", id, next)
-					}
-					next++
-				}
-				b.Release()
-			}
-			if next != runs*rows || total < runs*rows*size/8 {
-				t.Errorf("columns %v: %d rows of %d bytes", columns, next, total)
-			}
-		}
-	}
-	for _, b := range release {
-		b.Release()
-	}
-}
-
-// TestMergeWords compares the order of words with that of strings.
-func TestMergeWords(t *testing.T) {
-	r := newRand(t)
-	words := func(s string) (out []uint64) {
-		for {
-			x := segWord(s)
-			out = append(out, x)
-			if x&0xff != segMore {
-				return out
-			}
-			s = s[segBytes:]
-		}
-	}
-	for range 200_000 {
-		a := string(randomKey(r, datum.Of(datum.Bytea)).([]byte))
-		b := string(randomKey(r, datum.Of(datum.Bytea)).([]byte))
-		if got, want := slices.Compare(words(a), words(b)), strings.Compare(a, b); got != want {
-			t.Fatalf("%q and %q: words %d, strings %d", a, b, got, want)
-		}
-		seg, x, y, ok := differ(a, b)
-		if ok != (a != b) {
-			t.Fatalf("differ(%q, %q) = %v", a, b, ok)
-		}
-		if ok && (words(a)[seg] != x || words(b)[seg] != y || cmp.Compare(x, y) != strings.Compare(a, b)) {
-			t.Fatalf("differ(%q, %q) = %d, %x, %x", a, b, seg, x, y)
-		}
 	}
 }

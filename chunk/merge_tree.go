@@ -169,8 +169,10 @@ func (m *merger) fill(ctx context.Context, want int) (done bool, err error) {
 			if err := m.settle(ctx); err != nil {
 				return false, err
 			}
-			if err := m.emit(ctx, s, w.rows[from+1:h.at-1]); err != nil {
-				return false, err
+			if h.at-from > 2 {
+				if err := m.emit(ctx, s, w.rows[from+1:h.at-1]); err != nil {
+					return false, err
+				}
 			}
 			m.best, m.found, m.versioned = rowRef{s, w.rows[h.at-1]}, true, false
 		}
@@ -190,8 +192,18 @@ func (m *merger) settle(ctx context.Context) error {
 		return nil
 	}
 	m.found = false
-	one := [1]int32{m.best.row}
-	return m.emit(ctx, m.best.src, one[:])
+	src, row := m.best.src, m.best.row
+	if s := m.sources[src]; s.filtered {
+		if err := s.filter(ctx, int(row)/VectorRows); err != nil {
+			return err
+		}
+		if !s.pass.Has(int(row) % VectorRows) {
+			m.filtered++
+			return nil
+		}
+	}
+	m.append(piece{src, row, 1})
+	return nil
 }
 
 // rival makes a row of the last key the best one if it is newer.
@@ -220,14 +232,11 @@ func (m *merger) rival(ctx context.Context, r rowRef) (err error) {
 	return nil
 }
 
-// emit lets rows of a run out that pass the filters. They are in the order of
-// reading and lie in one vector.
+// emit lets rows of a run out that pass the filters. There are some, in the order
+// of reading, and they lie in one vector.
 func (m *merger) emit(ctx context.Context, src int32, rows []int32) error {
-	if len(rows) == 0 {
-		return nil
-	}
 	s := m.sources[src]
-	if s.unfiltered() {
+	if !s.filtered {
 		if last := rows[len(rows)-1]; last-rows[0] == m.step*int32(len(rows)-1) {
 			m.append(piece{src, rows[0], int32(len(rows))})
 			return nil

@@ -296,6 +296,11 @@ func (r *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 		if err != nil {
 			return nil, err
 		}
+		if n > 1 && r.spec.Edge.Columns > 0 {
+			if n, err = r.edge(ctx, v, n); err != nil {
+				return nil, err
+			}
+		}
 		if n == 0 {
 			continue
 		}

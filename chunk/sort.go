@@ -158,13 +158,31 @@ func groupBySlice(l *Layout, b arrow.RecordBatch) []sliceGroup {
 
 // sortRows sorts rows by the sort key, stably.
 func sortRows(l *Layout, b arrow.RecordBatch, rows []int32) {
-	if len(l.SortKey) == 0 || len(rows) < 2 {
+	if len(l.SortKey) == 0 || len(rows) < 2 || inOrder(l, b, rows) {
 		return
 	}
 	if len(l.SortKey) <= 2 && sortByWords(l, b, rows) {
 		return
 	}
 	sortByKeys(l, b, rows)
+}
+
+// inOrder says whether the rows are sorted already, which costs little to find out.
+// It does not look for NULLs' place: with them it reports false.
+func inOrder(l *Layout, b arrow.RecordBatch, rows []int32) bool {
+	keys := keyArrays(l, b)
+	for _, a := range keys {
+		if a.NullN() > 0 {
+			return false
+		}
+	}
+	c := newKeyComparer(l, b, keys)
+	for i := 1; i < len(rows); i++ {
+		if c.compare(int(rows[i-1]), int(rows[i])) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 type wordRow struct {
@@ -198,9 +216,6 @@ func sortByWords(l *Layout, b arrow.RecordBatch, rows []int32) bool {
 			return cmp.Compare(x.b, y.b)
 		}
 		return cmp.Compare(x.row, y.row)
-	}
-	if slices.IsSortedFunc(keys, compare) {
-		return true
 	}
 	slices.SortFunc(keys, compare)
 	for i := range keys {

@@ -63,6 +63,8 @@ type ScanSpec struct {
 	// Descending asks for splits and batches in falling sort-key order where
 	// that is free (a hint for top-k and last-value operators).
 	Descending bool
+	// Edge asks for one row of each run of equal keys.
+	Edge Edge
 }
 
 // PruningOff names stages of pruning to switch off.
@@ -84,6 +86,7 @@ type ScanStats struct {
 	RowsSkippedChunks                  int64
 	RowsSkippedVectors                 int64
 	RowsFiltered                       int64 // looked at and not passed
+	RowsNotEdges                       int64 // passed, and left out as ScanSpec.Edge allows
 	RowsReturned                       int64
 	BytesTotal                         int64 // of all column blobs of the table
 	BytesRead                          int64 // of blobs fetched from the store or its cache

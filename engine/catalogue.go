@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -39,15 +40,20 @@ type catalogueCheckpoint struct {
 const checkpointChanges = 256
 
 // A catalogueLog is the catalogue log of the database. Its writer is the
-// committer: but for need and forget it is not safe for concurrent use.
+// committer, or recovery before it: but for need, forget and undecided it is not
+// safe for concurrent use.
 type catalogueLog struct {
 	store   store.Store
 	log     store.LogID
 	catalog *schema.Catalog     // as of the last entry
 	ids     map[uint64][16]byte // of the retained entries
 	folded  uint64              // sequence number of the checkpoint
+	// open says that recovery has read all source logs, so that needs are
+	// complete: before that no entry may be trimmed.
+	open bool
 
-	mu    sync.Mutex // guards needs
+	mu    sync.Mutex // guards the fields below
+	last  uint64     // sequence number of the last entry
 	needs map[sourcePosition]uint64
 }
 
@@ -93,6 +99,7 @@ func openCatalogue(ctx context.Context, st store.Store, database string) (*catal
 			return nil, err
 		}
 	}
+	c.last = c.catalog.Seq
 	return c, nil
 }
 
@@ -141,20 +148,40 @@ func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEn
 		return nil, err
 	}
 	if err := c.store.Append(ctx, c.log, seq, data); err != nil {
-		head, herr := c.store.Head(ctx, c.log)
-		if herr != nil || errors.Is(err, store.ErrConflict) {
-			return nil, fmt.Errorf("%w: %w", errCatalogueUnknown, errors.Join(err, herr))
-		}
-		if head < seq {
+		if err := c.settle(ctx, seq, data, err); err != nil {
 			return nil, err
 		}
 	}
 	c.catalog, c.ids[seq] = next, entry.ID
-	if seq-c.folded >= checkpointChanges {
+	c.mu.Lock()
+	c.last = seq
+	c.mu.Unlock()
+	if c.open && seq-c.folded >= checkpointChanges {
 		// A failure shows again at the next one; nothing depends on it.
 		_ = c.checkpoint(ctx)
 	}
 	return next, nil
+}
+
+// settle finds out what became of entry seq after its append failed.
+func (c *catalogueLog) settle(ctx context.Context, seq uint64, data []byte, failure error) error {
+	head, err := c.store.Head(ctx, c.log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errCatalogueUnknown, errors.Join(failure, err))
+	}
+	if head < seq {
+		return failure
+	}
+	for e, err := range c.store.Read(ctx, c.log, seq) {
+		if err != nil {
+			return fmt.Errorf("%w: %w", errCatalogueUnknown, errors.Join(failure, err))
+		}
+		if e.Seq == seq && bytes.Equal(e.Data, data) {
+			return nil
+		}
+		break
+	}
+	return fmt.Errorf("%w: another process writes to the catalogue: %w", errCatalogueUnknown, failure)
 }
 
 // checkpoint writes the folded catalogue and trims the entries that nobody
@@ -191,6 +218,26 @@ func (c *catalogueLog) need(record sourcePosition, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.needs[record] = seq
+}
+
+// undecided returns the first record of a source whose entry is not there yet;
+// ok is false if there is none. Whether it counts may be seen at a restart only.
+func (c *catalogueLog) undecided(src commitlog.Source) (seq uint64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p, entry := range c.needs {
+		if p.source == src && entry > c.last && (!ok || p.seq < seq) {
+			seq, ok = p.seq, true
+		}
+	}
+	return seq, ok
+}
+
+// drop forgets the need of a record that did not get into its log.
+func (c *catalogueLog) drop(record sourcePosition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.needs, record)
 }
 
 // forget says that a source's records below a position are not read again.

@@ -24,12 +24,17 @@ const maxGroupBytes = 8 << 20
 // A commitRequest is a transaction on its way into the log.
 type commitRequest struct {
 	record *ingest.Record // nil: no rows
-	bytes  int64          // of its rows
+	// parts are what the record is of; those of gone are not in it, for the
+	// transaction removed their tables.
+	parts map[chunk.PartitionID]*ownPart
+	gone  []chunk.PartitionID
+	bytes int64 // of its rows
 	// changes are of the catalogue, made of its entry catalogueSeq-1.
 	changes      []schema.Change
 	catalogueSeq uint64
-	// check looks whether what the transaction read still holds.
-	check func(s *state) error
+	// check looks whether what the transaction read still holds, with those that
+	// go before it in its group.
+	check func(s *state, before []*commitRequest) error
 	done  chan error // gets one value
 }
 
@@ -45,7 +50,7 @@ type committer struct {
 	mu     sync.Mutex // guards the fields below
 	queue  []*commitRequest
 	closed bool
-	failed error // no commit is possible any more
+	failed error // why no commit is possible any more
 
 	wake chan struct{} // of one token
 	done chan struct{}
@@ -61,12 +66,8 @@ func newCommitter(db *DB, src commitlog.Source) *committer {
 func (c *committer) commit(r *commitRequest) error {
 	r.done = make(chan error, 1)
 	c.mu.Lock()
-	if c.closed || c.failed != nil {
-		err := c.failed
+	if err := c.refusal(); err != nil {
 		c.mu.Unlock()
-		if err == nil {
-			err = errClosed
-		}
 		return err
 	}
 	c.queue = append(c.queue, r)
@@ -134,11 +135,16 @@ func (c *committer) group() (group []*commitRequest, more bool) {
 	return group, len(c.queue) > 0
 }
 
+// write commits a group and answers each of its requests.
 func (c *committer) write(group []*commitRequest) {
+	if err := c.stopped(); err != nil {
+		answer(group, err)
+		return
+	}
 	live := group[:0]
 	for _, r := range group {
 		if r.check != nil {
-			if err := r.check(c.db.current.Load()); err != nil {
+			if err := r.check(c.db.current.Load(), live); err != nil {
 				r.done <- err
 				continue
 			}
@@ -148,27 +154,68 @@ func (c *committer) write(group []*commitRequest) {
 	if len(live) == 0 {
 		return
 	}
-	err := c.writeChecked(live)
-	for _, r := range live {
+	if live[0].changes != nil {
+		answer(live, c.writeDefinition(live[0]))
+		return
+	}
+	c.writeRows(live)
+}
+
+func answer(group []*commitRequest, err error) {
+	for _, r := range group {
 		r.done <- err
 	}
 }
 
-func (c *committer) writeChecked(group []*commitRequest) error {
-	if group[0].changes != nil {
-		return c.writeDefinition(group[0])
+// writeRows commits transactions that only wrote rows.
+func (c *committer) writeRows(group []*commitRequest) {
+	data, group := c.encode(group)
+	if len(group) == 0 {
+		return
 	}
-	records := make([]*ingest.Record, len(group))
+	seq, err := c.append(data)
+	if err == nil {
+		c.db.metrics.commits.Add(float64(len(group)))
+		c.db.apply(seq, c.source, records(group), nil)
+	}
+	answer(group, err)
+}
+
+func records(group []*commitRequest) []*ingest.Record {
+	out := make([]*ingest.Record, len(group))
 	for i, r := range group {
+		out[i] = r.record
+	}
+	return out
+}
+
+// encode makes one entry of a group and returns it with the requests that are in
+// it. Those whose rows cannot be stored, such as texts that are not UTF-8, are
+// answered and left out.
+func (c *committer) encode(group []*commitRequest) ([]byte, []*commitRequest) {
+	for _, r := range group {
 		c.stamp(r.record)
-		records[i] = r.record
 	}
-	seq, err := c.append(records)
-	if err != nil {
-		return err
+	data, err := ingest.AppendRecords(nil, records(group))
+	if err == nil {
+		return data, group
 	}
-	c.db.metrics.commits.Add(float64(len(group)))
-	return c.db.applyRecords(seq, c.source, records)
+	good := make([]*commitRequest, 0, len(group))
+	for _, r := range group {
+		if _, err := ingest.AppendRecords(nil, []*ingest.Record{r.record}); err != nil {
+			r.done <- err
+			continue
+		}
+		good = append(good, r)
+	}
+	switch len(good) {
+	case 0:
+		return nil, nil
+	case len(group): // each fits, all do not
+		answer(group, err)
+		return nil, nil
+	}
+	return c.encode(good)
 }
 
 // stamp gives a transaction its row versions.
@@ -190,13 +237,9 @@ func stampStaged(r *ingest.Record) {
 }
 
 // append writes one entry and returns its position.
-func (c *committer) append(records []*ingest.Record) (uint64, error) {
-	data, err := ingest.AppendRecords(nil, records)
-	if err != nil {
-		return 0, err
-	}
+func (c *committer) append(data []byte) (uint64, error) {
 	ctx := context.Background()
-	err = c.db.store.Append(ctx, c.log, c.next, data)
+	err := c.db.store.Append(ctx, c.log, c.next, data)
 	if err != nil {
 		if err = c.settle(ctx, data, err); err != nil {
 			return 0, err
@@ -211,102 +254,118 @@ func (c *committer) append(records []*ingest.Record) (uint64, error) {
 func (c *committer) settle(ctx context.Context, data []byte, failure error) error {
 	head, err := c.db.store.Head(ctx, c.log)
 	if err != nil {
-		return c.fail(errors.Join(failure, err))
+		return c.unknown(errors.Join(failure, err))
 	}
 	if head < c.next {
 		return failure
 	}
 	for e, err := range c.db.store.Read(ctx, c.log, c.next) {
 		if err != nil {
-			return c.fail(errors.Join(failure, err))
+			return c.unknown(errors.Join(failure, err))
 		}
-		if head == c.next && bytes.Equal(e.Data, data) {
+		if e.Seq == c.next && bytes.Equal(e.Data, data) {
 			return nil
 		}
 		break
 	}
-	// Somebody sealed our log: another process has taken over.
-	return c.fail(pgerr.New(pgerr.CannotConnectNow, "another process has taken over the source log %s", c.source))
+	// Somebody sealed our log, and his entry has the place of ours.
+	return c.stop(pgerr.New(pgerr.CannotConnectNow, "another process has taken over the source log %s", c.source))
 }
 
-// fail ends all commits for good.
-func (c *committer) fail(err error) error {
+// unknown ends all commits for good: nobody knows what became of one.
+func (c *committer) unknown(err error) error {
+	c.stop(pgerr.New(pgerr.CannotConnectNow, "no transaction can commit any more, since the outcome of one is unknown").
+		WithDetail("%v", err).WithHint("Restart the server."))
 	e := pgerr.New(pgerr.OutcomeUnknown, "the outcome of a commit is unknown: %v", err).
 		WithHint("Restart the server; then see whether the rows are there.")
 	e.Cause = err
+	return e
+}
+
+// stop ends all commits for good: later ones fail with err, which it returns.
+func (c *committer) stop(err error) error {
 	c.mu.Lock()
-	c.failed = e
+	c.failed = err
 	c.mu.Unlock()
 	c.db.opt.Logger.Error("no more commits", slog.String("error", err.Error()))
-	return e
+	return err
+}
+
+// stopped returns why no commit is possible any more, nil if one is.
+func (c *committer) stopped() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
+// refusal returns why a transaction is not taken into the queue; c.mu is held.
+func (c *committer) refusal() error {
+	if c.failed == nil && c.closed {
+		return errClosed
+	}
+	return c.failed
 }
 
 // writeDefinition commits a transaction that changes the catalogue. The
 // catalogue's entry is the commit point: the record of its rows, written before,
 // counts only if that entry is this transaction's.
 func (c *committer) writeDefinition(r *commitRequest) error {
-	ctx := context.Background()
-	entry := catalogueEntry{Changes: r.changes}
+	entry := catalogueEntry{ID: newTxnID(), Changes: r.changes}
 	var seq uint64
+	var rows []*ingest.Record
 	if r.record != nil {
 		entry.ID = r.record.ID
 		r.record.Condition = &ingest.Condition{Seq: r.catalogueSeq}
 		c.stamp(r.record)
-		var err error
-		c.db.catalogue.need(sourcePosition{c.source, c.next}, r.catalogueSeq)
-		if seq, err = c.append([]*ingest.Record{r.record}); err != nil {
+		rows = []*ingest.Record{r.record}
+		data, err := ingest.AppendRecords(nil, rows)
+		if err != nil {
 			return err
 		}
-	} else {
-		entry.ID = newTxnID()
+		at := sourcePosition{c.source, c.next}
+		c.db.catalogue.need(at, r.catalogueSeq)
+		if seq, err = c.append(data); err != nil {
+			c.db.catalogue.drop(at)
+			return err
+		}
 	}
 	// From here on the position seq is taken, whether the record counts or not.
-	next, err := c.db.catalogue.append(ctx, r.catalogueSeq, entry)
+	next, err := c.db.catalogue.append(context.Background(), r.catalogueSeq, entry)
 	if err != nil {
 		if errors.Is(err, errCatalogueUnknown) {
-			return c.fail(err)
+			return c.unknown(err)
 		}
 		if seq > 0 {
-			c.db.publish(func(s *state) *state { s = s.clone(); s.head = seq; return s })
+			c.db.apply(seq, c.source, nil, nil)
 		}
 		return err
 	}
-	var gone []*storageState
-	var applyErr error
-	c.db.publish(func(s *state) *state {
-		out, went, err := s.withCatalog(c.db, next)
-		if err != nil {
-			applyErr = err
-			return s
-		}
-		gone = went
-		return out
-	})
-	if applyErr != nil {
-		// The catalogue was checked before it was appended.
-		panic(fmt.Sprintf("engine: bug: catalogue entry %d does not apply: %v", r.catalogueSeq, applyErr))
-	}
-	c.db.reclaimStorages(gone)
-	if seq > 0 {
-		return c.db.applyRecords(seq, c.source, []*ingest.Record{r.record})
-	}
+	c.db.apply(seq, c.source, rows, next)
 	return nil
 }
 
-// applyRecords publishes records that are durable at a source position. They are
-// ours or were read back, so that a failure is a bug: the log says that these
-// rows are there.
-func (db *DB) applyRecords(seq uint64, src commitlog.Source, records []*ingest.Record) error {
+// apply publishes in one step the records that are durable at a source position,
+// and the catalogue that their transaction made unless it is nil; seq is 0 if
+// there is a catalogue only. All of it was checked before it became durable, or
+// was read back, so that a failure is a bug: the logs say that it is there.
+func (db *DB) apply(seq uint64, src commitlog.Source, records []*ingest.Record, catalog *schema.Catalog) {
 	for _, r := range records {
 		for _, p := range r.Parts {
-			if _, err := db.ensurePartition(p.Partition); err != nil {
+			if _, err := db.ensurePartition(context.Background(), p.Partition); err != nil {
 				panic(fmt.Sprintf("engine: partition of a durable record: %v", err))
 			}
 		}
 	}
 	var touched []chunk.PartitionID
+	var gone []*storageState
 	s := db.publish(func(s *state) *state {
 		s = s.clone()
+		if catalog != nil {
+			var err error
+			if s, gone, err = s.withCatalog(db, catalog); err != nil {
+				panic(fmt.Sprintf("engine: bug: catalogue entry %d does not apply: %v", catalog.Seq, err))
+			}
+		}
 		own := map[datum.OID]bool{}
 		for _, r := range records {
 			for i := range r.Parts {
@@ -316,13 +375,13 @@ func (db *DB) applyRecords(seq uint64, src commitlog.Source, records []*ingest.R
 			}
 			s.clock = max(s.clock, r.Version+int64(r.Versions)-1)
 		}
-		if src == db.committer.source {
+		if seq > 0 && src == db.committer.source {
 			s.head = seq
 		}
 		return s
 	})
+	db.reclaimStorages(s.number, gone)
 	db.flusher.added(s, touched)
-	return nil
 }
 
 // applyPart adds a part of a record to a state under construction. It reports

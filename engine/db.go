@@ -46,6 +46,7 @@ type DB struct {
 	// stageBytes is how large a transaction's rows may grow before they are
 	// staged, sealBytes a partition's before they are flushed.
 	stageBytes, sealBytes int64
+	replayBytes           int64 // recovery's: how much it buffers before it flushes
 
 	mu        sync.Mutex // held to replace current
 	current   atomic.Pointer[state]
@@ -70,7 +71,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
 	db := &DB{store: s, opt: opt, mem: memory.DefaultAllocator, ids: chunk.NewIDs(opt.Now), clock: clock.New(opt.Now),
 		locks: lock.New(lock.Options{}), sealers: semaphore.NewWeighted(maxSealers),
-		stageBytes: min(16<<20, opt.BufferBytes/4), sealBytes: min(64<<20, opt.BufferBytes/4),
+		stageBytes: min(16<<20, opt.BufferBytes/4), sealBytes: min(64<<20, opt.BufferBytes/4), replayBytes: opt.BufferBytes / 2,
 		parts: map[chunk.PartitionID]*partState{}}
 	db.snapshots.txns = map[*Txn]uint64{}
 	db.metrics = newMetrics(db)
@@ -79,6 +80,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	db.committer = newCommitter(db, commitlog.Source{Writer: opt.Writer, Epoch: binary.BigEndian.Uint64(epoch[:])})
 	db.flusher = newFlusher(db)
 	if err := db.recover(ctx); err != nil {
+		db.metrics.unregister()
 		return nil, fmt.Errorf("recovery: %w", err)
 	}
 	go db.committer.run()
@@ -115,7 +117,7 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 				errs = append(errs, err)
 				continue
 			}
-			if err := p.part.log.Checkpoint(ctx); err != nil {
+			if err := p.part.checkpoint(ctx); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -152,8 +154,12 @@ func (db *DB) Admit() error {
 // admit waits until there is room for more rows. What a transaction itself
 // holds is staged first, so that waiting is only for flushes, which end.
 func (db *DB) admit(ctx context.Context, t *Txn) error {
-	for db.buffered.Load() >= db.opt.BufferBytes {
-		if t.work.bytes() > 0 {
+	for {
+		buffered := db.buffered.Load()
+		if buffered < db.opt.BufferBytes {
+			return nil
+		}
+		if t.work.bytes > 0 {
 			if err := t.stage(ctx); err != nil {
 				return err
 			}
@@ -163,14 +169,14 @@ func (db *DB) admit(ctx context.Context, t *Txn) error {
 		if err != nil {
 			return err
 		}
-		if !more {
+		if !more || db.buffered.Load() >= buffered {
 			return nil // what fills the buffers is other transactions': they stage theirs
 		}
 	}
-	return nil
 }
 
-// newPartState returns the state of a partition that ensurePartition opened.
+// newPartState returns the state of a partition that ensurePartition opened, nil
+// if it did not.
 func (db *DB) newPartState(id chunk.PartitionID) *partState {
 	db.partMu.Lock()
 	defer db.partMu.Unlock()
@@ -179,15 +185,18 @@ func (db *DB) newPartState(id chunk.PartitionID) *partState {
 
 // ensurePartition opens a partition's commit log, if need be, and returns its
 // state as it was then, without rows in buffers.
-func (db *DB) ensurePartition(id chunk.PartitionID) (*partState, error) {
+func (db *DB) ensurePartition(ctx context.Context, id chunk.PartitionID) (*partState, error) {
+	if p := db.newPartState(id); p != nil {
+		return p, nil
+	}
+	log, err := commitlog.Open(ctx, db.store, id, db.logOptions())
+	if err != nil {
+		return nil, err
+	}
 	db.partMu.Lock()
 	defer db.partMu.Unlock()
 	if p := db.parts[id]; p != nil {
-		return p, nil
-	}
-	log, err := commitlog.Open(context.Background(), db.store, id, db.logOptions())
-	if err != nil {
-		return nil, err
+		return p, nil // another was faster
 	}
 	p := &partState{part: &partition{id: id, log: log}, manifest: log.Manifest(), pending: emptyDelta}
 	db.parts[id] = p

@@ -36,7 +36,7 @@ func (t *Txn) define(ctx context.Context) error {
 }
 
 func (t *Txn) writable() error {
-	if t.done {
+	if t.done.Load() {
 		return errTxnDone
 	}
 	if t.opt.ReadOnly {
@@ -55,18 +55,19 @@ func (t *Txn) TakeOIDs(ctx context.Context, n int) (datum.OID, error) {
 }
 
 // Apply makes a change of the catalogue, visible to this transaction at once
-// and to others at Commit. Tables that it replaces or drops are locked.
+// and to others at Commit. Tables that it replaces or drops are locked. The
+// caller made the change of what it saw before it had the catalogue for itself:
+// what no longer fits is refused.
 func (t *Txn) Apply(ctx context.Context, c schema.Change) error {
 	if err := t.define(ctx); err != nil {
+		return err
+	}
+	if err := t.checkChange(&c); err != nil {
 		return err
 	}
 	switch {
 	case c.PutTable != nil:
 		if err := t.checkPut(ctx, &c); err != nil {
-			return err
-		}
-	case c.PutView != nil:
-		if err := t.checkName(c.PutView.OID, c.PutView.Namespace, c.PutView.Name); err != nil {
 			return err
 		}
 	case c.DropTable != 0:
@@ -87,31 +88,43 @@ func (t *Txn) change(c schema.Change) error {
 	return nil
 }
 
-// checkPut looks at a table's new definition.
-func (t *Txn) checkPut(ctx context.Context, c *schema.Change) error {
-	def := *c.PutTable
-	c.PutTable = &def
-	if err := t.checkName(def.OID, def.Namespace, def.Name); err != nil {
-		return err
-	}
-	if def.Storage == 0 {
-		def.Storage = def.OID
-	}
-	if old := t.catalog.Tables[def.OID]; old != nil {
-		if old.Storage == def.Storage && !sameRows(old, &def) {
-			return pgerr.Unsupported("changing the columns or the partitioning of table %q is not supported", def.Name)
+// checkChange refuses what does not fit the catalogue as it is now.
+func (t *Txn) checkChange(c *schema.Change) error {
+	switch {
+	case c.PutTable != nil:
+		_, there := t.catalog.Tables[c.PutTable.OID]
+		return t.checkRelation(there, c.PutTable.OID, c.PutTable.Namespace, c.PutTable.Name)
+	case c.PutView != nil:
+		_, there := t.catalog.Views[c.PutView.OID]
+		return t.checkRelation(there, c.PutView.OID, c.PutView.Namespace, c.PutView.Name)
+	case c.DropTable != 0 && t.catalog.Tables[c.DropTable] == nil, c.DropView != 0 && t.catalog.Views[c.DropView] == nil:
+		return pgerr.New(pgerr.UndefinedTable, "the relation does not exist any more").WithDetail("Another transaction dropped it.")
+	case c.PutNamespace != nil:
+		for _, n := range t.catalog.Namespaces {
+			if n.OID != c.PutNamespace.OID && n.Name == c.PutNamespace.Name {
+				return pgerr.New(pgerr.DuplicateSchema, "schema %q already exists", n.Name)
+			}
 		}
-		if err := t.owner.Table(ctx, def.OID, lock.Exclusive); err != nil {
-			return err
+	case c.DropNamespace != 0:
+		return t.checkDropNamespace(c.DropNamespace)
+	case c.PutRole != nil:
+		if old := t.catalog.Roles[c.PutRole.Name]; old != nil && old.OID != c.PutRole.OID {
+			return pgerr.New(pgerr.DuplicateObject, "role %q already exists", old.Name)
 		}
 	}
-	_, err := t.db.newTableInfo(&def) // what cannot be opened is not stored
-	return err
+	return nil
 }
 
-// checkName refuses a second relation of one name: the caller looked before it
-// had the catalogue for itself.
-func (t *Txn) checkName(oid, namespace datum.OID, name string) error {
+// checkRelation refuses a relation that was dropped meanwhile, a second one of
+// its name, and one in a schema that is gone.
+func (t *Txn) checkRelation(there bool, oid, namespace datum.OID, name string) error {
+	// OIDs of new relations were taken by this transaction.
+	if !there && oid < t.snap.catalog.NextOID {
+		return pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", name).WithDetail("Another transaction dropped it.")
+	}
+	if t.catalog.Namespaces[namespace] == nil {
+		return pgerr.New(pgerr.InvalidSchemaName, "the schema of relation %q does not exist", name).WithDetail("Another transaction dropped it.")
+	}
 	for _, o := range t.catalog.Tables {
 		if o.OID != oid && o.Namespace == namespace && o.Name == name {
 			return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", name)
@@ -123,6 +136,50 @@ func (t *Txn) checkName(oid, namespace datum.OID, name string) error {
 		}
 	}
 	return nil
+}
+
+func (t *Txn) checkDropNamespace(oid datum.OID) error {
+	n := t.catalog.Namespaces[oid]
+	if n == nil {
+		return pgerr.New(pgerr.InvalidSchemaName, "the schema does not exist any more").WithDetail("Another transaction dropped it.")
+	}
+	used := false
+	for _, o := range t.catalog.Tables {
+		used = used || o.Namespace == oid
+	}
+	for _, o := range t.catalog.Views {
+		used = used || o.Namespace == oid
+	}
+	if used {
+		return pgerr.New(pgerr.DependentObjects, "cannot drop schema %s because other objects depend on it", n.Name)
+	}
+	return nil
+}
+
+// checkPut looks at a table's new definition.
+func (t *Txn) checkPut(ctx context.Context, c *schema.Change) error {
+	def := *c.PutTable
+	c.PutTable = &def
+	if def.Storage == 0 {
+		def.Storage = def.OID
+	}
+	if old := t.catalog.Tables[def.OID]; old != nil {
+		if old.Version != def.Version {
+			return pgerr.New(pgerr.SerializationFailure, "the definition of table %q was changed by another transaction", def.Name).
+				WithHint("Try again.")
+		}
+		if old.Storage == def.Storage && !sameRows(old, &def) {
+			return pgerr.Unsupported("changing the columns or the partitioning of table %q is not supported", def.Name)
+		}
+		if err := t.owner.Table(ctx, def.OID, lock.Exclusive); err != nil {
+			return err
+		}
+	}
+	in, err := t.db.newTableInfo(&def) // what cannot be opened is not stored
+	if err != nil {
+		return err
+	}
+	return in.checkKey()
 }
 
 // Truncate empties a table: it gets a new storage, as in PostgreSQL a new file.

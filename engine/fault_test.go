@@ -184,7 +184,7 @@ func TestFullDisk(t *testing.T) {
 	want := counts(row{"a", 1, 1})
 	insert(t, db, table, row{"a", 1, 1})
 	fault.Set(func(c vfs.Call) vfs.Fate {
-		if c.Op == vfs.OpWrite || c.Op == vfs.OpCreate || c.Op == vfs.OpSync {
+		if c.Op == vfs.OpWrite || c.Op == vfs.OpCreate {
 			return vfs.Fate{Err: syscall.ENOSPC}
 		}
 		return vfs.Fate{}

@@ -23,23 +23,26 @@ func (db *DB) flush(ctx context.Context, id chunk.PartitionID) error {
 	part := st.part(id.Key).part
 	part.flush.Lock()
 	defer part.flush.Unlock()
+	if part.freed {
+		return nil
+	}
 	f, err := db.freeze(ctx, part)
 	if err != nil || f == nil {
 		return err
 	}
 	begin := time.Now()
 	m, err := part.log.Commit(ctx, f.commit)
+	// Unless it is certain that the commit is not in the log, the next flush
+	// tries the same one again, and its chunks stay.
+	part.unsettled = nil
+	if errors.Is(err, commitlog.ErrUnknown) {
+		part.unsettled = f
+		return err
+	}
 	if err != nil {
-		// Unless it is certain that the commit is not in the log, the next flush
-		// tries the same one again, and its chunks stay.
-		if errors.Is(err, commitlog.ErrUnknown) {
-			part.unsettled = f
-			return err
-		}
 		db.deleteChunks(id, f.sealed)
 		return err
 	}
-	part.unsettled = nil
 	db.updatePart(id, func(_ *state, p *partState) {
 		p.manifest, p.flushing = m, nil
 		db.buffered.Add(-f.delta.bytes())
@@ -68,7 +71,7 @@ func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error)
 	db.updatePart(part.id, func(s *state, next *partState) {
 		in = s.storages[part.id.Table].info
 		if next.flushing == nil && !next.pending.empty() {
-			next.flushing, next.pending, next.upTo = next.pending, emptyDelta, s.head
+			next.flushing, next.pending, next.covers = next.pending, emptyDelta, db.covers(s)
 		}
 		p = *next
 	})
@@ -88,33 +91,40 @@ func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error)
 	return f, nil
 }
 
-// cover adds to a flush the source positions that it folds in: of sources that
-// have ended all, which it takes over, and of our own those up to the freezing.
+// covers returns how far s has taken in each source: our own, and those that
+// have ended, as far as they have been replayed.
+func (db *DB) covers(s *state) []commitlog.Position {
+	out := []commitlog.Position{{Source: db.committer.source, Pos: s.head}}
+	for _, e := range db.ended.list() {
+		out = append(out, commitlog.Position{Source: e.source, Pos: e.head})
+	}
+	return out
+}
+
+// cover adds to a flush the source positions that it folds in, and takes over
+// the sources that have ended.
 func (db *DB) cover(c *commitlog.Commit, p *partState) {
 	m := p.manifest
-	add := func(src commitlog.Source, to uint64) bool {
-		from := m.Folded(src)
-		if to > from {
-			c.Sources = append(c.Sources, commitlog.Interval{Source: src, From: from, To: to})
+	for _, at := range p.covers {
+		from := m.Folded(at.Source)
+		if at.Pos <= from || m.Ended(at.Source) {
+			continue
 		}
-		return to > from
-	}
-	for _, e := range db.ended.list() {
-		if !m.Ended(e.source) && add(e.source, e.head) && m.Owner(e.source) != c.By {
-			c.Seals = append(c.Seals, e.source)
+		c.Sources = append(c.Sources, commitlog.Interval{Source: at.Source, From: from, To: at.Pos})
+		if m.Owner(at.Source) != c.By {
+			c.Seals = append(c.Seals, at.Source)
 		}
 	}
-	add(c.By, p.upTo)
 }
 
 // A flusher flushes partitions in the background: those that are large or old,
 // and when memory runs short the largest. After each round it frees what is no
 // longer needed. Its methods are safe for concurrent use.
 type flusher struct {
-	db   *DB
-	wake chan struct{} // of one token
-	quit chan struct{}
-	wg   sync.WaitGroup
+	db     *DB
+	wake   chan struct{} // of one token
+	cancel func()        // ends run, and the flushes under way
+	over   chan struct{} // closed when run has ended
 
 	mu     sync.Mutex    // guards the fields below
 	round  chan struct{} // closed and replaced at the end of each round
@@ -125,17 +135,19 @@ type flusher struct {
 const retryAge = time.Second
 
 func newFlusher(db *DB) *flusher {
-	return &flusher{db: db, wake: make(chan struct{}, 1), quit: make(chan struct{}), round: make(chan struct{})}
+	return &flusher{db: db, wake: make(chan struct{}, 1), over: make(chan struct{}), round: make(chan struct{})}
 }
 
 func (f *flusher) start() {
-	f.wg.Add(1)
-	go f.run()
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel = cancel
+	go f.run(ctx)
 }
 
+// stop ends the flusher and waits until it has ended.
 func (f *flusher) stop() {
-	close(f.quit)
-	f.wg.Wait()
+	f.cancel()
+	<-f.over
 }
 
 func (f *flusher) poke() {
@@ -161,35 +173,28 @@ func (f *flusher) added(s *state, ids []chunk.PartitionID) {
 	}
 }
 
-func (f *flusher) run() {
-	defer f.wg.Done()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() { // a stop ends the flush that is under way
-		select {
-		case <-f.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+func (f *flusher) run(ctx context.Context) {
+	defer close(f.over)
 	tick := time.NewTicker(max(f.db.opt.SealAge/4, 20*time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
-		case <-f.quit:
-			f.finish(errClosed)
+		case <-ctx.Done():
 			return
 		case <-f.wake:
 		case <-tick.C:
 		}
 		err := f.once(ctx)
+		if ctx.Err() != nil {
+			return // those who wait hear of it by over
+		}
 		f.finish(err)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
 			continue
 		}
 		f.db.opt.Logger.Error("flush failed; rows stay in the buffer and in the source log", slog.String("error", err.Error()))
 		select {
-		case <-f.quit:
+		case <-ctx.Done():
 		case <-time.After(retryAge):
 		}
 	}
@@ -267,7 +272,7 @@ func (f *flusher) due() []chunk.PartitionID {
 const maxPendingStaged = 256
 
 // wait starts a round and waits for its end. more is false if there was nothing
-// to flush.
+// to flush. It fails if the round did, and after stop.
 func (f *flusher) wait(ctx context.Context) (more bool, err error) {
 	f.mu.Lock()
 	round := f.round
@@ -279,6 +284,8 @@ func (f *flusher) wait(ctx context.Context) (more bool, err error) {
 	select {
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
+	case <-f.over:
+		return false, errClosed
 	case <-round:
 	}
 	f.mu.Lock()

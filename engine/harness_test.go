@@ -46,32 +46,48 @@ type place interface {
 	// open finds what was durable.
 	crash(t testing.TB)
 	close(t testing.TB)
+	// try is open for tests that expect an error.
+	try(opt engine.Options) (*engine.DB, error)
+	// hook is what stands between databases and the store.
+	hook() *hooked
 }
 
 // memPlace is a store in memory.
 type memPlace struct {
-	s  *memstore.Store
-	db *engine.DB
+	hooked hooked
+	s      *memstore.Store
+	db     *engine.DB
 }
+
+func (p *memPlace) hook() *hooked { return &p.hooked }
 
 func (p *memPlace) open(t testing.TB, opt engine.Options) *engine.DB {
 	t.Helper()
 	if p.s == nil {
 		p.s = memstore.New(nil)
 	}
-	db, err := engine.Open(context.Background(), p.s, opt)
+	db, err := p.try(opt)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	p.db = db
 	return db
+}
+
+func (p *memPlace) try(opt engine.Options) (*engine.DB, error) {
+	db, err := engine.Open(context.Background(), p.hooked.of(p.s), opt)
+	if err == nil {
+		p.db = db
+	}
+	return db, err
 }
 
 func (p *memPlace) crash(t testing.TB) {
 	next := p.s.Clone(nil)
-	p.db.Close() // what it still writes goes to the old store
+	if p.db != nil {
+		p.db.Close() // what it still writes goes to the old store
+	}
 	p.s.Close()
-	p.s = next
+	p.s, p.db = next, nil
 }
 
 func (p *memPlace) close(t testing.TB) {
@@ -82,21 +98,31 @@ func (p *memPlace) close(t testing.TB) {
 
 // diskPlace is an embedded store on a disk in memory.
 type diskPlace struct {
-	fs   *vfs.Mem
-	disk vfs.FS // what the store sees: fs, perhaps with faults
-	rng  *rand.Rand
-	s    *local.Store
-	db   *engine.DB
+	hooked hooked
+	fs     *vfs.Mem
+	disk   vfs.FS // what the store sees: fs, perhaps with faults
+	rng    *rand.Rand
+	s      *local.Store
+	db     *engine.DB
 }
+
+func (p *diskPlace) hook() *hooked { return &p.hooked }
 
 func (p *diskPlace) open(t testing.TB, opt engine.Options) *engine.DB {
 	t.Helper()
-	s, db, err := p.tryOpen(opt)
+	db, err := p.try(opt)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	p.s, p.db = s, db
 	return db
+}
+
+func (p *diskPlace) try(opt engine.Options) (*engine.DB, error) {
+	s, db, err := p.tryOpen(opt)
+	if err == nil {
+		p.s, p.db = s, db
+	}
+	return db, err
 }
 
 func (p *diskPlace) tryOpen(opt engine.Options) (*local.Store, *engine.DB, error) {
@@ -110,7 +136,7 @@ func (p *diskPlace) tryOpen(opt engine.Options) (*local.Store, *engine.DB, error
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := engine.Open(context.Background(), s, opt)
+	db, err := engine.Open(context.Background(), p.hooked.of(s), opt)
 	if err != nil {
 		s.Close()
 		return nil, nil, err
@@ -121,9 +147,11 @@ func (p *diskPlace) tryOpen(opt engine.Options) (*local.Store, *engine.DB, error
 func (p *diskPlace) crash(t testing.TB) {
 	mode := vfs.CrashModes[p.rng.IntN(len(vfs.CrashModes))]
 	next := p.fs.Crash(mode, p.rng.Uint64())
-	p.db.Close()
-	p.s.Close()
-	p.fs, p.disk = next, nil
+	if p.db != nil {
+		p.db.Close()
+		p.s.Close()
+	}
+	p.fs, p.disk, p.db = next, nil, nil
 }
 
 func (p *diskPlace) close(t testing.TB) {

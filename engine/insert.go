@@ -125,22 +125,24 @@ func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch) error {
 			t.db.metrics.refused.Inc()
 			e := pgerr.New(pgerr.CheckViolation, "row is older than the retention of table %q", in.name()).
 				WithDetail("Failing row contains (%s); rows are kept for %v.", in.rowText(batch, row), in.def.Retention)
-			e.Table, e.Column = in.name(), in.layout.Columns[in.timeAt].Name
+			e.Table, e.Column, e.Row = in.name(), in.layout.Columns[in.timeAt].Name, row+1
 			return e
 		}
 	}
 	return nil
 }
 
-// add routes rows into the transaction's deltas.
+// add routes rows into the transaction's deltas, all or none.
 func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch) error {
 	groups, err := in.route(ctx, t.db.mem, batch)
 	if err != nil {
 		return err
 	}
 	defer releaseRouted(groups)
-	for _, g := range groups {
-		if _, err := t.db.ensurePartition(g.id); err != nil {
+	next := make([]*ownPart, len(groups))
+	grown := int64(0)
+	for i, g := range groups {
+		if _, err := t.db.ensurePartition(ctx, g.id); err != nil {
 			return err
 		}
 		rows, err := ingest.Conform(t.db.mem, in.layout, in.live, g.batch, ownVersion)
@@ -149,18 +151,21 @@ func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch) e
 		}
 		old := t.work.parts[g.id]
 		if old == nil {
-			old = &ownPart{info: in, delta: emptyDelta}
+			old = &ownPart{}
 		}
-		d, err := old.add(t.db.mem, in.layout, rows)
+		next[i], err = old.add(t.db.mem, in, t.held(g.id), rows)
 		rows.Release()
 		if err != nil {
 			return err
 		}
-		t.db.buffered.Add(d.bytes() - old.bytes())
-		t.work.parts[g.id] = &ownPart{info: in, delta: d}
+		grown += next[i].bytes() - old.bytes()
 	}
+	for i, g := range groups {
+		t.work.parts[g.id] = next[i]
+	}
+	t.grow(grown)
 	t.db.metrics.rows.Add(float64(batch.NumRows()))
-	if t.work.bytes() > t.db.stageBytes {
+	if t.work.bytes > t.db.stageBytes {
 		return t.stage(ctx)
 	}
 	return nil

@@ -60,11 +60,16 @@ func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch
 	if err := t.owner.Keys(ctx, in.def.OID, keys); err != nil {
 		return nil, err
 	}
-	found, err := t.find(ctx, in, cols, keys)
+	found, err := t.find(ctx, in, cols, keys, false)
 	if err != nil {
 		return nil, err
 	}
 	defer found.release()
+	if mode != chunk.InsertError { // which says 23505, as in PostgreSQL
+		if err := t.checkFixed(found); err != nil {
+			return nil, err
+		}
+	}
 	kept = fresh[:0]
 	for _, row := range fresh {
 		switch at := found.at[row]; {
@@ -85,7 +90,7 @@ func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch
 
 // Lookup locks the primary keys in keys (columns in key order) until the
 // transaction ends and returns the rows that exist, all live columns, with for
-// each key the index of its row or -1.
+// each key the index of its row or -1, as for a key with a NULL.
 func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatch) (arrow.RecordBatch, []int32, error) {
 	in, err := t.lockRows(ctx, table)
 	if err != nil {
@@ -98,11 +103,14 @@ func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatc
 	if err := t.owner.Keys(ctx, table, encoded); err != nil {
 		return nil, nil, err
 	}
-	found, err := t.find(ctx, in, keys.Columns(), encoded)
+	found, err := t.find(ctx, in, keys.Columns(), encoded, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer found.release()
+	if err := t.checkFixed(found); err != nil {
+		return nil, nil, err
+	}
 	if err := t.noteReads(in, found); err != nil {
 		return nil, nil, err
 	}
@@ -111,14 +119,15 @@ func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatc
 
 // finding is the result of find.
 type finding struct {
-	sources []arrow.RecordBatch // live columns and the version
+	whole   bool                // the rows are wanted, not only whether they exist
+	sources []arrow.RecordBatch // live columns and the version; none unless whole
 	at      []foundRow          // by key
 	groups  []keyGroup
 	clock   int64 // of the state that was looked at
-	catalog uint64
 }
 
-// foundRow is a row of one of the sources; source is -1 if the key has none.
+// foundRow is a row of one of the sources; source is -1 if the key has none, and
+// means nothing else if the rows are not wanted.
 type foundRow struct {
 	source  int
 	row     int32
@@ -218,12 +227,11 @@ func (in *tableInfo) concatenate(t *Txn, parts []arrow.RecordBatch) (arrow.Recor
 }
 
 // find looks for the newest row of each key: in what the transaction did so
-// far, and in what is committed now, which under READ COMMITTED may be newer
-// than the statement's snapshot. Under REPEATABLE READ a newer row is 40001.
-// The keys are locked, so that nobody who also locks them changes them.
-func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encoded [][]byte) (_ *finding, err error) {
+// far, and in what is committed now, which may be newer than the snapshot. The
+// keys are locked, so that nobody who also locks them changes them.
+func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encoded [][]byte, whole bool) (_ *finding, err error) {
 	now := t.db.current.Load()
-	f := &finding{at: make([]foundRow, len(encoded)), clock: now.clock}
+	f := &finding{whole: whole, at: make([]foundRow, len(encoded)), clock: now.clock}
 	for i := range f.at {
 		f.at[i].source = -1
 	}
@@ -246,22 +254,30 @@ func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encod
 			}
 		}
 		if own := t.work.parts[g.id]; own != nil {
-			if err := t.findIn(ctx, in, f, g, encoded, nil, own.delta); err != nil {
+			if err := t.findIn(ctx, in, f, g, encoded, nil, own.deltas...); err != nil {
 				return nil, err
-			}
-		}
-	}
-	if t.opt.RepeatableRead {
-		for _, r := range f.at {
-			if r.source >= 0 && r.version > t.snap.clock && r.version < int64(ownStagedVersion) {
-				return nil, pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update")
 			}
 		}
 	}
 	return f, nil
 }
 
-// keyGroups divides keys by partition and slice.
+// checkFixed fails if a row that was found is newer than the snapshot of a
+// REPEATABLE READ transaction.
+func (t *Txn) checkFixed(f *finding) error {
+	if !t.opt.RepeatableRead {
+		return nil
+	}
+	for _, r := range f.at {
+		if r.source >= 0 && r.version > t.snap.clock && r.version < int64(ownStagedVersion) {
+			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update")
+		}
+	}
+	return nil
+}
+
+// keyGroups divides keys by partition and slice. Those with a NULL, which no row
+// has, are left out.
 func (t *Txn) keyGroups(ctx context.Context, in *tableInfo, cols []arrow.Array, n int) ([]keyGroup, error) {
 	// Routing looks at columns by their places in rows.
 	all := make([]arrow.Array, len(in.live))
@@ -282,8 +298,15 @@ func (t *Txn) keyGroups(ctx context.Context, in *tableInfo, cols []arrow.Array, 
 	if err != nil {
 		return nil, err
 	}
+	hasNull := func(row int32) bool {
+		return slices.ContainsFunc(cols, func(c arrow.Array) bool { return c.IsNull(int(row)) })
+	}
 	var out []keyGroup
 	for _, g := range groups {
+		g.rows = slices.DeleteFunc(g.rows, hasNull)
+		if len(g.rows) == 0 {
+			continue
+		}
 		for slice, at := range in.sliceGroups(rows, g.rows) {
 			keys, err := in.takeKeys(t, cols, at)
 			if err != nil {
@@ -362,17 +385,16 @@ func (t *Txn) findIn(ctx context.Context, in *tableInfo, f *finding, g *keyGroup
 
 func (t *Txn) findInRun(in *tableInfo, f *finding, g *keyGroup, run arrow.RecordBatch) {
 	versions := run.Column(int(run.NumCols()) - 1).(*array.Int64)
-	source := -1
+	found := false
 	for i, row := range chunk.LookupRun(in.layout, run, g.keys) {
-		if row < 0 {
-			continue
+		if row >= 0 {
+			found = true
+			f.take(g.rows[i], foundRow{len(f.sources), row, versions.Value(int(row))})
 		}
-		if source < 0 {
-			run.Retain()
-			source = len(f.sources)
-			f.sources = append(f.sources, run)
-		}
-		f.take(g.rows[i], foundRow{source, row, versions.Value(int(row))})
+	}
+	if found && f.whole {
+		run.Retain()
+		f.sources = append(f.sources, run)
 	}
 }
 
@@ -385,25 +407,26 @@ func (f *finding) take(key int32, r foundRow) {
 
 // findInChunks reads the chunks that may hold one of the keys.
 func (t *Txn) findInChunks(ctx context.Context, in *tableInfo, f *finding, g *keyGroup, encoded [][]byte, entries []*chunk.Entry) error {
-	sorted := make([]int32, len(g.rows))
-	copy(sorted, g.rows)
+	sorted := slices.Clone(g.rows)
 	slices.SortFunc(sorted, func(a, b int32) int { return bytes.Compare(encoded[a], encoded[b]) })
+	from := func(k []byte) int { // the first key that is not below k
+		at, _ := slices.BinarySearchFunc(sorted, k, func(row int32, k []byte) int { return bytes.Compare(encoded[row], k) })
+		return at
+	}
 	var inputs []chunk.MergeInput
 	for _, e := range entries {
-		at, _ := slices.BinarySearchFunc(sorted, e.KeyMin, func(row int32, k []byte) int { return bytes.Compare(encoded[row], k) })
-		if at == len(sorted) || bytes.Compare(encoded[sorted[at]], e.KeyMax) > 0 {
-			continue
+		if at := from(e.KeyMin); at < len(sorted) && bytes.Compare(encoded[sorted[at]], e.KeyMax) <= 0 {
+			inputs = append(inputs, chunk.MergeInput{Entry: e, Fetch: t.db.fetch(g.id, in, e), Rank: len(inputs)})
 		}
-		inputs = append(inputs, chunk.MergeInput{Entry: e, Fetch: t.db.fetch(g.id, in, e), Rank: len(inputs)})
 	}
 	if len(inputs) == 0 {
 		return nil
 	}
-	where := make(map[string]int32, len(sorted))
-	for _, row := range sorted {
-		where[string(encoded[row])] = row
+	columns, keyAt := in.def.PrimaryKey, places(len(in.key))
+	if f.whole {
+		columns, keyAt = in.live, in.key
 	}
-	spec := chunk.ScanSpec{Columns: append(slices.Clone(in.live), schema.RowVersionColumn), Filter: in.keyPredicates(g.keys)}
+	spec := chunk.ScanSpec{Columns: append(slices.Clone(columns), schema.RowVersionColumn), Filter: in.keyPredicates(g.keys)}
 	var stats chunk.ScanStats
 	r, err := chunk.NewMergeSplit(inputs, in.layout, spec).Scan(ctx, t.db.mem, &stats)
 	if err != nil {
@@ -418,15 +441,48 @@ func (t *Txn) findInChunks(ctx context.Context, in *tableInfo, f *finding, g *ke
 		if err != nil {
 			return err
 		}
-		source := len(f.sources)
-		f.sources = append(f.sources, b)
-		versions := b.Column(len(in.live)).(*array.Int64)
-		for i, k := range in.encodeKeys(in.keyColumns(b), int(b.NumRows())) {
-			if row, ok := where[string(k)]; ok {
-				f.take(row, foundRow{source, int32(i), versions.Value(i)})
+		cols := make([]arrow.Array, len(keyAt))
+		for i, at := range keyAt {
+			cols[i] = b.Column(at)
+		}
+		versions := b.Column(len(columns)).(*array.Int64)
+		var rows []int32 // of b that have one of the keys
+		for i, k := range in.encodeKeys(cols, int(b.NumRows())) {
+			before := len(rows)
+			for at := from(k); at < len(sorted) && bytes.Equal(encoded[sorted[at]], k); at++ {
+				if len(rows) == before {
+					rows = append(rows, int32(i))
+				}
+				f.take(sorted[at], foundRow{len(f.sources), int32(before), versions.Value(i)})
 			}
 		}
+		err = t.keep(in, f, b, rows)
+		b.Release()
+		if err != nil {
+			return err
+		}
 	}
+}
+
+// keep makes a source of the rows of a batch that were found in it: the filter
+// lets others pass too, which would take memory.
+func (t *Txn) keep(in *tableInfo, f *finding, b arrow.RecordBatch, rows []int32) error {
+	if !f.whole || len(rows) == 0 {
+		return nil
+	}
+	kept, err := in.take(t.db.mem, b, rows)
+	if err == nil {
+		f.sources = append(f.sources, kept)
+	}
+	return err
+}
+
+func places(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
 // maxKeyValues bounds the values of a predicate that narrows a look-up.

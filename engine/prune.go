@@ -21,7 +21,7 @@ type sliceFilter struct {
 
 func (in *tableInfo) sliceFilter(filter []chunk.Predicate) sliceFilter {
 	f := sliceFilter{in: in}
-	if in.layout.Slice == 0 || in.timeAt < 0 {
+	if in.layout.Slice.Microseconds() == 0 || in.timeAt < 0 {
 		return f
 	}
 	for _, p := range filter {
@@ -146,13 +146,16 @@ func (in *tableInfo) partitionFilter(ctx context.Context, mem memory.Allocator, 
 
 // partitionValues returns rows of live columns with all the values that the
 // partitioning's columns can have in rows that pass the filter. ok is false if
-// some column may have any value, or if there are too many combinations.
+// some column may have any value, if an expression may tell equal ones apart, or
+// if there are too many combinations.
 func (in *tableInfo) partitionValues(mem memory.Allocator, filter []chunk.Predicate) (arrow.RecordBatch, bool) {
 	values := make([][]datum.Value, len(in.def.PartitionColumns))
 	rows := 1
+	exact := in.router == nil || in.plainExprs()
 	for i, id := range in.def.PartitionColumns {
-		values[i] = allowedValues(in.def.Column(id).Type, id, filter)
-		if values[i] == nil {
+		t := in.def.Column(id).Type
+		values[i] = allowedValues(id, filter)
+		if values[i] == nil || !exact && looseEquality(t) {
 			return nil, false
 		}
 		rows *= len(values[i])
@@ -181,7 +184,7 @@ func (in *tableInfo) partitionValues(mem memory.Allocator, filter []chunk.Predic
 
 // allowedValues returns the values that a column may have, nil if any; NULL
 // among them only if it is asked for.
-func allowedValues(t datum.Type, id schema.ColumnID, filter []chunk.Predicate) []datum.Value {
+func allowedValues(id schema.ColumnID, filter []chunk.Predicate) []datum.Value {
 	var out []datum.Value
 	for _, p := range filter {
 		if p.Column != id {

@@ -51,16 +51,13 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 	return nil
 }
 
-// checkReads says whether what the transaction looked up is unchanged in s. The
-// committer calls it when nothing can come in between.
-func (t *Txn) checkReads(s *state) error {
+// checkReads says whether what the transaction looked up is unchanged in s and by
+// the transactions that commit just before it. The committer calls it when
+// nothing else can come in between.
+func (t *Txn) checkReads(s *state, before []*commitRequest) error {
 	for i := range t.reads {
 		r := &t.reads[i]
-		st := s.storages[r.group.id.Table]
-		if st == nil || s.clock <= r.clock {
-			continue
-		}
-		if p := st.part(r.group.id.Key); p != nil && r.changed(p) {
+		if r.changedIn(s) || slices.ContainsFunc(before, r.changedBy) {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update of table %q", r.in.name()).
 				WithHint("Try the transaction again.")
 		}
@@ -68,31 +65,48 @@ func (t *Txn) checkReads(s *state) error {
 	return nil
 }
 
-// changed says whether a row that is newer than the look-up has one of the keys.
-// For chunks it may say so without need.
-func (r *readKeys) changed(p *partState) bool {
-	newer := func(e *chunk.Entry) bool {
-		return e.Slice == r.group.slice && e.VersionMax > uint64(r.clock) &&
-			bytes.Compare(e.KeyMin, r.max) <= 0 && bytes.Compare(e.KeyMax, r.min) >= 0
+// changedIn says whether s has a row of one of the keys that is newer than the
+// look-up. For chunks it may say so without need.
+func (r *readKeys) changedIn(s *state) bool {
+	st := s.storages[r.group.id.Table]
+	if st == nil || s.clock <= r.clock {
+		return false
+	}
+	p := st.part(r.group.id.Key)
+	if p == nil {
+		return false
 	}
 	for e := range p.manifest.ChunksOf(r.group.slice) {
-		if newer(e) {
+		if r.newer(e) {
 			return true
 		}
 	}
-	for _, d := range []*delta{p.flushing, p.pending} {
-		if d == nil {
-			continue
-		}
-		if slices.ContainsFunc(d.staged, newer) {
-			return true
-		}
-		for _, run := range d.slice(r.group.slice).Runs() {
-			versions := run.Column(int(run.NumCols()) - 1).(*array.Int64)
-			for _, row := range chunk.LookupRun(r.in.layout, run, r.group.keys) {
-				if row >= 0 && versions.Value(int(row)) > r.clock {
-					return true
-				}
+	return r.inDelta(p.flushing) || r.inDelta(p.pending)
+}
+
+// changedBy says whether a transaction wrote one of the keys.
+func (r *readKeys) changedBy(other *commitRequest) bool {
+	p := other.parts[r.group.id]
+	return p != nil && slices.ContainsFunc(p.deltas, r.inDelta)
+}
+
+func (r *readKeys) newer(e *chunk.Entry) bool {
+	return e.Slice == r.group.slice && e.VersionMax > uint64(r.clock) &&
+		bytes.Compare(e.KeyMin, r.max) <= 0 && bytes.Compare(e.KeyMax, r.min) >= 0
+}
+
+func (r *readKeys) inDelta(d *delta) bool {
+	if d == nil {
+		return false
+	}
+	if slices.ContainsFunc(d.staged, r.newer) {
+		return true
+	}
+	for _, run := range d.slice(r.group.slice).Runs() {
+		versions := run.Column(int(run.NumCols()) - 1).(*array.Int64)
+		for _, row := range chunk.LookupRun(r.in.layout, run, r.group.keys) {
+			if row >= 0 && versions.Value(int(row)) > r.clock {
+				return true
 			}
 		}
 	}

@@ -38,6 +38,10 @@ func (db *DB) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	db.catalogue.open = true
+	if c := db.catalogue.catalog; c.Seq > s.catalog.Seq { // there were undecided records
+		db.apply(0, commitlog.Source{}, nil, c)
+	}
 	db.clock.Observe(db.current.Load().clock)
 	db.sweep(ctx, orphans)
 	db.opt.Logger.Info("recovered", slog.Int("tables", len(s.tables)), slog.Int("replayed_rows", replayed), slog.Duration("took", time.Since(begin)))
@@ -47,24 +51,16 @@ func (db *DB) recover(ctx context.Context) error {
 // openPartitions opens the commit logs of the state's storages; s is not
 // published yet to anybody. It returns the partitions whose table is gone.
 func (db *DB) openPartitions(ctx context.Context, s *state) (orphans []chunk.PartitionID, err error) {
-	logs, err := db.store.List(ctx, store.CommitLog)
-	if err != nil {
-		return nil, err
-	}
 	own := map[datum.OID]bool{}
-	for _, log := range logs {
-		id, err := commitlog.ParseLogID(log)
-		if err != nil {
-			return nil, err
-		}
+	err = eachCommitLog(ctx, db.store, func(id chunk.PartitionID) error {
 		st := s.storage(id.Table, own)
 		if st == nil {
 			orphans = append(orphans, id)
-			continue
+			return nil
 		}
-		p, err := db.ensurePartition(id)
+		p, err := db.ensurePartition(ctx, id)
 		if err != nil {
-			return nil, fmt.Errorf("table %s: %w", st.info.name(), err)
+			return fmt.Errorf("table %s: %w", st.info.name(), err)
 		}
 		st.put(p)
 		db.ids.Observe(p.manifest.Horizon())
@@ -73,30 +69,32 @@ func (db *DB) openPartitions(ctx context.Context, s *state) (orphans []chunk.Par
 				s.clock = max(s.clock, int64(e.VersionMax))
 			}
 		}
-	}
-	return orphans, nil
+		return nil
+	})
+	return orphans, err
 }
 
 // replayAll ends the source logs of this node's earlier processes and replays
 // them; it returns how many rows were replayed.
 func (db *DB) replayAll(ctx context.Context) (rows int, err error) {
-	logs, err := db.store.List(ctx, store.SourceLog)
+	// All are known before the first is replayed: a flush on the way may write a
+	// checkpoint, which forgets the sources that are not.
+	err = eachSourceLog(ctx, db.store, func(log store.LogID, src commitlog.Source) error {
+		if src.Writer == db.opt.Writer {
+			db.ended.add(endedSource{source: src, log: log})
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, err
 	}
-	for _, log := range logs {
-		src, err := commitlog.ParseSource(log.Key)
-		if err != nil {
-			return rows, err
-		}
-		if src.Writer != db.opt.Writer {
-			continue
-		}
-		n, err := db.replay(ctx, log, src)
+	for _, e := range db.ended.list() {
+		n, err := db.replay(ctx, e.log, e.source)
 		rows += n
 		if err != nil {
-			return rows, fmt.Errorf("source log %s: %w", src, err)
+			return rows, fmt.Errorf("source log %s: %w", e.source, err)
 		}
+		db.ended.finish(e.source)
 	}
 	return rows, nil
 }
@@ -113,7 +111,7 @@ func (db *DB) endSource(ctx context.Context, log store.LogID) error {
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		if err != nil && pgerr.Code(err) == pgerr.DiskFull {
+		if code := pgerr.Code(err); code == pgerr.DiskFull || code == pgerr.OutcomeUnknown {
 			// The folder's lock keeps others out as well; reading must be possible.
 			db.opt.Logger.Warn("the source log of an earlier process could not be sealed", slog.String("error", err.Error()))
 			return nil
@@ -128,34 +126,32 @@ func (db *DB) replay(ctx context.Context, log store.LogID, src commitlog.Source)
 	if err := db.endSource(ctx, log); err != nil {
 		return 0, err
 	}
-	first, err := db.store.First(ctx, log)
-	if err != nil {
-		return 0, err
-	}
-	db.ended.add(endedSource{source: src, log: log})
-	for e, err := range db.store.Read(ctx, log, first) {
+	err = readSource(ctx, db.store, db.mem, log, func(seq uint64, records []*ingest.Record, sealedBy string) error {
+		n, err := db.replayEntry(ctx, src, seq, records)
+		rows += n
 		if err != nil {
-			return rows, err
+			return fmt.Errorf("entry %d: %w", seq, err)
 		}
-		records, sealed, err := ingest.DecodeRecords(db.mem, e.Data)
-		if err != nil {
-			return rows, fmt.Errorf("entry %d: %w", e.Seq, err)
-		}
-		if sealed == "" {
-			n, err := db.replayEntry(ctx, src, e.Seq, records)
-			rows += n
-			if err != nil {
-				return rows, fmt.Errorf("entry %d: %w", e.Seq, err)
-			}
-		}
-		db.ended.reach(src, e.Seq)
-		if db.buffered.Load() > db.opt.BufferBytes/2 {
-			if err := db.flusher.once(ctx); err != nil {
-				return rows, err
-			}
-		}
+		db.ended.reach(src, seq)
+		return db.makeRoom(ctx)
+	})
+	return rows, err
+}
+
+// makeRoom flushes what was replayed if it takes too much memory. On a full disk
+// it may take as much as it did in the process before, and more, for reading must
+// be possible.
+func (db *DB) makeRoom(ctx context.Context) error {
+	if db.buffered.Load() <= db.replayBytes {
+		return nil
 	}
-	return rows, nil
+	err := db.flusher.once(ctx)
+	if pgerr.Code(err) == pgerr.DiskFull && db.replayBytes < 2*db.opt.BufferBytes {
+		db.opt.Logger.Warn("what is replayed stays in the buffers", slog.String("error", err.Error()))
+		db.replayBytes = 2 * db.opt.BufferBytes
+		return nil
+	}
+	return err
 }
 
 // replayEntry applies one entry's records.
@@ -178,23 +174,18 @@ func (db *DB) replayEntry(ctx context.Context, src commitlog.Source, seq uint64,
 			if db.current.Load().storages[p.Partition.Table] == nil {
 				continue
 			}
-			ps, err := db.ensurePartition(p.Partition)
+			ps, err := db.ensurePartition(ctx, p.Partition)
 			if err != nil {
 				return rows, err
 			}
-			if ps.part.log.Manifest().Folded(src) >= seq {
+			if !unfolded(ps.part.log.Manifest(), src, seq) {
 				continue
 			}
-			if p.Rows != nil {
-				rows += int(p.Rows.NumRows())
-			}
-			for _, e := range p.Staged {
-				rows += e.Rows
-			}
+			rows += partRows(&p)
 			kept = append(kept, p)
 		}
 		r.Parts = kept
-		db.applyRecords(seq, src, []*ingest.Record{r})
+		db.apply(seq, src, []*ingest.Record{r}, nil)
 	}
 	return rows, nil
 }
@@ -218,28 +209,4 @@ func (db *DB) counts(ctx context.Context, src commitlog.Source, seq uint64, r *i
 		db.catalogue.need(sourcePosition{src, seq}, r.Condition.Seq)
 	}
 	return committed, nil
-}
-
-// sweep frees what no log names: partitions of tables that are gone, and blobs
-// of flushes and transactions that never came to their commit. Failures are left
-// to the next start.
-func (db *DB) sweep(ctx context.Context, orphans []chunk.PartitionID) {
-	for _, id := range orphans {
-		if err := commitlog.Drop(ctx, db.store, id); err != nil {
-			db.opt.Logger.Warn("a dropped table could not be freed", slog.String("error", err.Error()))
-		}
-	}
-	for _, st := range db.current.Load().storages {
-		for _, p := range st.parts {
-			before := db.opt.Now()
-			for _, e := range p.pending.staged {
-				if at := e.ID.Time(); at.Before(before) {
-					before = at
-				}
-			}
-			if _, err := p.part.log.Sweep(ctx, before); err != nil {
-				db.opt.Logger.Warn("garbage could not be swept", slog.String("table", st.info.name()), slog.String("error", err.Error()))
-			}
-		}
-	}
 }

@@ -18,18 +18,15 @@ import (
 // Scan plans the reading of a table: its splits, in the order of partitions,
 // slices and sort keys, and what was pruned so far.
 func (t *Txn) Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error) {
-	if t.done {
-		return nil, chunk.ScanStats{}, errTxnDone
-	}
-	in, err := t.info(table)
-	if err != nil {
-		return nil, chunk.ScanStats{}, err
-	}
-	p := &scanPlan{db: t.db, in: in, spec: spec}
+	return t.Statement().Scan(ctx, table, spec)
+}
+
+func (s *Statement) scan(ctx context.Context, in *tableInfo, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error) {
+	p := &scanPlan{db: s.txn.db, in: in, spec: spec}
 	if err := p.prepare(ctx); err != nil {
 		return nil, p.stats, err
 	}
-	for _, part := range t.partsOf(in) {
+	for _, part := range s.partsOf(in) {
 		if err := ctx.Err(); err != nil {
 			return nil, p.stats, context.Cause(ctx)
 		}
@@ -51,20 +48,20 @@ type scanPart struct {
 }
 
 // partsOf returns the partitions of a table by rising key.
-func (t *Txn) partsOf(in *tableInfo) []scanPart {
+func (s *Statement) partsOf(in *tableInfo) []scanPart {
 	var out []scanPart
-	if st := t.snap.storages[in.def.Storage]; st != nil {
+	if st := s.snap.storages[in.def.Storage]; st != nil {
 		for _, p := range st.parts {
-			s := scanPart{id: p.part.id, manifest: p.manifest}
+			part := scanPart{id: p.part.id, manifest: p.manifest}
 			for _, d := range []*delta{p.flushing, p.pending} {
 				if d != nil && !d.empty() {
-					s.deltas = append(s.deltas, d)
+					part.deltas = append(part.deltas, d)
 				}
 			}
-			out = append(out, s)
+			out = append(out, part)
 		}
 	}
-	for id, own := range t.visible {
+	for id, own := range s.own {
 		if id.Table != in.def.Storage || own.empty() {
 			continue
 		}
@@ -72,7 +69,7 @@ func (t *Txn) partsOf(in *tableInfo) []scanPart {
 		if !found {
 			out = slices.Insert(out, at, scanPart{id: id})
 		}
-		out[at].deltas = append(out[at].deltas, own.delta)
+		out[at].deltas = append(out[at].deltas, own.deltas...)
 	}
 	return out
 }
@@ -96,7 +93,9 @@ func (p *scanPlan) prepare(ctx context.Context) error {
 		if at < 0 {
 			return pgerr.New(pgerr.InternalError, "engine: filter on unknown column %d of table %s", pred.Column, p.in.name())
 		}
-		if p.in.keyPlace(at) >= 0 {
+		// Trailing blanks of char(n) are no part of the key, but a prefix may ask
+		// for them.
+		if p.in.keyPlace(at) >= 0 && !(pred.Op == chunk.OpPrefix && p.in.layout.Columns[at].Type.OID == datum.BPChar) {
 			p.keyFilter = append(p.keyFilter, pred)
 		}
 	}

@@ -26,7 +26,6 @@ func (s *snapshots) open(db *DB, t *Txn) *state {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	cur := db.current.Load()
-	t.first = cur.number
 	s.txns[t] = cur.number
 	return cur
 }

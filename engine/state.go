@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -33,20 +34,30 @@ type storageState struct {
 type partState struct {
 	part     *partition
 	manifest *commitlog.Manifest
-	flushing *delta // being written to chunks; nil if none
-	pending  *delta // what came since; never nil
-	upTo     uint64 // our source position that flushing reaches
+	flushing *delta               // being written to chunks; nil if none
+	pending  *delta               // what came since; never nil
+	covers   []commitlog.Position // of the sources that flushing reaches
 }
 
 // A partition is what does not change of a partition, and its commit log.
 type partition struct {
 	id  chunk.PartitionID
 	log *commitlog.Log
-	// flush is held by the one flush of the partition that is under way, over its
-	// I/O. It guards unsettled: a commit of which nobody knows whether it is in
-	// the log.
+	// flush is held by what is under way in the log: a flush over its I/O, a
+	// checkpoint, or the freeing of it all. It guards the fields below.
 	flush     sync.Mutex
-	unsettled *frozenFlush
+	unsettled *frozenFlush // a commit of which nobody knows whether it is in the log
+	freed     bool         // the table is gone, and so is the log
+}
+
+// checkpoint folds the commit log.
+func (p *partition) checkpoint(ctx context.Context) error {
+	p.flush.Lock()
+	defer p.flush.Unlock()
+	if p.freed {
+		return nil
+	}
+	return p.log.Checkpoint(ctx)
 }
 
 var emptyDelta = &delta{}

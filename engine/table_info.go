@@ -65,6 +65,60 @@ func (in *tableInfo) keyed() bool { return len(in.key) > 0 }
 // name is the table's as errors show it.
 func (in *tableInfo) name() string { return in.def.Name }
 
+// checkKey refuses definitions under which rows of one key could lie in several
+// places: versions of a row are looked for in one slice of one partition.
+func (in *tableInfo) checkKey() error {
+	if !in.keyed() {
+		return nil
+	}
+	inKey := func(id schema.ColumnID) bool { return slices.Contains(in.def.PrimaryKey, id) }
+	bad := func(what string) error {
+		return pgerr.New(pgerr.InvalidTableDefinition, "the primary key of table %q must include %s", in.name(), what)
+	}
+	if in.layout.Slice > 0 && in.timeAt >= 0 && !inKey(in.def.TimeColumn) {
+		return bad("the time column of its slices")
+	}
+	for _, id := range in.def.PartitionColumns {
+		if !inKey(id) {
+			return bad("all columns that its partitioning uses")
+		}
+	}
+	if in.router == nil || in.plainExprs() {
+		return nil
+	}
+	for _, id := range in.def.PartitionColumns {
+		if c := in.def.Column(id); looseEquality(c.Type) {
+			return pgerr.Unsupported("an expression over column %q of the primary key cannot partition table %q", c.Name, in.name()).
+				WithDetail("Values of type %v that are equal may differ in it.", c.Type)
+		}
+	}
+	return nil
+}
+
+// plainExprs says whether the LIST expressions have one value for all column
+// values that are equal.
+func (in *tableInfo) plainExprs() bool {
+	for i := range in.def.PartitionExprs {
+		if _, ok := in.router.Rising(i); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// looseEquality says whether equal values of a type need not be the same, as 1.0
+// and 1.00 are not: functions may tell them apart.
+func looseEquality(t datum.Type) bool {
+	if elem, ok := t.Elem(); ok {
+		return looseEquality(elem)
+	}
+	switch t.OID {
+	case datum.Numeric, datum.Float4, datum.Float8, datum.BPChar, datum.Interval, datum.JSONB, datum.Record:
+		return true
+	}
+	return false
+}
+
 // sameRows says whether rows written under one definition are rows of another.
 func sameRows(a, b *schema.Table) bool {
 	return slices.EqualFunc(a.Columns, b.Columns, func(x, y schema.Column) bool { return x.ID == y.ID && x.Type == y.Type }) &&
@@ -100,7 +154,7 @@ func (in *tableInfo) checkBatch(batch arrow.RecordBatch) error {
 func (in *tableInfo) notNull(batch arrow.RecordBatch, row int, column string) error {
 	e := pgerr.New(pgerr.NotNullViolation, "null value in column %q of relation %q violates not-null constraint", column, in.name()).
 		WithDetail("Failing row contains (%s).", in.rowText(batch, row))
-	e.Table, e.Column = in.name(), column
+	e.Table, e.Column, e.Row = in.name(), column, row+1
 	return e
 }
 
@@ -147,6 +201,6 @@ func (in *tableInfo) duplicateKey(cols []arrow.Array, row int, code, detail stri
 	}
 	e := pgerr.New(code, "duplicate key value violates unique constraint %q", in.def.PrimaryKeyName).
 		WithDetail(detail, names, string(values))
-	e.Table, e.Constraint = in.name(), in.def.PrimaryKeyName
+	e.Table, e.Constraint, e.Row = in.name(), in.def.PrimaryKeyName, row+1
 	return e
 }

@@ -22,6 +22,7 @@ type endedSource struct {
 	source commitlog.Source
 	log    store.LogID
 	head   uint64 // replayed so far
+	done   bool   // replayed to its end
 }
 
 func (e *endedSources) list() []endedSource {
@@ -43,6 +44,17 @@ func (e *endedSources) reach(src commitlog.Source, seq uint64) {
 	for i := range e.sources {
 		if e.sources[i].source == src {
 			e.sources[i].head = seq
+		}
+	}
+}
+
+// finish notes that a source was replayed to its end.
+func (e *endedSources) finish(src commitlog.Source) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.sources {
+		if e.sources[i].source == src {
+			e.sources[i].done = true
 		}
 	}
 }
@@ -72,6 +84,9 @@ func (db *DB) trim(ctx context.Context) error {
 			}
 		}
 	}
+	if seq, ok := db.catalogue.undecided(db.committer.source); ok {
+		below = min(below, seq)
+	}
 	var errs []error
 	if below > 1 {
 		errs = append(errs, db.store.Trim(ctx, db.committer.log, below))
@@ -81,8 +96,8 @@ func (db *DB) trim(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// dropEnded drops the earlier source logs once all that was replayed of them is
-// in chunks.
+// dropEnded drops the earlier source logs that were replayed to their end, once
+// all that was replayed is in chunks.
 func (db *DB) dropEnded(ctx context.Context, s *state) error {
 	for _, st := range s.storages {
 		for _, p := range st.parts {
@@ -93,6 +108,9 @@ func (db *DB) dropEnded(ctx context.Context, s *state) error {
 	}
 	var errs []error
 	for _, e := range db.ended.list() {
+		if !e.done {
+			continue // a flush in the middle of its replay
+		}
 		if err := db.store.Drop(ctx, e.log); err != nil {
 			errs = append(errs, err)
 			continue
@@ -103,8 +121,15 @@ func (db *DB) dropEnded(ctx context.Context, s *state) error {
 	return errors.Join(errs...)
 }
 
-// retire drops our own source log, of which nothing is needed any more.
+// retire drops our own source log, if nothing of it is needed any more. After a
+// commit of which nobody knows the outcome it is: the next start decides.
 func (db *DB) retire(ctx context.Context) error {
+	if db.committer.stopped() != nil {
+		return nil
+	}
+	if _, ok := db.catalogue.undecided(db.committer.source); ok {
+		return nil
+	}
 	s := db.current.Load()
 	for _, st := range s.storages {
 		for _, p := range st.parts {
@@ -127,12 +152,11 @@ func (db *DB) reclaim() {
 }
 
 // reclaimStorages frees the storages of tables that were dropped or truncated,
-// once no snapshot has them.
-func (db *DB) reclaimStorages(gone []*storageState) {
+// which states before number have, once no snapshot has them.
+func (db *DB) reclaimStorages(number uint64, gone []*storageState) {
 	if len(gone) == 0 {
 		return
 	}
-	number := db.current.Load().number
 	for _, st := range gone {
 		for _, p := range st.parts {
 			db.buffered.Add(-p.bufferedBytes())
@@ -146,8 +170,8 @@ func (db *DB) reclaimStorages(gone []*storageState) {
 func (db *DB) freePartition(p *partState) {
 	p.part.flush.Lock() // a flush that is under way ends first
 	defer p.part.flush.Unlock()
-	ctx := context.Background()
-	if err := commitlog.Drop(ctx, db.store, p.part.id); err != nil {
+	p.part.freed, p.part.unsettled = true, nil
+	if err := commitlog.Drop(context.Background(), db.store, p.part.id); err != nil {
 		db.opt.Logger.Warn("a dropped table could not be freed; the next start tries again", slog.String("error", err.Error()))
 	}
 	db.partMu.Lock()

@@ -47,20 +47,20 @@ func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt cop
 			return 0, err
 		}
 	}
-	batches := make(chan arrow.RecordBatch, 1)
+	batches := make(chan copyBatch, 1)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer func() {
 			for b := range batches {
-				b.Release()
+				b.rows.Release()
 			}
 		}()
 		for b := range batches {
-			rows, err := done.insert(gctx, b)
-			b.Release()
+			rows, err := done.insert(gctx, b.rows)
+			b.rows.Release()
 			n += rows
 			if err != nil {
-				return err
+				return b.where(err, c.Table.Name)
 			}
 		}
 		return nil
@@ -71,6 +71,23 @@ func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt cop
 		return n, err
 	}
 	return n, readErr
+}
+
+// A copyBatch is rows with the lines that they came from.
+type copyBatch struct {
+	rows  arrow.RecordBatch
+	lines []int64
+}
+
+// where says which line an error about a row is about.
+func (b copyBatch) where(err error, table string) error {
+	e, ok := err.(*pgerr.Error)
+	if !ok || e.Where != "" || e.Row < 1 || e.Row > len(b.lines) {
+		return err
+	}
+	located := *e
+	located.Where = fmt.Sprintf("COPY %s, line %d", table, b.lines[e.Row-1])
+	return &located
 }
 
 // A copyReader parses COPY data into batches of the copied columns.
@@ -126,19 +143,20 @@ func (r *copyReader) header(mode copyformat.Header) error {
 }
 
 // read sends batches until the data end; the channel stays open.
-func (r *copyReader) read(ctx context.Context, out chan<- arrow.RecordBatch) error {
+func (r *copyReader) read(ctx context.Context, out chan<- copyBatch) error {
 	rows, sizeBytes := 0, 0
+	lines := make([]int64, 0, copyBatchRows)
 	send := func() error {
 		if rows == 0 {
 			return nil
 		}
-		batch := r.builder.NewRecordBatch()
-		rows, sizeBytes = 0, 0
+		batch := copyBatch{r.builder.NewRecordBatch(), lines}
+		rows, sizeBytes, lines = 0, 0, make([]int64, 0, copyBatchRows)
 		select {
 		case out <- batch:
 			return nil
 		case <-ctx.Done():
-			batch.Release()
+			batch.rows.Release()
 			return context.Cause(ctx)
 		}
 	}
@@ -157,6 +175,7 @@ func (r *copyReader) read(ctx context.Context, out chan<- arrow.RecordBatch) err
 			return err
 		}
 		rows++
+		lines = append(lines, r.rows.Line())
 		for _, f := range fields {
 			sizeBytes += len(f)
 		}
@@ -209,8 +228,9 @@ const maxShown = 100
 
 // where says which line and column an error is about.
 func (r *copyReader) where(err error, column int, data []byte) error {
-	var e *pgerr.Error
-	if !errors.As(err, &e) || e.Where != "" {
+	// Errors of the connection are wrapped and stay as they are.
+	e, ok := err.(*pgerr.Error)
+	if !ok || e.Where != "" {
 		return err
 	}
 	c := *e

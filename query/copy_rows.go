@@ -6,6 +6,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
 )
@@ -52,7 +53,7 @@ func (d *completer) insert(ctx context.Context, in arrow.RecordBatch) (int64, er
 		part := takeRows(batch, rows, d.fields)
 		defer part.Release()
 		n, _, err := d.session.txn.Insert(ctx, d.stmt.Table.OID, part, chunk.InsertDefault)
-		return n, err
+		return n, ofRow(err, rows)
 	}
 	n, _, err := d.session.txn.Insert(ctx, d.stmt.Table.OID, batch, chunk.InsertDefault)
 	return n, err
@@ -72,4 +73,15 @@ func inOrder(columns []int) bool {
 		}
 	}
 	return true
+}
+
+// ofRow makes an error about a row of a part of a batch one about the batch's.
+func ofRow(err error, rows []int32) error {
+	e, ok := err.(*pgerr.Error)
+	if !ok || e.Row < 1 || e.Row > len(rows) {
+		return err
+	}
+	moved := *e
+	moved.Row = int(rows[e.Row-1]) + 1
+	return &moved
 }

@@ -176,7 +176,9 @@ func (s *Session) findTable(name ast.Name) (*schema.Table, error) {
 }
 
 // takeOIDs reserves n consecutive OIDs and returns the first.
-func (s *Session) takeOIDs(ctx context.Context, n int) (datum.OID, error) { return s.txn.TakeOIDs(ctx, n) }
+func (s *Session) takeOIDs(ctx context.Context, n int) (datum.OID, error) {
+	return s.txn.TakeOIDs(ctx, n)
+}
 
 // createTable is CREATE TABLE.
 func (s *Session) createTable(ctx context.Context, st *ast.CreateTable) error {

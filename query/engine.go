@@ -26,7 +26,7 @@ type Options struct {
 	MemoryBytes int64
 	// TempDir is where sorts and joins spill; empty: the system's.
 	TempDir string
-	// MaxRowBytes bounds one row of COPY data. Default 64 MiB.
+	// MaxRowBytes bounds one row of COPY data. Default 32 MiB.
 	MaxRowBytes int
 	// Settings are server-wide values of session parameters.
 	Settings map[string]string
@@ -59,7 +59,7 @@ func NewEngine(opt Options) *Engine {
 		opt.MemoryBytes = 256 << 20
 	}
 	if opt.MaxRowBytes == 0 {
-		opt.MaxRowBytes = 64 << 20
+		opt.MaxRowBytes = 32 << 20
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)

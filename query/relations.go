@@ -1,6 +1,9 @@
 package query
 
 import (
+	"context"
+
+	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/catalog"
 	"github.com/phyllodb/phyllo/query/exec"
@@ -27,7 +30,22 @@ func (s *Session) relations() exec.Relations {
 		Cursors:   s.cursorList,
 		Started:   s.engine.started,
 		TableRows: s.txn.TableRows, TableBytes: s.engine.opt.Storage.TableSize,
+		Partitions: s.partitions,
 	}}
+}
+
+// partitions describes how a table is stored as of the statement's snapshot.
+func (s *Session) partitions(ctx context.Context, t *schema.Table) ([]catalog.Partition, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	list := s.txn.Partitions(t.OID)
+	name := PartitionNames(t)
+	out := make([]catalog.Partition, len(list))
+	for i, p := range list {
+		out[i] = catalog.Partition{Key: name(p.ID.Key), Sequence: p.Sequence, BufferedRows: p.BufferedRows, Chunks: p.Chunks}
+	}
+	return out, nil
 }
 
 func (s *Session) preparedList() []catalog.Prepared {

@@ -10,6 +10,7 @@ import (
 	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/exec"
 	"github.com/phyllodb/phyllo/query/plan"
+	"github.com/phyllodb/phyllo/query/setting"
 )
 
 // start begins a portal's statement: it sets rows and fields, or does the
@@ -97,6 +98,7 @@ func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec
 	return &exec.Runtime{
 		Txn: s.txn, Function: s.functionContext(ctx, memory.DefaultAllocator), Params: params,
 		Budget: exec.NewBudget("query", s.intSetting("work_mem")<<10, s.engine.budget), Temp: s.engine.temp, Workers: workers,
+		Pruning:   setting.Pruning(s.settingText("phyllo.pruning")),
 		Relations: s.relations(), Stats: stats, Logger: s.engine.opt.Logger,
 	}
 }

@@ -118,15 +118,23 @@ func (c *conn) end(err error) {
 	if cause := c.stopped(); cause != nil {
 		err = cause
 	}
-	err = lastWords(err)
-	if err == nil || c.writeErr != nil {
+	words := lastWords(err)
+	if words == nil || c.writeErr != nil {
 		return
 	}
 	c.raw.SetDeadline(time.Now().Add(goodbyeTime))
-	c.sendError(fatal(err))
-	if c.flush() == nil {
+	c.sendError(fatal(words))
+	if c.flush() == nil && !isAnswer(err) {
 		c.linger()
 	}
+}
+
+// isAnswer says whether an error answers the client or the operator; others
+// come of what was read, in the middle of it.
+func isAnswer(err error) bool {
+	var f *fatalError
+	var pe *pgerr.Error
+	return errors.As(err, &f) || errors.As(err, &pe)
 }
 
 // lastWords is the error that the client is told of before the connection is
@@ -155,8 +163,9 @@ func lastWords(err error) error {
 // maxLinger bounds what is read of a client that is still sending.
 const maxLinger = 1 << 30
 
-// linger waits until the client has hung up: if a connection is closed while
-// there is input that nobody read, TCP throws away the last words as well.
+// linger waits until a client that may still be sending has hung up: if a
+// connection is closed while there is input that nobody read, TCP throws away
+// the last words as well.
 func (c *conn) linger() {
 	if h, ok := c.net.(interface{ CloseWrite() error }); !ok || h.CloseWrite() != nil {
 		return

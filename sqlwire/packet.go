@@ -3,6 +3,7 @@ package sqlwire
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -36,7 +37,7 @@ func readPacket(r io.Reader) (packet, error) {
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if n < 8 || n > maxPacketBytes {
-		return packet{}, pgerr.New(pgerr.ProtocolViolation, "invalid length of startup packet")
+		return packet{}, errors.New("invalid length of startup packet")
 	}
 	body := make([]byte, n-4)
 	if _, err := io.ReadFull(r, body); err != nil {

@@ -83,9 +83,8 @@ func NewServer(opt Options) *Server {
 	return &Server{opt: opt, metrics: newMetrics(opt.Registerer), conns: map[*conn]struct{}{}}
 }
 
-// Serve accepts connections until the listener fails or is closed; it returns
-// nil after Shutdown.
-func (s *Server) Serve(l net.Listener) error {
+// Serve accepts connections until the listener is closed.
+func (s *Server) Serve(l net.Listener) {
 	var pause time.Duration
 	for {
 		nc, err := l.Accept()
@@ -94,11 +93,8 @@ func (s *Server) Serve(l net.Listener) error {
 			s.start(nc)
 			continue
 		}
-		if s.isClosed() {
-			return nil
-		}
 		if errors.Is(err, net.ErrClosed) {
-			return err
+			return
 		}
 		// Out of file descriptors, most likely: it passes when clients leave.
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
@@ -128,12 +124,6 @@ func (s *Server) start(nc net.Conn) {
 		delete(s.conns, c)
 		s.mu.Unlock()
 	}()
-}
-
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 var errShutdown = pgerr.New(pgerr.AdminShutdown, "terminating connection due to administrator command")

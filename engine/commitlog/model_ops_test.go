@@ -170,7 +170,6 @@ func (p *process) sources() (out []Source) {
 func (p *process) write(c *Commit, values []int, m *Manifest) bool {
 	sealed := p.sealed(values, m.Seq())
 	for _, s := range sealed {
-		p.w.blobs[s.Entry.ID] = values
 		c.Adds = append(c.Adds, &s.Entry)
 	}
 	if len(sealed) > 0 {

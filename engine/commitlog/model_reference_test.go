@@ -20,6 +20,7 @@ type reference struct {
 
 	manifest *Manifest
 	seen     map[CommitID]uint64 // sequence numbers of commits in the log
+	owners   map[Source]Source   // by the seals in the log
 	// intents say what a commit is meant to do to the rows.
 	intents map[CommitID]func(r refRow) bool
 	void    map[CommitID]error // commits that were said not to be in the log, ever
@@ -35,7 +36,8 @@ type refRow struct {
 func newReference() reference {
 	return reference{
 		heads: map[Source]uint64{}, byValue: map[int]int{}, manifest: &Manifest{}, seen: map[CommitID]uint64{},
-		intents: map[CommitID]func(refRow) bool{}, void: map[CommitID]error{}, blobs: map[chunk.ID][]int{},
+		intents: map[CommitID]func(refRow) bool{}, void: map[CommitID]error{},
+		owners: map[Source]Source{},
 	}
 }
 
@@ -140,6 +142,7 @@ func (w *world) readCommits(ctx context.Context) {
 		if err := w.void[c.ID]; err != nil {
 			w.failf("commit %v is in the log at %d, but its writer was told: %v", c.ID, e.Seq, err)
 		}
+		w.owned(c)
 		if w.manifest, err = w.manifest.Apply(e.Seq, c); err != nil {
 			w.failf("commit %d: %v", e.Seq, err)
 			return
@@ -150,6 +153,33 @@ func (w *world) readCommits(ctx context.Context) {
 					w.rows[i].gone = e.Seq
 				}
 			}
+		}
+	}
+}
+
+// owned checks that only the owner flushes a source, and none that has ended.
+func (w *world) owned(c *Commit) {
+	owner := func(s Source) Source {
+		if o, ok := w.owners[s]; ok {
+			return o
+		}
+		return s
+	}
+	if c.Kind != Flush {
+		return
+	}
+	if owner(c.By) != c.By {
+		w.failf("flush by %v, which %v has sealed", c.By, owner(c.By))
+	}
+	for _, s := range c.Seals {
+		w.owners[s] = c.By
+		if w.manifest.Ended(s) {
+			w.failf("%v seals source %v, which has ended", c.By, s)
+		}
+	}
+	for _, i := range c.Sources {
+		if owner(i.Source) != c.By || w.manifest.Ended(i.Source) || w.manifest.Ended(c.By) {
+			w.failf("%v flushes source %v, which is %v's or has ended", c.By, i.Source, owner(i.Source))
 		}
 	}
 }
@@ -239,14 +269,14 @@ func deleted(m *Manifest, r row) bool {
 	})
 }
 
-// expect fails the history for errors that no failure of a store explains.
+// expect fails the history for errors of a Log that no failure of a store explains.
 func (w *world) expect(what string, err error) {
 	switch {
-	case err == nil, errors.Is(err, errLost), errors.Is(err, context.Canceled):
-	case errors.Is(err, chunk.ErrCorrupt):
+	case err == nil:
+	case errors.Is(err, chunk.ErrCorrupt), errors.Is(err, store.ErrTrimmed), errors.Is(err, store.ErrNotFound):
 		w.failf("%s: %v", what, err)
-	case errors.Is(err, ErrPrecondition), errors.Is(err, ErrUnknown), errors.Is(err, store.ErrTrimmed), errors.Is(err, store.ErrNotFound):
-	case w.backing.late: // the disk does not fail
+	case errors.Is(err, errLost), errors.Is(err, context.Canceled), errors.Is(err, ErrPrecondition), errors.Is(err, ErrUnknown):
+	case w.backing.crash == nil: // the disk does not fail
 		w.failf("%s: %v", what, err)
 	}
 }

@@ -163,7 +163,7 @@ func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []
 		}
 		for _, o := range chunks[:i] {
 			if o.Entry.ID == c.Entry.ID {
-				return fmt.Errorf("local: chunk %x is given twice", c.Entry.ID)
+				return fmt.Errorf("local: chunk %v is given twice", c.Entry.ID)
 			}
 		}
 	}
@@ -201,11 +201,11 @@ func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []
 // which they are found again.
 func checkSealed(c *chunk.Sealed) error {
 	if len(c.Blobs) != len(c.Entry.Columns) {
-		return fmt.Errorf("local: chunk %x has %d columns and %d blobs", c.Entry.ID, len(c.Entry.Columns), len(c.Blobs))
+		return fmt.Errorf("local: chunk %v has %d columns and %d blobs", c.Entry.ID, len(c.Entry.Columns), len(c.Blobs))
 	}
 	for i, b := range c.Blobs {
 		if int64(len(b)) != c.Entry.Columns[i].Size {
-			return fmt.Errorf("local: chunk %x, column %d: a blob of %d bytes, its entry says %d", c.Entry.ID, i, len(b), c.Entry.Columns[i].Size)
+			return fmt.Errorf("local: chunk %v, column %d: a blob of %d bytes, its entry says %d", c.Entry.ID, i, len(b), c.Entry.Columns[i].Size)
 		}
 	}
 	return nil
@@ -241,7 +241,7 @@ func (s *Store) takeName(p *partition, chunks []*chunk.Sealed) (chunk.ID, error)
 			return chunk.ID{}, err
 		}
 	}
-	return chunk.ID{}, fmt.Errorf("local: there are segments of the names of all %d chunks from %x on, with other chunks", len(chunks), chunks[0].Entry.ID)
+	return chunk.ID{}, fmt.Errorf("local: there are segments of the names of all %d chunks from %v on, with other chunks", len(chunks), chunks[0].Entry.ID)
 }
 
 func (g *segment) holdsJust(chunks []*chunk.Sealed) bool {
@@ -269,7 +269,7 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 	}
 	defer s.busy.Done()
 	if column < 0 || column >= len(e.Columns) {
-		return nil, fmt.Errorf("%w: chunk %x has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
+		return nil, fmt.Errorf("%w: chunk %v has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
 	}
 	p := s.partition(part)
 	seg, err := s.segmentOf(p, e)
@@ -297,7 +297,7 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 // segmentOf returns the segment that holds a chunk, or ErrNotFound.
 func (s *Store) segmentOf(p *partition, e *chunk.Entry) (*segment, error) {
 	missing := func() error {
-		return fmt.Errorf("%w: table %d partition %x chunk %x in segment %x", store.ErrNotFound, p.id.Table, p.id.Key, e.ID, e.Location.Segment)
+		return fmt.Errorf("%w: table %d partition %x chunk %v in segment %v", store.ErrNotFound, p.id.Table, p.id.Key, e.ID, e.Location.Segment)
 	}
 	p.mu.Lock()
 	seg := p.segments[e.Location.Segment]
@@ -351,14 +351,14 @@ func (b *blob) path() string {
 
 func (b *blob) corrupt(format string, args ...any) error {
 	c := b.entry.Columns[b.column]
-	return corrupt("segment %s is corrupt: table %d, partition %x, chunk %x, column %d (number %d), %d bytes at offset %d: %s",
+	return corrupt("segment %s is corrupt: table %d, partition %x, chunk %v, column %d (number %d), %d bytes at offset %d: %s",
 		b.path(), b.part.id.Table, b.part.id.Key, b.entry.ID, c.ID, b.column, b.size, b.offset, fmt.Sprintf(format, args...))
 }
 
 func (b *blob) read() ([]byte, error) {
 	f, err := b.store.fs.Open(b.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: segment %s, chunk %x", store.ErrNotFound, b.path(), b.entry.ID)
+		return nil, fmt.Errorf("%w: segment %s, chunk %v", store.ErrNotFound, b.path(), b.entry.ID)
 	}
 	if err != nil {
 		return nil, diskError("could not open segment "+b.path(), err)

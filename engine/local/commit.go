@@ -32,6 +32,7 @@ func (q *sequence) run() {
 		}
 		if len(batch) > 0 {
 			q.commit(batch)
+			clear(batch) // part of the queue's array, which would keep the records
 		}
 		q.clean()
 	}
@@ -142,7 +143,7 @@ func (q *sequence) publish(batch []*request) {
 			q.forget(l, r.seq)
 		case frameDrop:
 			q.forget(l, l.head+1)
-			delete(q.logs, l.id)
+			q.removeLog(l)
 		}
 		if r.typ == frameTrim || r.typ == frameDrop {
 			q.cleanFrom = true
@@ -168,7 +169,7 @@ func (q *sequence) forget(l *logState, seq uint64) {
 }
 
 // fail answers a batch that did not become durable, and what was queued on
-// top of it: sequence numbers after one that failed.
+// top of it: sequence numbers after one that failed, never written themselves.
 func (q *sequence) fail(batch []*request, err error) {
 	q.metrics.LogFailures.Add(1)
 	q.mu.Lock()
@@ -192,7 +193,7 @@ func (q *sequence) fail(batch []*request, err error) {
 		if r.typ == frameEntry {
 			if r.seq != r.log.tail+1 {
 				q.queuedBytes -= int64(len(r.data))
-				r.done <- err
+				r.done <- known(err)
 				continue
 			}
 			r.log.tail = r.seq
@@ -200,18 +201,17 @@ func (q *sequence) fail(batch []*request, err error) {
 		kept = append(kept, r)
 	}
 	q.queue = kept
-	for id, l := range q.logs {
+	for _, l := range q.logs {
 		if l.head == 0 && l.tail == 0 {
-			delete(q.logs, id) // it never had an entry
+			q.removeLog(l) // it never had an entry
 		}
 	}
 	q.broadcast()
 }
 
 // write appends the frames that build adds to the active file and makes them
-// durable. If that fails the file is never written again: the next one's head
-// voids what lies behind the last durable frame. That one is begun at once,
-// so that a failed append's outcome is settled if the disk lets us.
+// durable. If that fails the file is never written again, and what has got
+// into it is made void; if that fails too the error is an OutcomeUnknown.
 func (q *sequence) write(build func(*frameBatch)) error {
 	if q.active == nil || q.active.valid-q.active.body >= q.limit {
 		if err := q.roll(nil); err != nil {
@@ -235,13 +235,10 @@ func (q *sequence) write(build func(*frameBatch)) error {
 	}
 	if err != nil {
 		q.active = nil
-		q.mu.Lock()
-		q.unsettled = true
-		q.mu.Unlock()
 		err = diskError("could not write to log file "+f.path, err)
 		q.log.Error("writing a log file failed; going on in a new one", slog.String("file", f.path), slog.Int64("valid_bytes", f.valid), slog.Any("error", err))
-		if rerr := q.roll(nil); rerr != nil {
-			q.log.Error("beginning a new log file failed", slog.String("sequence", q.name), slog.Any("error", rerr))
+		if !q.void(f, n) {
+			return outcomeUnknown(err)
 		}
 		return err
 	}
@@ -249,6 +246,34 @@ func (q *sequence) write(build func(*frameBatch)) error {
 	f.valid = b.pos
 	q.mu.Unlock()
 	return nil
+}
+
+// void makes the n bytes that a failed write left in a file void for ever, and
+// tells whether it could. Cutting them off also gives their space back, which on
+// a full disk is needed for what comes next; a new file's head says where the
+// failed one ends. Either is enough.
+func (q *sequence) void(f *logFile, n int) bool {
+	var cut error
+	if n > 0 {
+		cut = f.handle.Truncate(f.valid)
+	}
+	if n > 0 && cut == nil {
+		// It proves nothing of the data that an earlier sync lost, but the length
+		// of the file is the file system's own, which does not forget a failure.
+		q.metrics.Fsyncs.Add(1)
+		cut = f.handle.Sync()
+	}
+	if cut != nil {
+		q.log.Warn("cutting off what a failed write left failed", slog.String("file", f.path), slog.Any("error", cut))
+		q.mu.Lock()
+		q.unsettled = true
+		q.mu.Unlock()
+	}
+	begun := q.roll(nil)
+	if begun != nil {
+		q.log.Error("beginning a new log file failed", slog.String("sequence", q.name), slog.Any("error", begun))
+	}
+	return cut == nil || begun == nil
 }
 
 // roll begins a new file, whose head holds the state of the sequence and the

@@ -10,7 +10,8 @@
 // a bounded cache (cache.go); checkpoints (checkpoint.go) are files replaced in
 // one step. inspect.go shows what lies in the folder.
 //
-// An append that fails is, as a rule, void for ever when it returns: a new
-// log file has been begun that says so. If the disk did not let us begin one
+// An append that fails is, as a rule, void for ever when it returns: what was
+// written is cut off, or a new log file has been begun whose head says so. If the
+// disk did not let us do either, the error is 40003 (pgerr.OutcomeUnknown) and
 // the entry may be found after a restart, unless a later append succeeds.
 package local

@@ -37,6 +37,24 @@ func diskError(what string, err error) error {
 	return e
 }
 
+// outcomeUnknown is the error of a change of a log that may be found after a
+// restart: the disk neither took it nor let us make it void.
+func outcomeUnknown(cause error) error {
+	e := pgerr.New(pgerr.OutcomeUnknown, "it is not known what became of a record: %v", cause).
+		WithHint("It is void once a later record is written; a restart before that may find it.")
+	e.Cause = cause
+	return e
+}
+
+// known returns what an outcomeUnknown wraps, and any other error as it is.
+func known(err error) error {
+	var pe *pgerr.Error
+	if errors.As(err, &pe) && pe.Code == pgerr.OutcomeUnknown {
+		return pe.Cause
+	}
+	return err
+}
+
 // corrupt returns an XX001 error that wraps chunk.ErrCorrupt.
 func corrupt(format string, args ...any) error {
 	e := pgerr.New(pgerr.DataCorrupted, format, args...)

@@ -30,6 +30,9 @@ type headLog struct {
 
 const headVersion = 1
 
+// headBytes is what the log takes in a head.
+func (l *logState) headBytes() int64 { return 8 + 8 + 8 + 1 + 4 + int64(len(l.id.Key)) }
+
 // append appends the payload of a head frame.
 func (h *head) append(dst []byte) []byte {
 	dst = append(dst, headVersion)

@@ -3,17 +3,13 @@ package local
 import (
 	"context"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io/fs"
-	"iter"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/phyllodb/phyllo/chunk"
-	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
@@ -105,6 +101,18 @@ func (s *Store) relative(path string) string {
 	return path
 }
 
+// SegmentFile is the name, below the store's folder, of the file that holds a
+// chunk according to its entry.
+func (s *Store) SegmentFile(part chunk.PartitionID, e *chunk.Entry) string {
+	return s.relative(filepath.Join(s.partitionDir(part), segmentName(e.Location.Segment)))
+}
+
+// Damage returns why logs count as empty (Options.SkipDamagedLogs), nil if none does.
+func (s *Store) Damage() []error { return s.damage }
+
+// ID returns what tells the folder from all others, which is made with it.
+func (s *Store) ID() [16]byte { return s.id }
+
 // list returns the names in a folder, none if it is not there.
 func (s *Store) list(dir string) ([]string, error) {
 	entries, err := s.fs.List(dir)
@@ -162,97 +170,4 @@ func (s *Store) directory(path string, id chunk.ID) (*segment, error) {
 	}
 	seg, err := readSegment(f, id)
 	return seg, errors.Join(err, f.Close())
-}
-
-// Verify reads everything that the store holds and checks every checksum. It
-// calls report for each file or log that is damaged, with an error that says
-// where; the error it returns is one that kept it from looking.
-func (s *Store) Verify(ctx context.Context, report func(error)) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.busy.Done()
-	for _, kind := range []store.LogKind{store.SourceLog, store.CommitLog, store.CatalogueLog} {
-		q := s.commit
-		if kind == store.SourceLog {
-			q = s.source
-		}
-		for _, id := range q.list(kind) {
-			for _, err := range q.readAll(ctx, id) {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				if err != nil && !errors.Is(err, store.ErrTrimmed) {
-					report(err)
-				}
-			}
-		}
-	}
-	err := s.segmentFiles(ctx, func(p *partition, id chunk.ID) error {
-		err := s.verifySegment(filepath.Join(p.dir, segmentName(id)), id)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			report(err)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	names, err := s.list(s.path(checkpointName))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if !strings.HasSuffix(name, checkpointSuffix) {
-			continue
-		}
-		if _, _, err := s.readCheckpoint(s.path(checkpointName, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			report(err)
-		}
-	}
-	return ctx.Err()
-}
-
-// readAll reads a log from its first kept entry.
-func (q *sequence) readAll(ctx context.Context, id store.LogID) iter.Seq2[store.Entry, error] {
-	q.mu.Lock()
-	first := uint64(1)
-	if l := q.logs[id]; l != nil {
-		first = l.first
-	}
-	q.mu.Unlock()
-	return q.read(ctx, id, first)
-}
-
-func (s *Store) verifySegment(path string, id chunk.ID) error {
-	f, err := s.fs.Open(path)
-	if err != nil {
-		return diskError("could not open segment "+path, err)
-	}
-	err = func() error {
-		seg, err := readSegment(f, id)
-		if err != nil {
-			return err
-		}
-		for id, c := range seg.chunks {
-			offset := c.offset
-			for i, col := range c.columns {
-				b := make([]byte, col.size)
-				if err := readFull(f, b, offset); err != nil {
-					return err
-				}
-				if crc32.Checksum(b, castagnoli) != col.crc {
-					return fmt.Errorf("%w: table %d, partition %x, chunk %x, column number %d at offset %d: its checksum is wrong",
-						errBadFrame, seg.part.Table, seg.part.Key, id, i, offset)
-				}
-				offset += col.size
-			}
-		}
-		return nil
-	}()
-	err = errors.Join(err, f.Close())
-	if errors.Is(err, errBadFrame) {
-		return corrupt("segment %s is corrupt: %v", path, err)
-	}
-	return diskError("could not read segment "+path, err)
 }

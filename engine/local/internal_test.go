@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/vfs"
 )
 
@@ -109,6 +111,50 @@ func TestFailedBatchFailsWhatFollows(t *testing.T) {
 	}
 	if !bytes.Equal(got, []byte{4}) {
 		t.Errorf("log a holds %v", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTooManyLogs makes logs until a head could not list them all.
+func TestTooManyLogs(t *testing.T) {
+	disk := vfs.NewMem()
+	ctx := context.Background()
+	open := func() *Store {
+		s, err := Open(Options{Dir: "/data", FS: disk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.source.maxLogBytes = 10 * 40
+		return s
+	}
+	s := open()
+	log := func(i int) store.LogID { return store.LogID{Kind: store.SourceLog, Key: fmt.Sprintf("writer-%04d", i)} } // 29+11 bytes
+	for i := range 10 {
+		if err := s.Append(ctx, log(i), 1, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := s.Append(ctx, log(10), 1, nil); pgerr.Code(err) != pgerr.ProgramLimitExceeded {
+			t.Errorf("one log too many: %v", err)
+		}
+		if err := s.Append(ctx, log(3), 2, nil); err != nil {
+			t.Errorf("append to a log that is there: %v", err)
+		}
+		if err := errors.Join(s.Drop(ctx, log(3)), s.Append(ctx, log(3), 1, nil)); err != nil {
+			t.Errorf("a log in place of another: %v", err)
+		}
+		state := s.source.head(nil)
+		state.files = nil
+		if n := len(state.append(nil)); n != 1+8+4+4+10*40 || s.source.logBytes != 10*40 {
+			t.Errorf("the head takes %d bytes, %d are counted for the logs", n, s.source.logBytes)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open()
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

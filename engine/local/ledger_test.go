@@ -14,6 +14,7 @@ import (
 	"github.com/phyllodb/phyllo/engine/local"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/engine/storetest"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
 // ledger is what a workload knows of a store: what was acknowledged, which
@@ -273,6 +274,9 @@ func (w *workload) append(ctx context.Context, s *local.Store, id store.LogID) e
 	}
 	if err != nil {
 		w.errs++
+		if voidForEver(err) {
+			log.tried[seq] = slices.Clip(log.tried[seq][:len(log.tried[seq])-1])
+		}
 		return nil
 	}
 	log.acked[seq], log.head, log.maybeDropped = data, seq, false
@@ -280,10 +284,14 @@ func (w *workload) append(ctx context.Context, s *local.Store, id store.LogID) e
 	return nil
 }
 
+// voidForEver tells whether a failed call on a log must never show.
+func voidForEver(err error) bool { return pgerr.Code(err) != pgerr.OutcomeUnknown }
+
 func (w *workload) trim(ctx context.Context, s *local.Store, id store.LogID) {
 	w.ledger.mu.Lock()
 	log := w.ledger.log(id)
 	to := log.first + uint64(w.rng.IntN(int(log.head+1-log.first)+1))
+	before := log.maybe
 	log.maybe = max(log.maybe, to)
 	w.ledger.mu.Unlock()
 	err := s.Trim(ctx, id, to)
@@ -291,6 +299,9 @@ func (w *workload) trim(ctx context.Context, s *local.Store, id store.LogID) {
 	defer w.ledger.mu.Unlock()
 	if err != nil {
 		w.errs++
+		if voidForEver(err) {
+			log.maybe = before
+		}
 		return
 	}
 	log.first = to
@@ -298,13 +309,18 @@ func (w *workload) trim(ctx context.Context, s *local.Store, id store.LogID) {
 
 func (w *workload) drop(ctx context.Context, s *local.Store, id store.LogID) {
 	w.ledger.mu.Lock()
-	w.ledger.log(id).maybeDropped = true
+	log := w.ledger.log(id)
+	before := log.maybeDropped
+	log.maybeDropped = true
 	w.ledger.mu.Unlock()
 	err := s.Drop(ctx, id)
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
 	if err != nil {
 		w.errs++
+		if voidForEver(err) {
+			log.maybeDropped = before
+		}
 		return
 	}
 	delete(w.ledger.logs, id)

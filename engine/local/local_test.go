@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"testing"
 
@@ -22,6 +23,7 @@ func mustOpen(t testing.TB, opts local.Options) *local.Store {
 }
 
 func conformance(t *testing.T, options func(t *testing.T) local.Options) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Harness {
 		opts := options(t)
 		return storetest.Harness{Store: mustOpen(t, opts), Reopen: func(s store.Store) store.Store {
@@ -49,7 +51,10 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // thousands of stores in small heaps
+	goleak.VerifyTestMain(m)
+}
 
 // BenchmarkAppend appends records of 1 KiB, each writer to its own log.
 func BenchmarkAppend(b *testing.B) {

@@ -307,7 +307,7 @@ func TestCorruptSegment(t *testing.T) {
 		if !errors.Is(err, chunk.ErrCorrupt) || pgerr.Code(err) != pgerr.DataCorrupted {
 			t.Fatalf("the bad column: %v", err)
 		}
-		for _, w := range []string{name, "table 16384", "partition 0001", fmt.Sprintf("%x", c.Entry.ID), "column 2"} {
+		for _, w := range []string{name, "table 16384", "partition 0001", c.Entry.ID.String(), "column 2"} {
 			if !strings.Contains(err.Error(), w) {
 				t.Fatalf("%v: does not say %q", err, w)
 			}
@@ -418,6 +418,8 @@ func TestDiskFull(t *testing.T) {
 
 // TestReadOnly reads a folder while its owner writes, rolls and trims.
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	const entries = 360
 	opts := local.Options{Dir: t.TempDir(), LogFileBytes: 4096}
 	s := mustOpen(t, opts)
 	c := fill(t, s, 3)
@@ -427,19 +429,22 @@ func TestReadOnly(t *testing.T) {
 	done := make(chan struct{})
 	wg.Go(func() {
 		defer close(done)
-		for i := 3; i < 600; i++ {
+		for i := 3; i < entries; i++ {
 			for _, id := range []store.LogID{wal, commit} {
 				if err := s.Append(ctx, id, uint64(i+1), fmt.Appendf(nil, "entry %d of %s", i+1, id.Key)); err != nil {
 					t.Error(err)
 				}
 			}
-			if i%50 == 0 {
-				if err := s.Append(ctx, store.LogID{Kind: store.CommitLog, Key: "other"}, uint64(i/50), make([]byte, 3000)); err != nil {
+			if i%30 == 0 {
+				if err := s.Append(ctx, store.LogID{Kind: store.CommitLog, Key: "other"}, uint64(i/30), make([]byte, 3000)); err != nil {
 					t.Error(err)
 				}
-				if err := s.Trim(ctx, store.LogID{Kind: store.CommitLog, Key: "other"}, uint64(i/50)); err != nil {
+				if err := s.Trim(ctx, store.LogID{Kind: store.CommitLog, Key: "other"}, uint64(i/30)); err != nil {
 					t.Error(err)
 				}
+			}
+			if i%3 > 0 {
+				continue
 			}
 			if err := s.PutCheckpoint(ctx, commit, []byte("checkpoint")); err != nil {
 				t.Error(err)
@@ -475,7 +480,7 @@ func TestReadOnly(t *testing.T) {
 	wg.Wait()
 	r := mustOpen(t, ro)
 	for what, err := range map[string]error{
-		"append":            r.Append(ctx, wal, 601, nil),
+		"append":            r.Append(ctx, wal, entries+1, nil),
 		"trim":              r.Trim(ctx, wal, 2),
 		"drop":              r.Drop(ctx, wal),
 		"put chunks":        r.PutChunks(ctx, parted, []*chunk.Sealed{c}),
@@ -487,7 +492,7 @@ func TestReadOnly(t *testing.T) {
 			t.Errorf("%s on a read-only store: %v", what, err)
 		}
 	}
-	if err := filled(r, c, 600); err != nil {
+	if err := filled(r, c, entries); err != nil {
 		t.Fatal(err)
 	}
 	infos, err := r.Files(ctx)

@@ -25,8 +25,13 @@ type Options struct {
 	Logger *slog.Logger
 	// ReadOnly opens a folder that may be in use by another process: no lock is
 	// taken, nothing is changed, and calls that would fail with 25006. Logs are
-	// as they were at the opening, blobs and checkpoints as they are.
+	// as they were at the opening, blobs and checkpoints as they are. The last
+	// entry may be one that its owner is writing; if that fails it reads as corrupt.
 	ReadOnly bool
+	// SkipDamagedLogs makes a read-only opening go on where it would fail because
+	// a log file is corrupt: the logs of its kind then count as empty, and Damage
+	// tells why.
+	SkipDamagedLogs bool
 }
 
 const (

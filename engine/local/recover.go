@@ -100,10 +100,23 @@ func (r *recovery) newest(number uint64) (bool, error) {
 		return false, err
 	}
 	slices.SortFunc(state.files, func(a, b headFile) int { return cmp.Compare(a.number, b.number) })
+	// All are opened first: an owner that trims while we read cannot take them away then.
+	var scanners []*scanner
 	for _, hf := range state.files {
-		if err := r.older(hf); err != nil {
+		s, err := r.openOlder(hf)
+		if err != nil {
 			return false, err
 		}
+		scanners = append(scanners, s)
+	}
+	for i, hf := range state.files {
+		if scanners[i] == nil {
+			continue
+		}
+		if err := r.older(r.q.files[hf.number], scanners[i]); err != nil {
+			return false, err
+		}
+		scanners[i] = nil // with its window
 	}
 	for _, c := range copies {
 		r.place(c, f)
@@ -189,30 +202,36 @@ func (r *recovery) start(state *head) error {
 			return corrupt("log file %s: its head lists log %d %x twice", r.last.path, hl.id.Kind, hl.id.Key)
 		}
 		l := &logState{id: hl.id, number: hl.number, first: hl.first, head: hl.last, tail: hl.last}
-		q.logs[hl.id], r.byID[hl.number] = l, l
+		q.addLog(l)
+		r.byID[hl.number] = l
 	}
 	return nil
 }
 
-// older finds the entries in a file that the head lists.
-func (r *recovery) older(hf headFile) error {
+// openOlder opens a file that the head lists, nil if it is not there.
+func (r *recovery) openOlder(hf headFile) (*scanner, error) {
 	f, s, err := r.open(hf.number)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Its records were trimmed after the head was written; else they will be missed.
 		r.missing = append(r.missing, filepath.Join(r.q.dir, logName(hf.number)))
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if r.q.files[hf.number] != nil {
-		return errors.Join(corrupt("log file %s: its head lists file %d twice", r.last.path, hf.number), f.handle.Close())
+		return nil, errors.Join(corrupt("log file %s: its head lists file %d twice", r.last.path, hf.number), f.handle.Close())
 	}
 	r.q.files[hf.number] = f
 	if s.end < hf.valid {
-		return corrupt("log file %s is %d bytes long and was %d", f.path, s.end, hf.valid)
+		return nil, corrupt("log file %s is %d bytes long and was %d", f.path, s.end, hf.valid)
 	}
 	s.end = hf.valid
+	return s, nil
+}
+
+// older finds the entries in a file that the head lists.
+func (r *recovery) older(f *logFile, s *scanner) error {
 	_, copies, err := readHead(f, s)
 	for err == nil {
 		for _, c := range copies {
@@ -223,7 +242,7 @@ func (r *recovery) older(hf headFile) error {
 			copies = []frame{fr}
 		}
 	}
-	f.valid = hf.valid
+	f.valid = s.end
 	r.q.metrics.BytesRead.Add(s.read)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -291,7 +310,8 @@ func (r *recovery) replay(fr frame, f *logFile) error {
 			return bad("log made twice")
 		}
 		l = &logState{id: id, number: fr.log, first: 1}
-		q.logs[id], r.byID[fr.log] = l, l
+		q.addLog(l)
+		r.byID[fr.log] = l
 		q.nextLog = fr.log + 1
 	case frameEntry:
 		if l == nil || fr.seq != l.head+1 {
@@ -311,7 +331,7 @@ func (r *recovery) replay(fr frame, f *logFile) error {
 		if l == nil {
 			return bad("drop of what is not there")
 		}
-		delete(q.logs, l.id)
+		q.removeLog(l)
 		delete(r.byID, fr.log)
 		delete(r.found, l)
 	default:
@@ -325,7 +345,7 @@ func (r *recovery) replay(fr frame, f *logFile) error {
 func (r *recovery) complete() error {
 	for _, l := range r.q.logs {
 		if l.head == 0 { // its create frame alone survived: it never had an entry
-			delete(r.q.logs, l.id)
+			r.q.removeLog(l)
 			continue
 		}
 		found := r.found[l]

@@ -151,12 +151,12 @@ func parseDirectory(dir []byte, end int64) (*segment, error) {
 		copy(id[:], r.bytes(uint64(len(id))))
 		c := &segmentChunk{offset: int64(r.u64())}
 		if c.offset != offset || seg.chunks[id] != nil {
-			return nil, fmt.Errorf("%w: chunk %x of the directory is out of place", errBadFrame, id)
+			return nil, fmt.Errorf("%w: chunk %v of the directory is out of place", errBadFrame, id)
 		}
 		for cols := r.u32(); cols > 0 && !r.bad; cols-- {
 			col := segmentColumn{size: int64(r.u64()), crc: r.u32()}
 			if col.size < 0 || col.size > end-offset {
-				return nil, fmt.Errorf("%w: a blob of chunk %x is out of the file", errBadFrame, id)
+				return nil, fmt.Errorf("%w: a blob of chunk %v is out of the file", errBadFrame, id)
 			}
 			offset += col.size
 			c.columns = append(c.columns, col)

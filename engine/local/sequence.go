@@ -26,22 +26,26 @@ type sequence struct {
 	fs      vfs.FS
 	storeID [16]byte
 	limit   int64 // bytes of a file's body
-	log     *slog.Logger
-	metrics *Metrics
+	// maxLogBytes bounds logBytes, for a head is one frame.
+	maxLogBytes int64
+	log         *slog.Logger
+	metrics     *Metrics
 
 	mu          sync.Mutex // guards all to the next blank line, and what is in logs and files
 	logs        map[store.LogID]*logState
 	files       map[uint64]*logFile // the active one included
+	logBytes    int64               // what logs take in a head
 	queue       []*request
 	queuedBytes int64
 	changed     chan struct{} // closed and replaced when a batch has been decided
 	closing     bool
-	// unsettled: a write failed and no new file has voided what may be left of
-	// it, so that an entry may come to light that nobody sees now.
+	// unsettled: a write failed, and what may be left of it is neither cut off nor
+	// void by a new file, so that an entry may come to light that nobody sees now.
 	unsettled bool
 
-	wake chan struct{} // of one token: the queue is not empty, or closing
-	done chan struct{} // closed when the committer has ended
+	wake  chan struct{}  // of one token: the queue is not empty, or closing
+	done  chan struct{}  // closed when the committer has ended
+	reads sync.WaitGroup // reads of files under way; Add under mu and not closing
 
 	// Of the committer alone, and of recovery before it starts.
 	active    *logFile // nil: the next batch begins a file
@@ -85,11 +89,22 @@ type logFile struct {
 func newSequence(s *Store, name string, tag byte) *sequence {
 	return &sequence{
 		name: name, tag: tag, dir: s.path(name), fs: s.fs, storeID: s.id,
-		limit: s.opts.LogFileBytes, log: s.opts.Logger, metrics: &s.metrics,
+		limit: s.opts.LogFileBytes, maxLogBytes: maxPayloadBytes / 2, log: s.opts.Logger, metrics: &s.metrics,
 		logs: map[store.LogID]*logState{}, files: map[uint64]*logFile{},
 		changed: make(chan struct{}), wake: make(chan struct{}, 1), done: make(chan struct{}),
 		nextFile: 1, nextLog: 1, stuck: map[uint64]bool{},
 	}
+}
+
+// addLog and removeLog keep the count of what the logs take in a head; q.mu is held.
+func (q *sequence) addLog(l *logState) {
+	q.logs[l.id] = l
+	q.logBytes += l.headBytes()
+}
+
+func (q *sequence) removeLog(l *logState) {
+	delete(q.logs, l.id)
+	q.logBytes -= l.headBytes()
 }
 
 // broadcast lets all waiters look again; q.mu is held.
@@ -154,7 +169,10 @@ func (q *sequence) tryAppend(id store.LogID, seq uint64, data []byte) (*request,
 	}
 	if l == nil {
 		l = &logState{id: id, first: 1}
-		q.logs[id] = l
+		if q.logBytes+l.headBytes() > q.maxLogBytes {
+			return nil, nil, pgerr.New(pgerr.ProgramLimitExceeded, "the store has %d logs in folder %s and cannot have more", len(q.logs), q.name)
+		}
+		q.addLog(l)
 	}
 	l.tail = seq
 	return q.enqueue(&request{typ: frameEntry, log: l, seq: seq, data: data}), nil, nil
@@ -345,6 +363,9 @@ func (q *sequence) readRun(ctx context.Context, l *logState, seq, head uint64) (
 func (q *sequence) findRun(l *logState, seq, head uint64) ([]loc, *logFile, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closing {
+		return nil, nil, errClosed
+	}
 	if q.logs[l.id] != l || seq < l.first {
 		return nil, nil, fmt.Errorf("%w: read from %d of log %d %x, the first is %d", store.ErrTrimmed, seq, l.id.Kind, l.id.Key, l.first)
 	}
@@ -359,10 +380,12 @@ func (q *sequence) findRun(l *logState, seq, head uint64) ([]loc, *logFile, erro
 	}
 	f := q.files[all[0].file]
 	f.refs++
+	q.reads.Add(1)
 	return slices.Clone(all[:n]), f, nil
 }
 
 func (q *sequence) release(f *logFile) {
+	defer q.reads.Done()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	f.refs--
@@ -390,7 +413,8 @@ func (q *sequence) open(f *logFile) (vfs.File, error) {
 	return h, nil
 }
 
-// close ends the committer once it has written what is queued.
+// close ends the committer once it has written what is queued, and closes the
+// files once the reads under way are done.
 func (q *sequence) close(committing bool) error {
 	q.mu.Lock()
 	q.closing = true
@@ -400,6 +424,7 @@ func (q *sequence) close(committing bool) error {
 		q.poke()
 		<-q.done
 	}
+	q.reads.Wait()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var err error

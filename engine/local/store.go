@@ -27,6 +27,7 @@ type Store struct {
 	cache   *cache
 	source  *sequence // source logs
 	commit  *sequence // commit and catalogue logs
+	damage  []error   // why a sequence counts as empty; see Options.SkipDamagedLogs
 	temps   atomic.Uint64
 	nonce   [4]byte // in names of temporary files, for an earlier process's may be left
 
@@ -124,7 +125,12 @@ func (s *Store) openLogsReadOnly() error {
 				break
 			}
 		}
-		return nil, fmt.Errorf("open data folder %s: %w", s.opts.Dir, err)
+		err = fmt.Errorf("open data folder %s: %w", s.opts.Dir, err)
+		if s.opts.SkipDamagedLogs && isCorrupt(err) {
+			s.damage = append(s.damage, err)
+			return newSequence(s, name, tag), nil
+		}
+		return nil, err
 	}
 	var err error
 	if s.source, err = load("source", 's'); err != nil {

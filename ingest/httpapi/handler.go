@@ -52,7 +52,7 @@ type Options struct {
 	Target Target // required
 	// MaxBodyBytes bounds a body after unpacking. Default 1 GiB.
 	MaxBodyBytes int64
-	// MaxRowBytes bounds one row. Default 256 MiB.
+	// MaxRowBytes bounds one row. Default 32 MiB.
 	MaxRowBytes int
 	Logger      *slog.Logger
 }
@@ -63,7 +63,7 @@ func Handler(opt Options) http.Handler {
 		opt.MaxBodyBytes = 1 << 30
 	}
 	if opt.MaxRowBytes == 0 {
-		opt.MaxRowBytes = 256 << 20
+		opt.MaxRowBytes = 32 << 20
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)

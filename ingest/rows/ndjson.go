@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -171,7 +172,11 @@ func (d *jsonDecoder) syntax(number int64, err error) error {
 	if !errors.As(err, &syn) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err // the stream itself failed
 	}
-	return rowError(number, "", nil, pgerr.New(pgerr.InvalidText, "invalid JSON: %v", err))
+	code := pgerr.InvalidText
+	if strings.Contains(err.Error(), "invalid UTF-8") {
+		code = pgerr.CharacterNotInRepertoire // the library has no error value for it
+	}
+	return rowError(number, "", nil, pgerr.New(code, "invalid JSON: %v", err))
 }
 
 // add moves the row into the batch. Columns without a default are always part

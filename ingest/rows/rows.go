@@ -6,7 +6,6 @@ package rows
 import (
 	"errors"
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -74,6 +73,7 @@ type batcher struct {
 	at      []int                // by table column: its place in columns, or -1
 	rows    int
 	size    int
+	sent    int64 // rows of earlier batches
 	sink    Sink
 	env     *datum.Env
 }
@@ -136,8 +136,26 @@ func (b *batcher) send() error {
 	}
 	batch := b.builder.NewRecordBatch()
 	defer batch.Release()
+	first := b.sent
+	b.sent += int64(b.rows)
 	b.rows, b.size = 0, 0
-	return b.sink(b.columns, batch)
+	err := b.sink(b.columns, batch)
+	var pe *pgerr.Error
+	if errors.As(err, &pe) && pe.Row > 0 {
+		return rowError(first+int64(pe.Row), pe.Column, b.valueOf(batch, pe), err)
+	}
+	return err
+}
+
+// valueOf is the text of the value that an error is about, nil for NULL or if it
+// is about no column of the batch.
+func (b *batcher) valueOf(batch arrow.RecordBatch, e *pgerr.Error) []byte {
+	for i, c := range b.columns {
+		if row := e.Row - 1; b.table.Columns[c].Name == e.Column && row < int(batch.NumRows()) && !batch.Column(i).IsNull(row) {
+			return datum.AppendTextAt(nil, b.table.Columns[c].Type, batch.Column(i), row, b.env)
+		}
+	}
+	return nil
 }
 
 // findColumn resolves a name, or says which names there are.
@@ -155,7 +173,6 @@ func findColumn(t *schema.Table, name string) (int, error) {
 		}
 		names = append(names, t.Columns[i].Name)
 	}
-	sort.Strings(names)
 	return 0, pgerr.New(pgerr.UndefinedColumn, "column %q of relation %q does not exist", name, t.Name).
 		WithHint("The columns are %s.", strings.Join(names, ", "))
 }

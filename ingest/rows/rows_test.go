@@ -91,7 +91,7 @@ func TestBadRows(t *testing.T) {
 		{"torn", "ndjson", `{"id":1}{"id":`, 2, "", "", pgerr.InvalidText},
 		{"not json", "ndjson", `{"id":1}` + "\n{id:1}", 2, "", "", pgerr.InvalidText},
 		{"object in int", "ndjson", `{"id":{}}`, 1, "id", "{}", pgerr.InvalidText},
-		{"utf8", "ndjson", "{\"name\":\"\xff\"}", 1, "", "", pgerr.InvalidText},
+		{"utf8", "ndjson", "{\"name\":\"\xff\"}", 1, "", "", pgerr.CharacterNotInRepertoire},
 		{"nul", "ndjson", `{"name":"\u0000"}`, 1, "name", "\x00", pgerr.CharacterNotInRepertoire},
 		{"long", "ndjson", `{"name":"` + long + `"}`, 1, "", "", pgerr.ProgramLimitExceeded},
 		{"csv value", "csv", "id,name\n1,a\nx,b\n", 2, "id", "x", pgerr.InvalidText},

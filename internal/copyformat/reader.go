@@ -119,17 +119,24 @@ func (r *Reader) fill() (ok bool, err error) {
 func (r *Reader) nextLine() ([]byte, error) {
 	from := 0 // bytes of the unread part that are known to hold no line end
 	inQuote := false
+	// A quoted field may go over several lines. Like PostgreSQL we count them once
+	// the first line has shown how lines end.
+	known := r.newline != newlineUnknown
 	for {
 		part := r.buf[r.pos:r.end]
 		n, next, quote := r.lineEnd(part, from, inQuote)
 		if n >= 0 {
 			r.line++
+			if r.opt.Format == CSV && known {
+				r.line += int64(bytes.Count(part[:n], []byte{'\n'}))
+			}
 			r.pos += next
 			return part[:n], r.checkLine(part[:n])
 		}
 		from, inQuote = next, quote
 		more, err := r.fill()
 		if err != nil {
+			r.line++ // it is about the line that has begun
 			return nil, err
 		}
 		if !more {

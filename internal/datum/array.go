@@ -63,8 +63,9 @@ func ValueAt(t Type, a arrow.Array, i int) Value {
 }
 
 func rowAt(s *array.Struct, i int) Row {
-	types := RecordTypes(s.DataType().(*arrow.StructType))
-	row := Row{Types: types, Values: make([]Value, len(types))}
+	dt := s.DataType().(*arrow.StructType)
+	types := RecordTypes(dt)
+	row := Row{Types: types, Values: make([]Value, len(types)), Names: recordNames(dt)}
 	for f := range types {
 		row.Values[f] = ValueAt(types[f], s.Field(f), i)
 	}
@@ -175,11 +176,7 @@ func appendFixed(b *array.FixedSizeBinaryBuilder, v Value) {
 
 // NewArray makes an array of one value (nil: NULL) repeated n times.
 func NewArray(mem memory.Allocator, t Type, v Value, n int) arrow.Array {
-	dt := t.Arrow()
-	if row, ok := v.(Row); ok {
-		dt = RecordArrow(row.Types)
-	}
-	b := array.NewBuilder(mem, dt)
+	b := array.NewBuilder(mem, ArrowOf(t, v))
 	defer b.Release()
 	b.Reserve(n)
 	for range n {

@@ -13,15 +13,42 @@ const (
 	modKey = "mod"
 )
 
-// RecordArrow returns the Arrow type of records with fields of the given types.
-func RecordArrow(types []Type) arrow.DataType {
+// fieldName is the name of field i, from 0, of a record without names.
+func fieldName(i int) string { return "f" + strconv.Itoa(i+1) }
+
+// RecordArrow returns the Arrow type of records with fields of the given types
+// and names, which may be left out.
+func RecordArrow(types []Type, names ...string) arrow.DataType {
 	fields := make([]arrow.Field, len(types))
 	for i, t := range types {
-		fields[i] = Field("f"+strconv.Itoa(i+1), t)
+		name := fieldName(i)
+		if len(names) > 0 {
+			name = names[i]
+		}
+		fields[i] = Field(name, t)
 		fields[i].Metadata = arrow.NewMetadata([]string{oidKey, modKey},
 			[]string{strconv.FormatUint(uint64(t.OID), 10), strconv.FormatInt(int64(t.Mod), 10)})
 	}
 	return arrow.StructOf(fields...)
+}
+
+// ArrowOf is t.Arrow(), but that the records in a value say what they are made of.
+func ArrowOf(t Type, v Value) arrow.DataType {
+	switch v := v.(type) {
+	case Row:
+		fields := RecordArrow(v.Types, v.Names...).(*arrow.StructType).Fields()
+		for i := range fields {
+			fields[i].Type = ArrowOf(v.Types[i], v.Values[i])
+		}
+		return arrow.StructOf(fields...)
+	case Array:
+		for _, e := range v.Values {
+			if row, ok := e.(Row); ok {
+				return arrow.ListOf(ArrowOf(v.Elem, row))
+			}
+		}
+	}
+	return t.Arrow()
 }
 
 // RecordTypes returns the types of a record's fields: what RecordArrow was
@@ -40,6 +67,19 @@ func RecordTypes(dt *arrow.StructType) []Type {
 		types[i] = Type{OID: OID(o), Mod: int32(m)}
 	}
 	return types
+}
+
+// recordNames returns the names of a record's fields, nil if it has none.
+func recordNames(dt *arrow.StructType) []string {
+	names, named := make([]string, dt.NumFields()), false
+	for i, f := range dt.Fields() {
+		names[i] = f.Name
+		named = named || f.Name != fieldName(i)
+	}
+	if !named {
+		return nil
+	}
+	return names
 }
 
 // fromArrow returns the PostgreSQL type that an Arrow type stands for by itself.

@@ -182,6 +182,15 @@ type Array struct {
 type Row struct {
 	Types  []Type
 	Values []Value
+	Names  []string // of the fields; nil: f1, f2 and so on
+}
+
+// Name returns the name of a field.
+func (r *Row) Name(i int) string {
+	if i < len(r.Names) {
+		return r.Names[i]
+	}
+	return fieldName(i)
 }
 
 // Timestamps' infinities, as in Micros and Days.

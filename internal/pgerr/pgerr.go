@@ -18,7 +18,10 @@ type Error struct {
 	Position                                int
 	Schema, Table, Column, Type, Constraint string
 	Where                                   string // context, such as COPY's line and column
-	Cause                                   error
+	// Row is the row of a batch that the error is about, from 1; 0 if that is not
+	// one row. Who knows where the batch came from says so to the user.
+	Row   int
+	Cause error
 }
 
 func (e *Error) Error() string {

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/expr"
@@ -70,8 +71,8 @@ func (b *binder) pathTo(target, source datum.OID, ctx function.CastContext) (pat
 		return ioPath, nil
 	}
 	if target != datum.OIDVector && target != datum.Int2Vector {
-		te, se := elemOf(target), elemOf(source)
-		if te != 0 && se != 0 && source != datum.OIDVector && source != datum.Int2Vector {
+		te, se := elemOf(target), elemOf(source) // those of vectors too
+		if te != 0 && se != 0 {
 			switch p, fn := b.pathTo(te, se, ctx); p {
 			case noPath:
 				return noPath, nil
@@ -213,9 +214,25 @@ func relabel(e expr.Expr, t datum.Type) expr.Expr {
 			return e
 		}
 	case *expr.Const:
-		return &expr.Const{Value: x.Value, T: t}
+		return &expr.Const{Value: relabeled(x.Value, t), T: t}
 	}
 	return &expr.Relabel{Arg: e, T: t}
+}
+
+// relabeled is a value as another type with the same bits has it.
+func relabeled(v datum.Value, t datum.Type) datum.Value {
+	unsigned := t.Arrow().ID() == arrow.UINT32
+	switch v := v.(type) {
+	case int32:
+		if unsigned {
+			return datum.OID(v)
+		}
+	case datum.OID:
+		if !unsigned {
+			return int32(v)
+		}
+	}
+	return v
 }
 
 // callCast calls a cast function, which may also want a modifier and whether the
@@ -287,7 +304,7 @@ func (b *binder) literalOf(c *expr.Const, t datum.Type, pos int) (expr.Expr, err
 
 // input is a type's input function; those of the reg types look into the catalogue.
 func (b *binder) input(t datum.Type, s string) (datum.Value, error) {
-	if v, ok, err := b.regInput(t.OID, s); ok {
+	if v, ok, err := b.regInput(t, s); ok {
 		return v, err
 	}
 	if category(t.OID) == 'P' && !pseudoWithInput(t.OID) {

@@ -135,7 +135,7 @@ func (d *cteDef) rename(c *ast.CTE) error {
 // if it does not refer to itself after all.
 func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level) (done bool, err error) {
 	form := pgerr.New(pgerr.InvalidRecursion,
-		"recursive query %q does not have the form non-recursive-term UNION [ALL] recursive-term", c.Name)
+		"recursive query %q does not have the form non-recursive-term UNION [ALL] recursive-term", c.Name).At(c.Position())
 	self := &cteScope{parent: lv.ctes, defs: []*cteDef{d}}
 	inner := &level{parent: lv.parent, corr: lv.corr, ctes: self}
 	if sel.SetOp == nil || sel.SetOp.Kind != ast.Union {
@@ -160,6 +160,9 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 	if err := d.rename(c); err != nil {
 		return false, err
 	}
+	if err := checkRecursion(c.Name, sel.SetOp.Right); err != nil {
+		return false, err
+	}
 	step, err := b.selectStmt(sel.SetOp.Right, inner, keepUnknowns)
 	if err != nil {
 		return false, err
@@ -169,6 +172,9 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 		return false, nil
 	}
 	d.refs = 0
+	if aggregatesOver(step, d.id) {
+		return false, pgerr.New(pgerr.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term").At(sel.SetOp.Right.Position())
+	}
 	if len(sel.OrderBy) > 0 || sel.Limit != nil || sel.Offset != nil {
 		return false, pgerr.Unsupported("ORDER BY, LIMIT and OFFSET in a recursive query are not implemented").At(sel.Position())
 	}
@@ -180,6 +186,31 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 		d.def.Init, d.def.Step = inner.ctes.wrap(init), inner.ctes.wrap(step)
 	}
 	return true, nil
+}
+
+// aggregatesOver says whether a plan aggregates rows of a WITH query.
+func aggregatesOver(n plan.Node, id int) bool {
+	if a, ok := n.(*plan.Aggregate); ok && reads(a.Input, id) {
+		return true
+	}
+	for _, in := range n.Inputs() {
+		if aggregatesOver(in, id) {
+			return true
+		}
+	}
+	return false
+}
+
+func reads(n plan.Node, id int) bool {
+	if s, ok := n.(*plan.CTEScan); ok && s.ID == id {
+		return true
+	}
+	for _, in := range n.Inputs() {
+		if reads(in, id) {
+			return true
+		}
+	}
+	return false
 }
 
 // recursiveStep converts the columns of the recursive term, which must not

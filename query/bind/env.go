@@ -99,7 +99,6 @@ type binder struct {
 	nextCTE   int
 	depth     int
 	views     []datum.OID // being expanded, to find loops
-	rowNames  map[*expr.RowCtor][]string
 }
 
 type paramState struct {
@@ -107,7 +106,7 @@ type paramState struct {
 }
 
 func newBinder(env *Env) *binder {
-	b := &binder{env: env, reg: env.Registry, pos: map[expr.Expr]int{}, rowNames: map[*expr.RowCtor][]string{}}
+	b := &binder{env: env, reg: env.Registry, pos: map[expr.Expr]int{}}
 	if b.reg == nil {
 		b.reg = function.Builtins()
 	}

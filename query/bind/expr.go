@@ -128,6 +128,11 @@ func position(e ast.Expr) int {
 	case *ast.Binary:
 		left(e.L)
 	case *ast.Cast:
+		if l, ok := e.Arg.(*ast.Literal); ok {
+			return l.Position() // the cast becomes a constant, which stands there
+		}
+		left(e.Arg)
+	case *ast.FieldSelect:
 		left(e.Arg)
 	case *ast.IsNull:
 		left(e.Arg)
@@ -224,11 +229,7 @@ func (b *binder) cast(e *ast.Cast, s *scope) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	pos := e.Position()
-	if p, ok := b.pos[x]; ok {
-		pos = p
-	}
-	return b.explicit(x, t, pos)
+	return b.explicit(x, t, e.Position())
 }
 
 func (b *binder) unary(e *ast.Unary, s *scope) (expr.Expr, error) {
@@ -721,7 +722,7 @@ func (b *binder) settleRow(e expr.Expr) (expr.Expr, error) {
 	if !ok {
 		return e, nil
 	}
-	out := &expr.RowCtor{T: r.T, Fields: make([]expr.Expr, len(r.Fields))}
+	out := &expr.RowCtor{T: r.T, Names: r.Names, Fields: make([]expr.Expr, len(r.Fields))}
 	for i, f := range r.Fields {
 		x, err := b.resolveUnknown(f)
 		if err != nil {
@@ -824,7 +825,7 @@ func (b *binder) subscript(e *ast.Subscript, s *scope) (expr.Expr, error) {
 		elem := elemOf(x.Type().OID)
 		if elem == 0 {
 			return nil, pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting",
-				datum.Of(x.Type().OID)).At(e.Position())
+				datum.Of(x.Type().OID)).At(position(e))
 		}
 		index := func(i ast.Expr) (expr.Expr, error) {
 			if i == nil {
@@ -916,10 +917,10 @@ func (b *binder) grouping(e *ast.Grouping, s *scope) (expr.Expr, error) {
 	if len(e.Args) > 31 {
 		return nil, pgerr.New(pgerr.TooManyArguments, "GROUPING must have fewer than 32 arguments").At(e.Position())
 	}
-	args, _, err := b.exprs(e.Args, s)
+	args, pos, err := b.exprs(e.Args, s)
 	if err != nil {
 		return nil, err
 	}
 	s.q.aggregated = true
-	return &groupingRef{args: args, pos: e.Position()}, nil
+	return &groupingRef{args: args, pos: posAt(pos, 0)}, nil
 }

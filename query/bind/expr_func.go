@@ -541,14 +541,14 @@ func (b *binder) checkDistinct(call *plan.AggCall, e *ast.FuncCall) error {
 			return err
 		}
 	}
-	for _, k := range call.OrderBy {
+	for i, k := range call.OrderBy {
 		listed := false
 		for _, a := range call.Args {
 			listed = listed || plan.Equal(a, k.Expr)
 		}
 		if !listed {
 			return pgerr.New(pgerr.InvalidColumnReference,
-				"in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list").At(e.Position())
+				"in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list").At(position(e.OrderBy[i].Expr))
 		}
 	}
 	return nil

@@ -99,12 +99,10 @@ func (b *binder) wholeRow(s *scope, g *frame, it *item, pos int) expr.Expr {
 		return lift(s.frame, g, b.columnOf(&it.cols[0], pos))
 	}
 	r := &expr.RowCtor{T: datum.Of(datum.Record)}
-	names := make([]string, 0, len(it.cols))
 	for i := range it.cols {
 		r.Fields = append(r.Fields, lift(s.frame, g, b.columnOf(&it.cols[i], pos)))
-		names = append(names, it.cols[i].name)
+		r.Names = append(r.Names, it.cols[i].name)
 	}
-	b.rowNames[r] = names
 	return r
 }
 
@@ -198,7 +196,7 @@ func (b *binder) fieldSelect(e *ast.FieldSelect, s *scope) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, names, err := b.fieldsOf(x, e.Position())
+	fields, names, err := b.fieldsOf(x, e.Field, position(e))
 	if err != nil {
 		return nil, err
 	}
@@ -208,17 +206,18 @@ func (b *binder) fieldSelect(e *ast.FieldSelect, s *scope) (expr.Expr, error) {
 		}
 	}
 	if x.Type().OID == datum.Record {
-		return nil, pgerr.New(pgerr.UndefinedColumn, "could not identify column %q in record data type", e.Field).At(e.Position())
+		return nil, pgerr.New(pgerr.UndefinedColumn, "could not identify column %q in record data type", e.Field).At(position(e))
 	}
 	return nil, pgerr.New(pgerr.UndefinedColumn, "column %q not found in data type %s", e.Field, x.Type()).At(e.Position())
 }
 
-// fieldsOf returns the fields of a record whose shape is known.
-func (b *binder) fieldsOf(x expr.Expr, pos int) ([]expr.Expr, []string, error) {
+// fieldsOf returns the fields of a record whose shape is known; field is which
+// was asked for, for errors.
+func (b *binder) fieldsOf(x expr.Expr, field string, pos int) ([]expr.Expr, []string, error) {
 	switch r := x.(type) {
 	case *expr.RowCtor:
-		if names, ok := b.rowNames[r]; ok {
-			return r.Fields, names, nil
+		if r.Names != nil {
+			return r.Fields, r.Names, nil
 		}
 		names := make([]string, len(r.Fields))
 		for i := range names {
@@ -237,7 +236,7 @@ func (b *binder) fieldsOf(x expr.Expr, pos int) ([]expr.Expr, []string, error) {
 	if x.Type().OID == datum.Record {
 		return nil, nil, pgerr.Unsupported("fields of this record cannot be told apart").At(pos)
 	}
-	return nil, nil, pgerr.New(pgerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", "*", x.Type()).At(pos)
+	return nil, nil, pgerr.New(pgerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", field, x.Type()).At(pos)
 }
 
 func selectFields(x expr.Expr, names []string, types []datum.OID) []expr.Expr {

@@ -56,7 +56,7 @@ func checkAliases(l, r []*item, pos int) error {
 			if x.oid != 0 && y.oid != 0 && x.oid != y.oid && x.namespace != "" && y.namespace != "" {
 				continue // different tables of one name in different schemas
 			}
-			return pgerr.New(pgerr.DuplicateAlias, "table name %q specified more than once", x.alias).At(pos)
+			return pgerr.New(pgerr.DuplicateAlias, "table name %q specified more than once", x.alias)
 		}
 	}
 	return nil
@@ -131,7 +131,7 @@ func aliasColumns(it *item, a *ast.Alias, pos int) error {
 	}
 	if len(a.Columns) > visible {
 		return pgerr.New(pgerr.InvalidColumnReference, "table %q has %d columns available but %d columns specified",
-			a.Name, visible, len(a.Columns)).At(pos)
+			a.Name, visible, len(a.Columns))
 	}
 	return nil
 }
@@ -312,7 +312,8 @@ func (b *binder) functionRef(t *ast.FunctionRef, q *query, seen *frame, corr *co
 	n := &plan.FunctionScan{Ordinality: t.Ordinality}
 	alias := ""
 	scalar := true
-	for _, f := range expandUnnest(t.Funcs) {
+	funcs := expandUnnest(t.Funcs)
+	for _, f := range funcs {
 		if len(f.ColumnDefs) > 0 {
 			return nil, pgerr.Unsupported("column definition lists are not supported").At(t.Position())
 		}
@@ -333,7 +334,7 @@ func (b *binder) functionRef(t *ast.FunctionRef, q *query, seen *frame, corr *co
 		}
 		if len(call.Cols) != 1 || call.T.OID == datum.Record {
 			scalar = false
-		} else if t.Alias != nil && !t.RowsFrom {
+		} else if t.Alias != nil && !t.RowsFrom && len(funcs) == 1 {
 			call.Cols[0].Name = t.Alias.Name
 		}
 		n.Calls = append(n.Calls, call)
@@ -498,6 +499,9 @@ func (b *binder) using(t *ast.Join, l, r []*item, kind plan.JoinKind) (expr.Expr
 		if err != nil {
 			return nil, nil, err
 		}
+		if _, err := b.commonTypeOf([]datum.OID{lc.e.Type().OID, rc.e.Type().OID}, "JOIN/USING", nil); err != nil {
+			return nil, nil, err
+		}
 		eq, err := b.binaryOp(ast.OpName{Name: "="}, lc.e, rc.e, t.Position())
 		if err != nil {
 			return nil, nil, err
@@ -573,7 +577,7 @@ func usingColumn(items []*item, name, side string, pos int) (*itemCol, error) {
 		}
 	}
 	if hit == nil {
-		return nil, pgerr.New(pgerr.UndefinedColumn, "column %q specified in USING clause does not exist in %s table", name, side).At(pos)
+		return nil, pgerr.New(pgerr.UndefinedColumn, "column %q specified in USING clause does not exist in %s table", name, side)
 	}
 	return hit, nil
 }

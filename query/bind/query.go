@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
@@ -74,6 +76,11 @@ type target struct {
 // plainSelect binds SELECT without WITH.
 func (b *binder) plainSelect(sel *ast.Select, lv *level, keepUnknown bool) (plan.Node, error) {
 	q := &query{ctes: lv.ctes, frame: &frame{parent: lv.parent, corr: lv.corr}, windows: sel.Windows}
+	for i, w := range sel.Windows {
+		if slices.ContainsFunc(sel.Windows[:i], func(o *ast.Window) bool { return o.Name == w.Name }) {
+			return nil, pgerr.New(pgerr.WindowingError, "window %q is already defined", w.Name).At(w.Position())
+		}
+	}
 	src, err := b.from(sel.From, q)
 	if err != nil {
 		return nil, err
@@ -227,7 +234,7 @@ func (b *binder) expandRecord(f *ast.FieldSelect, s *scope) ([]target, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, names, err := b.fieldsOf(x, f.Position())
+	fields, names, err := b.fieldsOf(x, "*", f.Position())
 	if err != nil {
 		return nil, err
 	}
@@ -244,10 +251,6 @@ func (p *selectPlan) distinctOn(sel *ast.Select) error {
 		return nil
 	}
 	p.distinct = true
-	pos := 0
-	if len(sel.Targets) > 0 {
-		pos = sel.Targets[0].Position()
-	}
 	if len(sel.DistinctOn) == 0 {
 		for _, k := range p.order {
 			if p.targets[k.target].hidden {
@@ -281,7 +284,9 @@ func (p *selectPlan) distinctOn(sel *ast.Select) error {
 			break
 		}
 		if !contains(p.on, k.target) {
-			return pgerr.New(pgerr.InvalidColumnReference, "SELECT DISTINCT ON expressions must match initial ORDER BY expressions").At(pos)
+			first := slices.IndexFunc(p.on, func(i int) bool { return !matched[i] })
+			return pgerr.New(pgerr.InvalidColumnReference, "SELECT DISTINCT ON expressions must match initial ORDER BY expressions").
+				At(position(sel.DistinctOn[first]))
 		}
 		matched[k.target] = true
 	}

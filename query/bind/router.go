@@ -98,5 +98,19 @@ func (r *Router) Rising(i int) (column int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	return c.Index, true
+	switch c.Type().OID {
+	case datum.Timestamp, datum.TimestampTZ, datum.Date, datum.Int2, datum.Int4, datum.Int8:
+		return c.Index, true
+	}
+	return 0, false // such as intervals: '1 month' is '30 days', truncated to months it is not
+}
+
+// Types returns the types of the partition expressions, which tell how the keys
+// are read back.
+func (r *Router) Types() []datum.Type {
+	types := make([]datum.Type, len(r.exprs))
+	for i, e := range r.exprs {
+		types[i] = e.Type()
+	}
+	return types
 }

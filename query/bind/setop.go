@@ -50,6 +50,9 @@ func (b *binder) combineSets(op *ast.SetOp, l, r plan.Node) (plan.Node, error) {
 	name := map[ast.SetOpKind]string{ast.Union: "UNION", ast.Intersect: "INTERSECT", ast.Except: "EXCEPT"}[op.Kind]
 	lf, rf := l.Fields(), r.Fields()
 	pos := op.Right.Position()
+	if len(op.Right.Targets) > 0 {
+		pos = position(op.Right.Targets[0].Expr)
+	}
 	if len(lf) != len(rf) {
 		return nil, pgerr.New(pgerr.SyntaxError, "each %s query must have the same number of columns", name).At(pos)
 	}

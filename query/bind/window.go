@@ -49,7 +49,10 @@ func (b *binder) windowAggregate(e *ast.FuncCall, call plan.AggCall, s *scope) (
 
 // over binds OVER and makes the placeholder of a window function.
 func (b *binder) over(w *ast.Window, call plan.WindowCall, s *scope, pos int) (expr.Expr, error) {
-	if s.inWindow || s.inAggregate {
+	if s.inAggregate {
+		return nil, pgerr.New(pgerr.GroupingError, "aggregate function calls cannot contain window function calls").At(pos)
+	}
+	if s.inWindow {
 		return nil, pgerr.New(pgerr.WindowingError, "window function calls cannot be nested").At(pos)
 	}
 	switch s.clause {
@@ -171,13 +174,13 @@ func (b *binder) frameOf(ref *winRef, w *ast.Window, s *scope) error {
 	case a.Start.Kind == ast.OffsetFollowing && (a.End.Kind == ast.OffsetPreceding || a.End.Kind == ast.CurrentRow):
 		return pgerr.New(pgerr.WindowingError, "frame starting from following row cannot have preceding rows").At(a.Position())
 	case f.Mode == plan.FrameGroups && len(ref.order) == 0:
-		return pgerr.New(pgerr.WindowingError, "GROUPS mode requires an ORDER BY clause").At(a.Position())
+		return pgerr.New(pgerr.WindowingError, "GROUPS mode requires an ORDER BY clause").At(w.Position())
 	}
 	var err error
-	if f.Start, err = b.frameBound(a.Start, f.Mode, ref, s, a.Position()); err != nil {
+	if f.Start, err = b.frameBound(a.Start, f.Mode, ref, s, w.Position()); err != nil {
 		return err
 	}
-	f.End, err = b.frameBound(a.End, f.Mode, ref, s, a.Position())
+	f.End, err = b.frameBound(a.End, f.Mode, ref, s, w.Position())
 	return err
 }
 

@@ -57,7 +57,7 @@ func testEnv() *Env {
 			if t.OID != bus.OID {
 				return nil, nil
 			}
-			return []Partition{{Key: "0", Sequence: 9, BufferedRows: 3, Chunks: []chunk.Entry{
+			return []Partition{{Key: "0", Sequence: 9, BufferedRows: 3, Chunks: []*chunk.Entry{
 				{ID: chunk.ID{1}, Version: 1, Slice: -1, Rows: 10, Schema: 4, Time: chunk.TimeRange{Min: -5, Max: 5}, Columns: []chunk.ColumnEntry{{Size: 100}, {Size: 20}}},
 				{ID: chunk.ID{2}, Version: 1, Slice: chunk.SliceInfinity, Rows: 1, Time: chunk.TimeRange{Min: 1, Max: 0}},
 			}}}, nil

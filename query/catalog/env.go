@@ -75,7 +75,7 @@ type Partition struct {
 	Key          string // the partition's values, for people
 	Sequence     uint64 // of the last commit
 	BufferedRows int64
-	Chunks       []chunk.Entry
+	Chunks       []*chunk.Entry // by slice, least key and ID; not to be modified
 }
 
 func (e *Env) rows(table datum.OID) int64 {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ func procs(s *Set, w *writer) {
 		}
 		all, modes, names := argModes(args, f, variadic != 0)
 		w.add(f.OID, f.Name, schema.PGCatalogOID, bootstrapRole, languageInternal, 1, rows, variadic, kind, f.Strict, f.RetSet,
-			byte(f.Volatility), "s", len(args), f.Defaults, f.Ret, args, all, modes, names, f.Name)
+			byte(f.Volatility), "s", len(args), f.Defaults, f.Ret, args, all, modes, names, cmp.Or(f.Source, f.Name))
 	}
 	for _, f := range s.registry.AllFunctions() {
 		add(f, "f")
@@ -160,10 +161,10 @@ func casts(s *Set, w *writer) {
 	for i, c := range s.registry.Casts() {
 		method, fn := "i", datum.OID(0)
 		switch {
-		case c.Fn != nil:
-			method, fn = "f", c.Fn.OID
 		case c.Binary:
 			method = "b"
+		case c.Fn != nil:
+			method, fn = "f", c.Fn.OID
 		}
 		w.add(firstOwnCast+i, c.Source, c.Target, fn, byte(c.Context), method)
 	}

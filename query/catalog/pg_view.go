@@ -8,7 +8,7 @@ import (
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
-	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/setting"
 )
 
@@ -54,27 +54,10 @@ func indexDefinitions(_ context.Context, _ *Set, env *Env, w *writer) error {
 	for _, t := range env.tables() {
 		if t.Keyed() {
 			ns := env.namespaceName(t.Namespace)
-			w.add(ns, t.Name, t.PrimaryKeyName, IndexDefinition(ns, t))
+			w.add(ns, t.Name, t.PrimaryKeyName, function.IndexDefinition(ns, t))
 		}
 	}
 	return nil
-}
-
-// IndexDefinition is the statement that PostgreSQL would make the index of a
-// table's primary key by: pg_get_indexdef.
-func IndexDefinition(namespace string, t *schema.Table) string {
-	var b strings.Builder
-	b.WriteString("CREATE UNIQUE INDEX " + ast.QuoteIdent(t.PrimaryKeyName) + " ON ")
-	b.WriteString(ast.Name{Schema: namespace, Name: t.Name}.String() + " USING btree (")
-	cols, _ := keyColumns(t)
-	for i, c := range cols {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(ast.QuoteIdent(c.Name))
-	}
-	b.WriteString(")")
-	return b.String()
 }
 
 // settings are the rows of pg_settings.

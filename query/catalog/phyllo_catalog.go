@@ -107,8 +107,7 @@ func storedPartitions(ctx context.Context, _ *Set, env *Env, w *writer) error {
 	return eachPartition(ctx, env, func(t *schema.Table, ns string, p *Partition) {
 		var rows, bytes int64
 		low, high := datum.InfinityMicros, datum.NegInfinityMicros
-		for i := range p.Chunks {
-			c := &p.Chunks[i]
+		for _, c := range p.Chunks {
 			rows += int64(c.Rows)
 			for _, col := range c.Columns {
 				bytes += col.Size
@@ -134,8 +133,7 @@ func storedChunks(ctx context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("table_schema", "table_name", "partition", "chunk_id", "slice_start", "rows", "min_time", "max_time", "bytes",
 		"schema_version", "format_version")
 	return eachPartition(ctx, env, func(t *schema.Table, ns string, p *Partition) {
-		for i := range p.Chunks {
-			c := &p.Chunks[i]
+		for _, c := range p.Chunks {
 			var bytes int64
 			for _, col := range c.Columns {
 				bytes += col.Size

@@ -46,6 +46,7 @@ type Set struct {
 	relations []*Relation
 	byName    map[relationName]*Relation
 	byOID     map[datum.OID]*Relation
+	describe  func() map[describedObject]string
 }
 
 type relationName struct{ namespace, name string }
@@ -73,6 +74,7 @@ func New(registry *function.Registry) *Set {
 	for name, fill := range fillers {
 		s.mustLookup(name).fill = fill
 	}
+	s.describe = sync.OnceValue(s.descriptionsByObject)
 	return s
 }
 

@@ -58,7 +58,7 @@ func (s *spilledGroups) add(st *setState, b arrow.RecordBatch, keys []function.V
 		}
 		out := gatherBatch(s.op.fr.mem(), b, idx)
 		set := datum.NewArray(s.op.fr.mem(), datum.Of(datum.Int4), int32(st.number), len(idx))
-		tagged := array.NewRecordBatch(s.schema(), append(append([]arrow.Array(nil), out.Columns()...), set), int64(len(idx)))
+		tagged := batchOf(s.schema(), append(append([]arrow.Array(nil), out.Columns()...), set), int64(len(idx)))
 		err := s.parts[p][0].write(tagged)
 		tagged.Release()
 		set.Release()
@@ -142,7 +142,7 @@ func (a *aggregation) addFiles(ctx context.Context, files []*spillFile) error {
 func (a *aggregation) addTagged(ctx context.Context, b arrow.RecordBatch) error {
 	last := int(b.NumCols()) - 1
 	number := int(b.Column(last).(*array.Int32).Value(0))
-	in := array.NewRecordBatch(a.op.in.schema, b.Columns()[:last], b.NumRows())
+	in := batchOf(a.op.in.schema, b.Columns()[:last], b.NumRows())
 	defer in.Release()
 	all := a.sets
 	a.sets = nil

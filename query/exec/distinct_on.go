@@ -6,7 +6,9 @@ import (
 	"errors"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
@@ -35,8 +37,53 @@ func (f *frame) newDistinctOn(n *plan.Distinct, s *plan.Sort, rest []plan.SortKe
 	}
 	if in.scan != nil && len(rest) > 0 {
 		in.scan.descending = rest[0].Desc
+		in.scan.edge = edgeOf(n.On, s.Input, rest)
 	}
 	return &distinctOn{fr: f, node: n, sort: s, rest: rest, in: in}, nil
+}
+
+// edgeOf says whether of each run of equal keys in a chunk only the last row (or
+// the first) matters: if the keys are those that the table is sorted by first and
+// the order is by the next of them. Nothing may filter between the scan and here.
+func edgeOf(on []expr.Expr, input plan.Node, rest []plan.SortKey) chunk.Edge {
+	if len(rest) != 1 || rest[0].NullsFirst != rest[0].Desc {
+		return chunk.Edge{}
+	}
+	var table *schema.Table
+	columns := map[schema.ColumnID]bool{}
+	column := func(e expr.Expr) schema.ColumnID {
+		c, ok := e.(*expr.Column)
+		if !ok {
+			return 0
+		}
+		scan, at, ok := traceProjected(input, c.Index)
+		if !ok || len(scan.Filter) > 0 {
+			return 0
+		}
+		table = scan.Table
+		return scan.Spec.Columns[at]
+	}
+	for _, e := range on {
+		id := column(e)
+		if id == 0 {
+			return chunk.Edge{}
+		}
+		columns[id] = true
+	}
+	next := column(rest[0].Expr)
+	if next == 0 {
+		return chunk.Edge{}
+	}
+	key := table.SortKey()
+	if len(key) <= len(columns) || key[len(columns)] != next {
+		return chunk.Edge{}
+	}
+	for _, id := range key[:len(columns)] {
+		if !columns[id] {
+			return chunk.Edge{}
+		}
+	}
+	return chunk.Edge{Columns: len(columns), First: !rest[0].Desc}
 }
 
 func (d *distinctOn) Schema() *arrow.Schema { return d.in.schema }

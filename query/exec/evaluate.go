@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
@@ -103,7 +102,7 @@ func (ev *evaluator) keep(ctx context.Context, cond expr.Expr, b arrow.RecordBat
 
 // oneRow is a batch of one row without columns, over which constants are computed.
 func oneRow() arrow.RecordBatch {
-	return array.NewRecordBatch(noColumns, nil, 1)
+	return batchOf(noColumns, nil, 1)
 }
 
 var noColumns = arrow.NewSchema(nil, nil)

@@ -33,7 +33,7 @@ func gatherBatch(mem memory.Allocator, b arrow.RecordBatch, idx []int32) arrow.R
 		cols[i] = gather(mem, b.Column(i), idx)
 	}
 	defer releaseAll(cols)
-	return array.NewRecordBatch(b.Schema(), cols, int64(len(idx)))
+	return batchOf(b.Schema(), cols, int64(len(idx)))
 }
 
 // gather returns the elements of a at idx; a negative index gives NULL.
@@ -318,12 +318,24 @@ func gatherSlices(mem memory.Allocator, dt arrow.DataType, srcs []arrow.Array, r
 }
 
 func gatherStructRefs(mem memory.Allocator, dt arrow.DataType, srcs []arrow.Array, refs []rowRef) arrow.Array {
+	for _, s := range srcs { // what records are made of only the values know
+		if s != nil && s.(*array.Struct).NumField() > dt.(*arrow.StructType).NumFields() {
+			dt = s.DataType()
+		}
+	}
 	types := dt.(*arrow.StructType).Fields()
 	fields := make([]arrow.Array, len(types))
 	part := make([]arrow.Array, len(srcs))
+	var empty []arrow.Array
+	defer func() { releaseAll(empty) }()
 	for i := range fields {
 		for j, s := range srcs {
-			if s != nil {
+			switch {
+			case s == nil:
+			case s.(*array.Struct).NumField() == 0: // nothing but NULLs
+				part[j] = array.MakeArrayOfNull(mem, types[i].Type, s.Len())
+				empty = append(empty, part[j])
+			default:
 				part[j] = s.(*array.Struct).Field(i)
 			}
 		}

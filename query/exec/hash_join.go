@@ -374,7 +374,7 @@ func (j *hashJoin) pairs(in arrow.RecordBatch, right *rowStore, l []int32, r []r
 		cols = append(cols, right.gather(i, r))
 	}
 	defer releaseAll(cols)
-	return array.NewRecordBatch(j.pairSchema, cols, int64(len(l)))
+	return batchOf(j.pairSchema, cols, int64(len(l)))
 }
 
 // isIdentity says that idx is 0, 1 .. n-1.

@@ -64,6 +64,7 @@ func isWide(t datum.Type) bool {
 
 // keyColumn is the state of one column of a keyTable.
 type keyColumn struct {
+	mem  memory.Allocator
 	t    datum.Type
 	kind keyKind
 	wide bool // NULL is told by the mask word
@@ -77,7 +78,7 @@ type keyColumn struct {
 }
 
 func newKeyColumn(mem memory.Allocator, t datum.Type) keyColumn {
-	c := keyColumn{t: t, kind: kindOf(t), wide: isWide(t)}
+	c := keyColumn{mem: mem, t: t, kind: kindOf(t), wide: isWide(t)}
 	switch c.kind {
 	case keyBytes:
 		c.ids = newInterner()
@@ -232,7 +233,7 @@ func (c *keyColumn) encodeInterned(a arrow.Array, n int, codes []uint64, stride 
 			c.key = datum.AppendKey(c.key[:0], c.t, a, i, datum.KeyOrder{})
 			id = c.ids.id(c.key, add)
 			if add && int(id) == c.firstN {
-				datum.Append(c.first, c.t, datum.ValueAt(c.t, a, i))
+				c.first = appendValue(c.mem, c.first, c.t, datum.ValueAt(c.t, a, i))
 				c.firstN++
 			}
 		}
@@ -565,7 +566,7 @@ func (t *keyTable) merge(o *keyTable) []int32 {
 		for i := range ids {
 			id := c.ids.id(oc.ids.value(int32(i)), true)
 			if firsts != nil && int(id) == c.firstN {
-				datum.Append(c.first, c.t, datum.ValueAt(c.t, firsts, i))
+				c.first = appendValue(c.mem, c.first, c.t, datum.ValueAt(c.t, firsts, i))
 				c.firstN++
 			}
 			ids[i] = id

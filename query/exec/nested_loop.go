@@ -198,7 +198,7 @@ func (l *nestedLoop) pairs(in, r arrow.RecordBatch, li, ri []int32) arrow.Record
 		cols = append(cols, gather(l.fr.mem(), c, ri))
 	}
 	defer releaseAll(cols)
-	return array.NewRecordBatch(l.pair, cols, int64(len(li)))
+	return batchOf(l.pair, cols, int64(len(li)))
 }
 
 // emitLeft emits the left rows whose found is want.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -59,7 +60,30 @@ func newBatch(s *arrow.Schema, cols []arrow.Array, rows int) (arrow.RecordBatch,
 			return nil, fmt.Errorf("exec: bug: column %q has %d rows, not %d", s.Field(i).Name, c.Len(), rows)
 		}
 	}
-	return array.NewRecordBatch(s, cols, int64(rows)), nil
+	return batchOf(s, cols, int64(rows)), nil
+}
+
+// batchOf is array.NewRecordBatch for columns among which may be records, whose
+// Arrow types only the values know: they take the place of the schema's.
+func batchOf(s *arrow.Schema, cols []arrow.Array, rows int64) arrow.RecordBatch {
+	var fields []arrow.Field
+	for i, c := range cols {
+		switch c.DataType().ID() {
+		case arrow.STRUCT, arrow.LIST:
+		default:
+			continue
+		}
+		if f := s.Field(i); !arrow.TypeEqual(f.Type, c.DataType()) {
+			if fields == nil {
+				fields = slices.Clone(s.Fields())
+			}
+			fields[i].Type = c.DataType()
+		}
+	}
+	if fields != nil {
+		s = arrow.NewSchema(fields, nil)
+	}
+	return array.NewRecordBatch(s, cols, rows)
 }
 
 // relabel gives a batch another schema of the same types. It takes over the
@@ -68,7 +92,7 @@ func relabel(s *arrow.Schema, b arrow.RecordBatch) arrow.RecordBatch {
 	if b.Schema() == s {
 		return b
 	}
-	out := array.NewRecordBatch(s, b.Columns(), b.NumRows())
+	out := batchOf(s, b.Columns(), b.NumRows())
 	b.Release()
 	return out
 }

@@ -85,7 +85,7 @@ func (s *rowStore) gatherAll(refs []rowRef) arrow.RecordBatch {
 		cols[i] = s.gather(i, refs)
 	}
 	defer releaseAll(cols)
-	return array.NewRecordBatch(s.schema, cols, int64(len(refs)))
+	return batchOf(s.schema, cols, int64(len(refs)))
 }
 
 // release forgets all rows; the store may be used again.
@@ -102,7 +102,7 @@ func (s *rowStore) release() {
 // releases; theirs stay.
 func concatBatches(mem memory.Allocator, schema *arrow.Schema, bs []arrow.RecordBatch) (arrow.RecordBatch, error) {
 	if len(bs) == 1 {
-		return array.NewRecordBatch(schema, bs[0].Columns(), bs[0].NumRows()), nil
+		return batchOf(schema, bs[0].Columns(), bs[0].NumRows()), nil
 	}
 	rows := int64(0)
 	for _, b := range bs {
@@ -121,5 +121,5 @@ func concatBatches(mem memory.Allocator, schema *arrow.Schema, bs []arrow.Record
 		}
 		cols = append(cols, c)
 	}
-	return array.NewRecordBatch(schema, cols, rows), nil
+	return batchOf(schema, cols, rows), nil
 }

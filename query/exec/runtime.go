@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/function"
@@ -32,6 +33,8 @@ type Runtime struct {
 	Temp TempFiles
 	// Workers is how many goroutines read a scan; 0 and 1 mean the caller's own.
 	Workers int
+	// Pruning switches stages of pruning off.
+	Pruning chunk.PruningOff
 	// Relations makes the rows of catalogue tables.
 	Relations Relations
 	// Stats collects what operators did, for EXPLAIN ANALYZE; nil: not collected.

@@ -27,6 +27,7 @@ type scanSource struct {
 	order      func(a, b chunk.Split) int
 	skip       func(chunk.Split) bool
 	descending bool // hint for the storage
+	edge       chunk.Edge
 	// pushed are predicates that a join above found; none says that it can have no row.
 	pushed   []chunk.Predicate
 	none     bool
@@ -62,6 +63,8 @@ func (s *scanSource) prepare(ctx context.Context) error {
 	}
 	spec.Filter = append(slices.Clip(spec.Filter), s.pushed...)
 	spec.Descending = spec.Descending || s.descending
+	spec.Pruning = s.fr.rt.Pruning
+	spec.Edge = s.edge
 	splits, st, err := s.fr.rt.Txn.Scan(ctx, s.node.Table.OID, spec)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func (s *sorter) spill() error {
 func writeRun(run *spillFile, schema *arrow.Schema, b arrow.RecordBatch, keys arrow.Array) error {
 	defer b.Release()
 	defer keys.Release()
-	out := array.NewRecordBatch(schema, append(append([]arrow.Array(nil), b.Columns()...), keys), b.NumRows())
+	out := batchOf(schema, append(append([]arrow.Array(nil), b.Columns()...), keys), b.NumRows())
 	defer out.Release()
 	return run.write(out)
 }
@@ -202,7 +202,7 @@ func (m *runMerge) next(ctx context.Context) (arrow.RecordBatch, error) {
 		cols[i] = gatherRefs(m.s.fr.mem(), m.schema.Field(i).Type, m.columns[i], refs)
 	}
 	defer releaseAll(cols)
-	return array.NewRecordBatch(m.schema, cols, int64(len(refs))), nil
+	return batchOf(m.schema, cols, int64(len(refs))), nil
 }
 
 // dropUsed releases the batches that no cursor stands in and renumbers the rest.

@@ -134,6 +134,7 @@ func mergeScanStats(a, b *chunk.ScanStats) {
 	a.RowsSkippedChunks += b.RowsSkippedChunks
 	a.RowsSkippedVectors += b.RowsSkippedVectors
 	a.RowsFiltered += b.RowsFiltered
+	a.RowsNotEdges += b.RowsNotEdges
 	a.RowsReturned += b.RowsReturned
 	a.BytesTotal += b.BytesTotal
 	a.BytesRead += b.BytesRead

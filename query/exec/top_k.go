@@ -156,12 +156,20 @@ func (t *topK) pruneSplits(limit *rankLimit) {
 
 // traceColumn follows an output column of a node down to the scan's column that
 // it is unchanged.
-func traceColumn(n plan.Node, col int) (*plan.Scan, int, bool) {
+func traceColumn(n plan.Node, col int) (*plan.Scan, int, bool) { return trace(n, col, true) }
+
+// traceProjected is traceColumn where nothing filters on the way.
+func traceProjected(n plan.Node, col int) (*plan.Scan, int, bool) { return trace(n, col, false) }
+
+func trace(n plan.Node, col int, filtered bool) (*plan.Scan, int, bool) {
 	for {
 		switch x := n.(type) {
 		case *plan.Scan:
 			return x, col, col < len(x.Spec.Columns)
 		case *plan.Filter:
+			if !filtered {
+				return nil, 0, false
+			}
 			n = x.Input
 		case *plan.Project:
 			c, ok := x.Exprs[col].(*expr.Column)

@@ -67,6 +67,7 @@ func (v *values) Close() error { return nil }
 
 // A rowBuilder makes batches of single values.
 type rowBuilder struct {
+	mem      memory.Allocator
 	schema   *arrow.Schema
 	types    []datum.Type
 	builders []array.Builder
@@ -74,7 +75,7 @@ type rowBuilder struct {
 }
 
 func newRowBuilder(mem memory.Allocator, s *arrow.Schema, types []datum.Type) *rowBuilder {
-	b := &rowBuilder{schema: s, types: types}
+	b := &rowBuilder{mem: mem, schema: s, types: types}
 	for _, f := range s.Fields() {
 		b.builders = append(b.builders, array.NewBuilder(mem, f.Type))
 	}
@@ -82,7 +83,20 @@ func newRowBuilder(mem memory.Allocator, s *arrow.Schema, types []datum.Type) *r
 }
 
 func (b *rowBuilder) append(col int, v datum.Value) {
-	datum.Append(b.builders[col], b.types[col], v)
+	b.builders[col] = appendValue(b.mem, b.builders[col], b.types[col], v)
+}
+
+// appendValue is datum.Append; it may put another builder into the place of
+// one of records, as what records are made of only the first value tells.
+func appendValue(mem memory.Allocator, b array.Builder, t datum.Type, v datum.Value) array.Builder {
+	if s, ok := b.(*array.StructBuilder); ok && v != nil && s.NumField() == 0 {
+		known := array.NewBuilder(mem, datum.ArrowOf(t, v))
+		known.AppendNulls(s.Len())
+		s.Release()
+		b = known
+	}
+	datum.Append(b, t, v)
+	return b
 }
 
 // batch returns the rows so far and starts anew.
@@ -92,7 +106,7 @@ func (b *rowBuilder) batch() arrow.RecordBatch {
 		cols[i] = x.NewArray()
 	}
 	defer releaseAll(cols)
-	out := array.NewRecordBatch(b.schema, cols, int64(b.rows))
+	out := batchOf(b.schema, cols, int64(b.rows))
 	b.rows = 0
 	return out
 }

@@ -89,6 +89,7 @@ type ArrayCtor struct {
 }
 type RowCtor struct {
 	Fields []Expr
+	Names  []string // of the fields of a table's row; nil: f1, f2 and so on
 	T      datum.Type
 }
 

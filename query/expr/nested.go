@@ -98,7 +98,7 @@ func (c *Context) rowCtor(e *RowCtor, f *frame) (function.Vec, error) {
 			return function.Vec{}, err
 		}
 	}
-	dt := datum.RecordArrow(types)
+	dt := datum.RecordArrow(types, e.Names...)
 	for j, field := range dt.(*arrow.StructType).Fields() {
 		if !arrow.TypeEqual(field.Type, fields[j].DataType()) {
 			dt = structLike(dt.(*arrow.StructType), fields)
@@ -150,8 +150,20 @@ func (c *Context) fieldSelect(e *FieldSelect, f *frame) (function.Vec, error) {
 // relabel hands an argument on as another type.
 func (c *Context) relabel(e *Relabel, f *frame) (function.Vec, error) {
 	v, err := c.eval(e.Arg, f)
+	if err != nil {
+		return v, err
+	}
 	v.T = e.T
-	return v, err
+	if want := e.T.Arrow(); v.Array.DataType().ID() != want.ID() && want.ID() != arrow.STRUCT {
+		// int4 and oid have the same bits under different Arrow types.
+		d := v.Array.Data()
+		seen := array.NewData(want, d.Len(), d.Buffers(), nil, d.NullN(), d.Offset())
+		old := v.Array
+		v.Array = array.MakeFromData(seen)
+		seen.Release()
+		old.Release()
+	}
+	return v, nil
 }
 
 func (c *Context) arrayCast(e *ArrayCast, f *frame) (function.Vec, error) {

@@ -86,6 +86,9 @@ func (f *fold[S]) Merge(c *Context, other Accumulator, src, dst []int32) error {
 }
 
 func (f *fold[S]) Result(c *Context, from, to int, ret datum.Type) (arrow.Array, error) {
+	if ret.OID == datum.Record || ret.OID == datum.RecordArray {
+		return f.records(c, from, to, ret)
+	}
 	b := array.NewBuilder(c.Mem, ret.Arrow())
 	defer b.Release()
 	b.Reserve(to - from)
@@ -94,6 +97,28 @@ func (f *fold[S]) Result(c *Context, from, to int, ret datum.Type) (arrow.Array,
 		if err != nil {
 			return nil, err
 		}
+		datum.Append(b, ret, v)
+	}
+	return b.NewArray(), nil
+}
+
+// records is Result for records, whose Arrow type only the values tell.
+func (f *fold[S]) records(c *Context, from, to int, ret datum.Type) (arrow.Array, error) {
+	dt := ret.Arrow()
+	vals := make([]datum.Value, 0, to-from)
+	for g := from; g < to; g++ {
+		v, err := f.result(c, &f.states[g], ret)
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			dt = datum.ArrowOf(ret, v)
+		}
+		vals = append(vals, v)
+	}
+	b := array.NewBuilder(c.Mem, dt)
+	defer b.Release()
+	for _, v := range vals {
 		datum.Append(b, ret, v)
 	}
 	return b.NewArray(), nil

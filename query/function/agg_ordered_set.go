@@ -13,6 +13,8 @@ import (
 func orderedSetAggregates(m map[string]aggregateKernel) {
 	m["percentile_cont(701,701)"] = aggregateKernel{new: newPercentile(percentileCont, false), ordered: true}
 	m["percentile_cont(1022,701)"] = aggregateKernel{new: newPercentile(percentileCont, true), ordered: true}
+	m["percentile_cont(701,1186)"] = aggregateKernel{new: newPercentile(percentileInterval, false), ordered: true}
+	m["percentile_cont(1022,1186)"] = aggregateKernel{new: newPercentile(percentileInterval, true), ordered: true}
 	m["percentile_disc(701,2283)"] = aggregateKernel{new: newPercentile(percentileDisc, false), ordered: true}
 	m["percentile_disc(1022,2283)"] = aggregateKernel{new: newPercentile(percentileDisc, true), ordered: true}
 	m["mode(2283)"] = aggregateKernel{new: newMode, ordered: true}
@@ -25,7 +27,7 @@ type percentile struct {
 	seen     bool
 }
 
-func newPercentile(f func(vals []datum.Value, p float64) datum.Value, many bool) func([]datum.Type, datum.Type) Accumulator {
+func newPercentile(f func(vals []datum.Value, p float64) (datum.Value, error), many bool) func([]datum.Type, datum.Type) Accumulator {
 	return func(args []datum.Type, ret datum.Type) Accumulator {
 		return &fold[percentile]{
 			size: 64, merge: mergeOrdered[percentile],
@@ -49,7 +51,7 @@ func newPercentile(f func(vals []datum.Value, p float64) datum.Value, many bool)
 					return nil, nil
 				}
 				if !many {
-					return f(s.vals, s.fraction.(float64)), nil
+					return f(s.vals, s.fraction.(float64))
 				}
 				out := datum.Array{Elem: elemTypeOf(ret)}
 				for _, p := range s.fraction.(datum.Array).Values {
@@ -57,7 +59,11 @@ func newPercentile(f func(vals []datum.Value, p float64) datum.Value, many bool)
 						out.Values = append(out.Values, nil)
 						continue
 					}
-					out.Values = append(out.Values, f(s.vals, p.(float64)))
+					v, err := f(s.vals, p.(float64))
+					if err != nil {
+						return nil, err
+					}
+					out.Values = append(out.Values, v)
 				}
 				return out, nil
 			},
@@ -81,18 +87,39 @@ func checkFractions(v datum.Value) error {
 	return nil
 }
 
-func percentileCont(vals []datum.Value, p float64) datum.Value {
+// between returns the values that a fraction of the way falls between, and how
+// far from the first to the second.
+func between(vals []datum.Value, p float64) (a, b datum.Value, part float64) {
 	at := p * float64(len(vals)-1)
-	low, high := math.Floor(at), math.Ceil(at)
-	a, b := vals[int(low)].(float64), vals[int(high)].(float64)
-	if low == high {
-		return a
-	}
-	return a + (at-low)*(b-a)
+	low := math.Floor(at)
+	return vals[int(low)], vals[int(math.Ceil(at))], at - low
 }
 
-func percentileDisc(vals []datum.Value, p float64) datum.Value {
-	return vals[max(int(math.Ceil(p*float64(len(vals)))), 1)-1]
+func percentileCont(vals []datum.Value, p float64) (datum.Value, error) {
+	a, b, part := between(vals, p)
+	if part == 0 {
+		return a, nil
+	}
+	return a.(float64) + part*(b.(float64)-a.(float64)), nil
+}
+
+func percentileInterval(vals []datum.Value, p float64) (datum.Value, error) {
+	a, b, part := between(vals, p)
+	if part == 0 {
+		return a, nil
+	}
+	diff, err := subtractIntervals(b.(datum.IntervalValue), a.(datum.IntervalValue))
+	if err != nil {
+		return nil, err
+	}
+	if diff, err = mulInterval(diff, part); err != nil {
+		return nil, err
+	}
+	return addIntervals(a.(datum.IntervalValue), diff)
+}
+
+func percentileDisc(vals []datum.Value, p float64) (datum.Value, error) {
+	return vals[max(int(math.Ceil(p*float64(len(vals)))), 1)-1], nil
 }
 
 func newMode(args []datum.Type, _ datum.Type) Accumulator {

@@ -23,7 +23,15 @@ func builtinKernels() kernels {
 	setKernels(k)
 	regexKernels(k)
 	boolKernels(k)
+	numberFormats(k)
 	datetimeKernels(k)
+	sessionKernels(k)
+	sizeKernels(k)
+	regKernels(k)
+	describeKernels(k)
+	definitionKernels(k)
+	privilegeKernels(k)
+	jsonKernels(k)
 	return k
 }
 
@@ -35,7 +43,7 @@ func ownFunctions() []*Function {
 		Args: []datum.OID{datum.AnyArray}, Ret: datum.Record, RetSet: true, Volatility: Immutable, Strict: true,
 		OutNames: []string{"x", "n"}, OutTypes: []datum.OID{datum.AnyElement, datum.Int4}, EvalSet: expandArray,
 	}
-	return append(timeBucketFunctions(), expand)
+	return append(append(timeBucketFunctions(), extremeFunctions()...), expand)
 }
 
 // builtinAggregates collects the aggregates' kernels by "name(argument OIDs)", or
@@ -51,6 +59,8 @@ func builtinAggregates() map[string]aggregateKernel {
 	statisticsAggregates(m)
 	orderedSetAggregates(m)
 	bitAggregates(m)
+	jsonAggregates(m)
+	intervalAggregates(m)
 	return m
 }
 

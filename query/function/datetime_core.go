@@ -36,6 +36,7 @@ func datetimeKernels(k kernels) {
 	datetimeAges(k)
 	datetimeOverlaps(k)
 	dateBins(k)
+	datetimeFormats(k)
 	k.add(fn1(func(d datum.Days) (bool, error) { return d.Finite(), nil }), "date_finite")
 	k.add(fn1(func(m datum.Micros) (bool, error) { return m.Finite(), nil }), "timestamp_finite")
 }

@@ -89,10 +89,10 @@ func extraction[T scalar](t datum.OID, find func(*Context) partFunc[T], write fu
 	}
 }
 
-// partError is the error for a field that a type does not have. Those of times
-// know no reserved words but epoch.
+// partError is the error for a field that a type does not have. Times and
+// intervals know no reserved words but epoch.
 func partError(u timeUnit, lower string, t datum.OID) error {
-	if u == unitReserved && (t == datum.Time || t == datum.TimeTZ) {
+	if u == unitReserved && (t == datum.Time || t == datum.TimeTZ || t == datum.Interval) {
 		u = unknownUnit
 	}
 	return badUnit(u, lower, t)

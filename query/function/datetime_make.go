@@ -11,10 +11,7 @@ import (
 
 // datetimeConstructors are make_date and its like.
 func datetimeConstructors(k kernels) {
-	k.add(fn3(func(year, month, day int32) (datum.Days, error) {
-		d, err := makeDay(year, month, day)
-		return datum.Days(d), err
-	}), "make_date")
+	k.add(fn3(makeDate), "make_date")
 	k.add(fn3(func(hour, minute int32, second float64) (datum.Micros, error) {
 		t, ok := makeTimeOfDay(hour, minute, second)
 		if !ok {
@@ -40,21 +37,39 @@ func fieldRange(what, text string) error {
 	return pgerr.New(pgerr.DatetimeOverflow, "%s out of range: %s", what, text)
 }
 
-// makeDay returns the days since 1970 of a date; negative years are BC.
-func makeDay(year, month, day int32) (int64, error) {
-	text := func() string { return dateText(year, month, day) }
-	y := int64(year)
-	if year < 0 {
-		y++ // 1 BC is the year 0
-	}
+// makeDay returns the days since 1970 of a date; negative years are BC. Of the
+// range it checks only that of Julian days, by months. Errors show the text.
+func makeDay(year, month, day int32, text string) (int64, error) {
+	y := astronomicalYear(year)
 	if year == 0 || year == math.MinInt32 || month < 1 || month > 12 || day < 1 || int64(day) > datum.DaysInMonth(y, int64(month)) {
-		return 0, fieldRange("date field value", text())
+		return 0, fieldRange("date field value", text)
 	}
 	days := datum.DaysOf(y, int64(month), int64(day))
-	if days < int64(datum.MinDays) || days > int64(datum.MaxDays) {
-		return 0, fieldRange("date", text())
+	if days < datum.DaysOf(-4713, 11, 1) || days >= datum.DaysOf(5874898, 6, 1) {
+		return 0, fieldRange("date", text)
 	}
 	return days, nil
+}
+
+// astronomicalYear counts 1 BC, here -1, as 0.
+func astronomicalYear(year int32) int64 {
+	if year < 0 {
+		return int64(year) + 1
+	}
+	return int64(year)
+}
+
+func makeDate(year, month, day int32) (datum.Days, error) {
+	shown := year
+	if year != math.MinInt32 {
+		shown = int32(astronomicalYear(year))
+	}
+	text := dateText(shown, month, day)
+	d, err := makeDay(year, month, day, text)
+	if err == nil && (d < int64(datum.MinDays) || d > int64(datum.MaxDays)) {
+		err = fieldRange("date", text)
+	}
+	return datum.Days(d), err
 }
 
 func dateText(year, month, day int32) string {
@@ -65,9 +80,9 @@ func clockText(hour, minute int32, second float64) string {
 	s := strconv.FormatFloat(second, 'g', 6, 64)
 	switch {
 	case math.IsNaN(second):
-		s = "nan"
+		s = "NaN"
 	case math.IsInf(second, 0):
-		s = map[bool]string{false: "inf", true: "-inf"}[second < 0]
+		s = map[bool]string{false: "Infinity", true: "-Infinity"}[second < 0]
 	case len(s) < 2:
 		s = "0" + s
 	}
@@ -122,7 +137,7 @@ func madeTimestamp(finish func(c *Context, m datum.Micros, zone string) (datum.M
 }
 
 func makeTimestamp(year, month, day, hour, minute int32, second float64) (datum.Micros, error) {
-	days, err := makeDay(year, month, day)
+	days, err := makeDay(year, month, day, dateText(year, month, day))
 	if err != nil {
 		return 0, err
 	}

@@ -50,6 +50,7 @@ func truncRows(c *Context, args []Vec, n int, ret datum.Type, zone func(row int)
 	words := args[0].Array.(*array.String)
 	units := wordCache[timeUnit]{find: func(word string) (timeUnit, error) { return truncationUnit(word, ret.OID) }}
 	at, out := colOf[datum.Micros](args[1]), newOut[datum.Micros](c.Mem, args, n)
+	var last truncated
 	for i := range out.v {
 		m := at.v[i&at.mask]
 		if out.v[i] = m; !m.Finite() || out.mask.null(i) {
@@ -61,11 +62,7 @@ func truncRows(c *Context, args []Vec, n int, ret datum.Type, zone func(row int)
 			u, err = units.of(words.Value(args[0].At(i)))
 		}
 		if err == nil {
-			if z == nil {
-				out.v[i], err = truncLocal(m, u)
-			} else {
-				out.v[i], err = truncMoment(m, u, z)
-			}
+			out.v[i], err = last.cut(m, u, z)
 		}
 		if err != nil {
 			out.release()
@@ -75,16 +72,94 @@ func truncRows(c *Context, args []Vec, n int, ret datum.Type, zone func(row int)
 	return out.array(ret), nil
 }
 
+// A truncated is the last stretch of time that was cut to its beginning: rows
+// near each other mostly fall into the same.
+type truncated struct {
+	unit     timeUnit
+	zone     zoneOffsets
+	from, to datum.Micros
+}
+
+func (t *truncated) cut(m datum.Micros, u timeUnit, z zoneOffsets) (datum.Micros, error) {
+	if m >= t.from && m < t.to && t.unit == u && t.zone == z {
+		return t.from, nil
+	}
+	*t = truncated{unit: u, zone: z}
+	if z == nil {
+		from, err := truncLocal(m, u)
+		if err == nil {
+			t.from = from
+			if t.to, err = nextUnit(from, u); err != nil {
+				t.to, err = from, nil // at the end of time
+			}
+		}
+		return from, err
+	}
+	from, err := truncMoment(m, u, z)
+	if err != nil {
+		return 0, err
+	}
+	t.keepMoments(from, z)
+	return from, nil
+}
+
+// keepMoments remembers the stretch that begins at from, if the zone's offset
+// does not change in it.
+func (t *truncated) keepMoments(from datum.Micros, z zoneOffsets) {
+	clock, ok := z.(*zoneClock)
+	if !ok {
+		return
+	}
+	local, err := clock.local(from)
+	if err != nil {
+		return
+	}
+	next, err := nextUnit(local, t.unit)
+	if err != nil {
+		return
+	}
+	if end := int64(next) - clock.offset; int64(from) >= clock.from && end <= clock.to {
+		t.from, t.to = from, datum.Micros(end)
+	}
+}
+
+// nextUnit returns the beginning of the next unit after the beginning of one.
+func nextUnit(local datum.Micros, u timeUnit) (datum.Micros, error) {
+	if int(u) < len(truncSteps) {
+		return shiftTimestamp(local, truncSteps[u])
+	}
+	day := floorDiv(int64(local), microsPerDay)
+	if u == unitWeek {
+		return datum.TimestampOf(day+7, 0)
+	}
+	return datum.TimestampOf(addToDay(day, datum.IntervalValue{Months: monthsOf[u]}), 0)
+}
+
+// monthsOf are the units that are months.
+var monthsOf = map[timeUnit]int32{unitMonth: 1, unitQuarter: 3, unitYear: 12, unitDecade: 120, unitCentury: 1200, unitMillennium: 12000}
+
 // truncationUnit finds a unit that date_trunc cuts timestamps to.
 func truncationUnit(word string, t datum.OID) (timeUnit, error) {
-	u, lower := unitNamed(word)
-	switch {
-	case u == unitEpoch || u == unitReserved:
-		u = unknownUnit
-	case u >= unitMicrosecond && u <= unitMillennium:
+	u, lower := intervalUnit(word)
+	if u >= unitMicrosecond && u <= unitMillennium {
 		return u, nil
 	}
 	return u, badUnit(u, lower, t)
+}
+
+// intervalUnit finds a unit among those that intervals are written in, which
+// are the only ones that date_trunc knows.
+func intervalUnit(word string) (u timeUnit, lower string) {
+	u, lower = unitNamed(word)
+	switch u {
+	case unitJulian, unitDayOfWeek, unitISODayOfWeek, unitDayOfYear, unitISOYear, unitEpoch, unitReserved:
+		u = unknownUnit
+	case unitMinute:
+		if lower == "mm" {
+			u = unknownUnit
+		}
+	}
+	return u, lower
 }
 
 // truncMoment cuts in a zone: hours and less keep the offset that holds at the
@@ -143,13 +218,10 @@ func truncDay(day int64, u timeUnit) int64 {
 func isoWeekday(day int64) int { return (datum.Weekday(day)+6)%7 + 1 }
 
 func truncInterval(word string, v datum.IntervalValue) (datum.IntervalValue, error) {
-	u, lower := unitNamed(word)
-	months := map[timeUnit]int32{unitMonth: 1, unitQuarter: 3, unitYear: 12, unitDecade: 120, unitCentury: 1200, unitMillennium: 12000}
+	u, lower := intervalUnit(word)
 	switch {
-	case u == unitEpoch || u == unitReserved:
-		u = unknownUnit
-	case months[u] != 0:
-		return datum.IntervalValue{Months: v.Months / months[u] * months[u]}, nil
+	case monthsOf[u] != 0:
+		return datum.IntervalValue{Months: v.Months / monthsOf[u] * monthsOf[u]}, nil
 	case u == unitDay:
 		return datum.IntervalValue{Months: v.Months, Days: v.Days}, nil
 	case u >= unitMicrosecond && u <= unitHour:

@@ -67,6 +67,9 @@ type System interface {
 	// session's user.
 	RoleName(c *schema.Catalog, user string, oid datum.OID) (string, bool)
 	RoleOID(c *schema.Catalog, name string) datum.OID
+	// Description returns the comment on a built-in object of a catalogue (such
+	// as pg_class), or of any if that is empty, or on one of its columns.
+	Description(oid datum.OID, catalog string, column int32) (string, bool)
 }
 
 // Session is what functions ask of the session.
@@ -102,6 +105,8 @@ type Function struct {
 	OutNames   []string    // of RetSet functions with several columns (OUT arguments)
 	OutTypes   []datum.OID // likewise
 	Volatility Volatility
+	// Source is the name of the C function that PostgreSQL calls (pg_proc.prosrc).
+	Source string
 	// Strict functions are called as if no argument were NULL: the result is
 	// made NULL where an argument is, and Eval may compute anything there
 	// but must not fail for it.
@@ -145,7 +150,8 @@ const (
 )
 
 // A Cast converts between types: by Fn, or without change if Fn is nil and
-// Binary, or through text if Fn is nil and not Binary.
+// Binary, or through text if Fn is nil and not Binary. (Binary is pg_cast's
+// word: some such casts have an Fn here.)
 type Cast struct {
 	Source, Target datum.OID
 	Context        CastContext

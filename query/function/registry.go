@@ -29,8 +29,18 @@ type Registry struct {
 
 type castKey struct{ source, target datum.OID }
 
+// builtins is filled when first asked for. (A variable with newRegistry as its
+// initialiser would be a cycle: some functions look functions up.)
+var builtins struct {
+	once     sync.Once
+	registry *Registry
+}
+
 // Builtins returns the built-in functions.
-var Builtins = sync.OnceValue(newRegistry)
+func Builtins() *Registry {
+	builtins.once.Do(func() { builtins.registry = newRegistry() })
+	return builtins.registry
+}
 
 // Functions returns the scalar and set-returning functions of a name, by OID.
 func (r *Registry) Functions(name string) []*Function { return r.byName[name] }

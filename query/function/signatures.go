@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
@@ -95,6 +96,10 @@ func parseFunction(line string) (f *Function, kernelName string) {
 		Variadic:   strings.Contains(flags[2:], "v"),
 	}
 	f.Defaults, _ = strconv.Atoi(w[5])
+	f.Source = w[6]
+	if strings.HasPrefix(f.Source, "oid") && f.Source != "oid" && strings.Trim(f.Source[3:], "0123456789") == "" {
+		f.Source = f.Name // PostgreSQL has it in SQL
+	}
 	if len(w) > 7 {
 		for _, col := range strings.Split(w[7], ",") {
 			name, oid, _ := strings.Cut(col, ":")
@@ -171,10 +176,32 @@ func (r *Registry) loadCasts() {
 				continue
 			}
 		}
+		if c.Binary {
+			c.Fn = reinterpretation(c.Source, c.Target)
+		}
 		r.casts = append(r.casts, c)
 		r.castsByKey[castKey{c.Source, c.Target}] = c
 	}
 }
+
+// reinterpretation is the function of a cast that changes nothing in PostgreSQL,
+// but the Arrow type here: between integers and OIDs. It is nil for others.
+func reinterpretation(source, target datum.OID) *Function {
+	f := &Function{OID: castFunctionOID, Name: datum.Of(target).String(), Args: []datum.OID{source}, Ret: target,
+		Volatility: Immutable, Strict: true, Total: true}
+	switch isOID := datum.Of(target).Arrow().ID() == arrow.UINT32; {
+	case source == datum.Int4 && isOID:
+		f.Eval = map1(func(v int32) uint32 { return uint32(v) })
+	case target == datum.Int4:
+		f.Eval = map1(func(v uint32) int32 { return int32(v) })
+	default:
+		return nil
+	}
+	return f
+}
+
+// castFunctionOID is the OID of such functions, which pg_proc does not list.
+const castFunctionOID = 9949
 
 func (r *Registry) loadAggregates(impls map[string]aggregateKernel) {
 	for line := range strings.Lines(aggregateSignatures) {

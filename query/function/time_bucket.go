@@ -17,15 +17,24 @@ func dateBins(k kernels) {
 		case step.Months != 0:
 			return 0, pgerr.Unsupported("timestamps cannot be binned into intervals containing months or years")
 		}
-		days := int64(step.Days) * microsPerDay
-		if addOverflows(days, step.Micros) {
-			return 0, intervalRange()
+		width, err := fixedWidth(step)
+		if err != nil {
+			return 0, err
 		}
-		if days+step.Micros <= 0 {
+		if width <= 0 {
 			return 0, pgerr.New(pgerr.DatetimeOverflow, "stride must be greater than zero")
 		}
-		return gridStart(m, origin, days+step.Micros)
+		return gridStart(m, origin, width)
 	}), "timestamp_bin", "timestamptz_bin")
+}
+
+// fixedWidth is the length in microseconds of an interval without months.
+func fixedWidth(v datum.IntervalValue) (int64, error) {
+	days := int64(v.Days) * microsPerDay
+	if days/microsPerDay != int64(v.Days) || addOverflows(days, v.Micros) {
+		return 0, intervalRange()
+	}
+	return days + v.Micros, nil
 }
 
 // gridStart returns the beginning of the step of width microseconds that m lies
@@ -85,11 +94,11 @@ func defaultOrigin(width datum.IntervalValue) datum.Micros {
 
 // bucketWidth is the width in microseconds of buckets that are not of months.
 func bucketWidth(w datum.IntervalValue) (int64, error) {
-	days := int64(w.Days) * microsPerDay
-	if addOverflows(days, w.Micros) {
-		return 0, intervalRange()
+	width, err := fixedWidth(w)
+	if err != nil {
+		return 0, err
 	}
-	return days + w.Micros, positiveWidth(days + w.Micros)
+	return width, positiveWidth(width)
 }
 
 func positiveWidth(width int64) error {

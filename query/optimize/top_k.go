@@ -16,16 +16,25 @@ func (c *Context) pushLimits(n plan.Node) plan.Node {
 		if !ok || l.Count == nil || len(l.WithTies) > 0 {
 			return m
 		}
-		bound := c.rowsWanted(l)
-		if bound == nil {
-			return m
-		}
-		in := limitInput(l.Input, bound)
-		if in == l.Input {
-			return m
-		}
-		return &plan.Limit{Input: in, Count: l.Count, Offset: l.Offset}
+		return c.pushLimit(l)
 	})
+}
+
+func (c *Context) pushLimit(l *plan.Limit) plan.Node {
+	if p, ok := l.Input.(*plan.Project); ok {
+		// Only the rows that stay are computed.
+		below := c.pushLimit(&plan.Limit{Input: p.Input, Count: l.Count, Offset: l.Offset})
+		return &plan.Project{Input: below, Exprs: p.Exprs, Out: p.Out}
+	}
+	bound := c.rowsWanted(l)
+	if bound == nil {
+		return l
+	}
+	in := limitInput(l.Input, bound)
+	if in == l.Input {
+		return l
+	}
+	return &plan.Limit{Input: in, Count: l.Count, Offset: l.Offset}
 }
 
 // rowsWanted is count + offset, nil if that may not be a number of rows.

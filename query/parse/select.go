@@ -106,7 +106,7 @@ func (p *parser) plainSelect() *ast.Select {
 			n := p.colID()
 			p.expect("as")
 			w := p.windowSpec()
-			w.Name, w.Pos = n, pos(name)
+			w.Name = n
 			q.Windows = append(q.Windows, w)
 			if !p.acceptKind(',') {
 				break

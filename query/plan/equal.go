@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
@@ -85,8 +86,8 @@ func sameHead(a, b expr.Expr) bool {
 		_, ok := b.(*expr.ArrayCtor)
 		return ok
 	case *expr.RowCtor:
-		_, ok := b.(*expr.RowCtor)
-		return ok
+		b, ok := b.(*expr.RowCtor)
+		return ok && slices.Equal(a.Names, b.Names)
 	case *expr.FieldSelect:
 		b, ok := b.(*expr.FieldSelect)
 		return ok && a.Index == b.Index

@@ -375,6 +375,9 @@ func (x *Explainer) showRun(s *shown) {
 	if r.SplitsSkipped > 0 {
 		s.add("Splits Skipped", fmt.Sprintf("%d of %d", r.SplitsSkipped, r.Splits))
 	}
+	if st.RowsNotEdges > 0 {
+		s.add("Rows Passed Over", fmt.Sprintf("%d before the edge of their key", st.RowsNotEdges))
+	}
 	s.add("Rows", fmt.Sprintf("%d returned, %d removed by pushed filter, of %d", st.RowsReturned, st.RowsFiltered, st.RowsTotal))
 	if st.BufferRows > 0 {
 		s.add("Rows From Buffers", st.BufferRows)

@@ -108,7 +108,7 @@ func WithChildren(e expr.Expr, c []expr.Expr) expr.Expr {
 	case *expr.ArrayCtor:
 		return &expr.ArrayCtor{Elems: c, T: e.T}
 	case *expr.RowCtor:
-		return &expr.RowCtor{Fields: c, T: e.T}
+		return &expr.RowCtor{Fields: c, Names: e.Names, T: e.T}
 	case *expr.FieldSelect:
 		return &expr.FieldSelect{Arg: c[0], Index: e.Index, T: e.T}
 	case *expr.AnyAll:

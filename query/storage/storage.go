@@ -24,6 +24,8 @@ type Txn interface {
 	Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error)
 	// Stats returns estimates for the planner: rows, and per column its bounds.
 	TableRows(table datum.OID) int64
+	// Partitions describes how a table is stored as of the snapshot.
+	Partitions(table datum.OID) []chunk.PartitionInfo
 
 	// TakeOIDs reserves n OIDs for new objects and returns the first.
 	TakeOIDs(ctx context.Context, n int) (datum.OID, error)

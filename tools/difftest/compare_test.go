@@ -20,6 +20,7 @@ type result struct {
 	rows    [][]string // "\x00" for NULL
 	tag     string
 	code    string // SQLSTATE of an error
+	pos     int32  // of an error: 1-based character of the statement, 0 if none
 	message string
 }
 
@@ -49,7 +50,7 @@ func query(ctx context.Context, conn *pgx.Conn, sql string) (result, error) {
 	err := multi.Close()
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
-		r.code, r.message, r.rows = pe.Code, pe.Message, nil
+		r.code, r.pos, r.message, r.rows = pe.Code, pe.Position, pe.Message, nil
 		return r, nil
 	}
 	return r, err
@@ -85,6 +86,9 @@ func equalCell(oid uint32, a, b string) bool {
 func differ(want, got result, ordered bool) string {
 	if want.code != got.code {
 		return fmt.Sprintf("SQLSTATE: want %q (%s), got %q (%s)", want.code, want.message, got.code, got.message)
+	}
+	if want.pos != got.pos {
+		return fmt.Sprintf("position of the error: want %d (%s), got %d (%s)", want.pos, want.message, got.pos, got.message)
 	}
 	if want.code != "" {
 		return ""

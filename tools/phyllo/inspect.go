@@ -1,72 +1,151 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
-	"text/tabwriter"
+	"time"
 
-	"github.com/phyllodb/phyllo/engine/local"
-	"github.com/phyllodb/phyllo/internal/vfs"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
+// inspectCommand shows what a data folder holds, level by level: folder, table,
+// partition, chunk, column. It changes nothing and takes no lock.
 type inspectCommand struct {
-	Dir    string `arg:"" type:"existingdir" help:"Data folder of a server that is not running."`
-	Verify bool   `help:"Read everything and check every checksum; ends with an error if something is damaged."`
-	Chunks bool   `help:"List the chunks of each segment."`
+	Dir       string `arg:"" help:"Data folder; a server may be using it."`
+	Table     string `arg:"" optional:"" help:"Table, or schema.table."`
+	Partition string `arg:"" optional:"" help:"Partition: its number in the listing of the table, or its key in hexadecimal."`
+	Chunk     string `arg:"" optional:"" help:"Chunk: its number in the listing of the partition, or the beginning of its ID."`
+	Column    string `arg:"" optional:"" help:"Column of the chunk."`
+
+	Verify bool `help:"Read everything and check every checksum and every value; the exit status is 1 if something is damaged."`
+	JSON   bool `name:"json" help:"Print JSON, for programs."`
+	ASCII  bool `name:"ascii" help:"Print plain ASCII; the default where the locale is not UTF-8."`
 }
 
-// Run lists the files of a store, and with Verify reads them all.
-func (c *inspectCommand) Run(ctx context.Context) (err error) {
-	s, err := local.Open(local.Options{FS: vfs.OS{}, Dir: c.Dir})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	files, err := s.Files(ctx)
-	if err != nil {
-		return err
-	}
-	if err := c.list(os.Stdout, files); err != nil || !c.Verify {
-		return err
-	}
-	damaged := 0
-	if err := s.Verify(ctx, func(err error) {
-		damaged++
-		fmt.Fprintln(os.Stderr, err)
-	}); err != nil {
-		return err
-	}
-	if damaged > 0 {
-		return fmt.Errorf("%d files or logs are damaged", damaged)
-	}
-	fmt.Println("all checksums are right")
-	return nil
+// Run implements the command.
+func (c *inspectCommand) Run(ctx context.Context) error {
+	return c.run(ctx, os.Stdout, os.Stderr, os.Getenv)
 }
 
-func (c *inspectCommand) list(w io.Writer, files []local.FileInfo) error {
-	slices.SortFunc(files, func(a, b local.FileInfo) int { return strings.Compare(a.Name, b.Name) })
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FILE\tKIND\tBYTES\tLIVE\tTABLE\tCHUNKS")
-	var size, live int64
-	for _, f := range files {
-		table, chunks := "", ""
-		if f.Kind == local.SegmentFile {
-			table, chunks = fmt.Sprint(f.Partition.Table), fmt.Sprint(len(f.Chunks))
+func (c *inspectCommand) run(ctx context.Context, out, progress io.Writer, env func(string) string) error {
+	s := style{ascii: c.ASCII || !unicodeLocale(env)}
+	var buf bytes.Buffer
+	r, err := c.report(ctx, progress)
+	if r != nil {
+		if c.JSON {
+			e := json.NewEncoder(&buf)
+			e.SetIndent("", "  ")
+			e.SetEscapeHTML(false)
+			err = errors.Join(err, e.Encode(r))
+		} else {
+			r.print(&printer{w: &buf, style: s})
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", f.Name, f.Kind, f.SizeBytes, f.LiveBytes, table, chunks)
-		if c.Chunks {
-			for _, id := range f.Chunks {
-				fmt.Fprintf(t, "  chunk %v\t\t\t\t\t\n", id)
+		if _, werr := out.Write(buf.Bytes()); werr != nil {
+			return werr
+		}
+	}
+	return withHint(err)
+}
+
+// A report is what one level shows: as JSON, or printed for people.
+type report interface {
+	print(p *printer)
+}
+
+// report looks at the folder. With an error that tells of damage there is a
+// report as well, of what could be read.
+func (c *inspectCommand) report(ctx context.Context, progress io.Writer) (report, error) {
+	if c.Verify {
+		return c.verify(ctx, progress)
+	}
+	var r report
+	err := c.retry(ctx, func(f *folder) (err error) {
+		r, err = c.level(ctx, f)
+		return err
+	})
+	return r, err
+}
+
+// level makes the report that the arguments ask for.
+func (c *inspectCommand) level(ctx context.Context, f *folder) (report, error) {
+	p, err := f.find(c)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.Table == "":
+		return f.report(ctx)
+	case c.Partition == "":
+		return f.tableReport(p.table), f.damage()
+	case c.Chunk == "":
+		return f.partitionReport(p), p.partition.Err
+	case c.Column == "":
+		return f.chunkReport(p), nil
+	}
+	return f.columnReport(ctx, p)
+}
+
+// inspectAttempts bounds how often a folder is looked at that changes meanwhile.
+const inspectAttempts = 6
+
+// retry opens the folder and calls look, again if something seemed to be missing
+// or damaged that a running server may just have replaced. An error is believed
+// if it comes back while nothing has changed.
+func (c *inspectCommand) retry(ctx context.Context, look func(f *folder) error) error {
+	var last error
+	stamp := ""
+	for attempt := range inspectAttempts {
+		if attempt > 0 {
+			if err := pause(ctx, time.Duration(attempt)*20*time.Millisecond); err != nil {
+				return err
 			}
 		}
-		size += f.SizeBytes
-		live += f.LiveBytes
+		f, err := openFolder(ctx, c.Dir)
+		if err != nil {
+			return err
+		}
+		now := f.stamp()
+		err = errors.Join(look(f), f.close())
+		if err == nil || !mayHaveMoved(err) {
+			return notFoundAnyMore(err, last)
+		}
+		if last != nil && last.Error() == err.Error() && now == stamp {
+			return err
+		}
+		last, stamp = err, now
 	}
-	fmt.Fprintf(t, "%d files\t\t%d\t%d\t\t\n", len(files), size, live)
-	return t.Flush()
+	return fmt.Errorf("the folder changed each of the %d times that it was read: %w\nhint: A server is busy with it; try again", inspectAttempts, last)
+}
+
+// notFoundAnyMore explains that something is gone which was there at first.
+func notFoundAnyMore(err, before error) error {
+	var missing *notFoundError
+	if before == nil || !errors.As(err, &missing) {
+		return err
+	}
+	return fmt.Errorf("%w\nIt was there a moment ago: a server is using the folder and has removed it", err)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// withHint adds the hint that an error carries.
+func withHint(err error) error {
+	var e *pgerr.Error
+	if errors.As(err, &e) && e.Hint != "" {
+		return fmt.Errorf("%w\nhint: %s", err, e.Hint)
+	}
+	return err
 }

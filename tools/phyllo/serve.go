@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/phyllodb/phyllo/tools/server"
@@ -25,9 +26,9 @@ type settings struct {
 	LogFormat      *string        `help:"text or json (default: text)." placeholder:"FORMAT"`
 	BuffersMiB     *int           `name:"memory-buffers-mib" help:"Memory for rows not yet in chunks (default: 96)." placeholder:"MIB"`
 	QueriesMiB     *int           `name:"memory-queries-mib" help:"Memory for all queries together (default: 128)." placeholder:"MIB"`
-	CacheMiB       *int           `name:"memory-cache-mib" help:"Memory for column blobs read from disk (default: 64)." placeholder:"MIB"`
+	CacheMiB       *int           `name:"memory-cache-mib" help:"Memory for column blobs read from disk (default: 32)." placeholder:"MIB"`
 	SealAge        *time.Duration `help:"Buffered rows older than this are written to chunks (default: 1m)." placeholder:"DURATION"`
-	MessageMiB     *int           `name:"limits-message-mib" help:"Largest message or row from a client (default: 64)." placeholder:"MIB"`
+	MessageMiB     *int           `name:"limits-message-mib" help:"Largest message or row from a client (default: 32)." placeholder:"MIB"`
 	RequestMiB     *int           `name:"limits-request-mib" help:"Largest HTTP request, unpacked (default: 1024)." placeholder:"MIB"`
 }
 
@@ -85,5 +86,25 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	tuneCollector(cfg)
 	return server.Run(ctx, cfg, cfg.Logger(os.Stderr))
+}
+
+// gcPercent lets garbage grow to three times of what is in use before it is
+// collected: queries make much of it and little stays. Near the bound that the
+// configured memory sets the collector works harder instead.
+const gcPercent = 300
+
+// tuneCollector sets the garbage collector by the configured memory, unless the
+// environment says otherwise (GOGC, GOMEMLIMIT).
+func tuneCollector(c server.Config) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		// Beside its budgets the process needs memory for connections, for rows on
+		// their way and for chunks being encoded.
+		const rest = 128
+		debug.SetMemoryLimit(int64(c.Memory.BuffersMiB+c.Memory.QueriesMiB+c.Memory.CacheMiB+rest) << 20)
+	}
 }

@@ -60,7 +60,7 @@ func Default() Config {
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Memory.BuffersMiB, c.Memory.QueriesMiB, c.Memory.CacheMiB = 96, 128, 64
 	c.Seal.Age = time.Minute
-	c.Limits.MessageMiB, c.Limits.RequestMiB = 64, 1024
+	c.Limits.MessageMiB, c.Limits.RequestMiB = 32, 1024
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/phyllodb/phyllo/ingest/httpapi"
@@ -26,8 +27,15 @@ func (s *Server) startHTTP(tlsConfig *tls.Config) {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.authenticated(promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{})))
 	mux.Handle("/api/v1/ingest/", s.authenticated(httpapi.Handler(httpapi.Options{
-		Target: loads{s}, MaxBodyBytes: int64(s.config.Limits.RequestMiB) << 20, Logger: s.log,
+		Target: loads{s}, MaxBodyBytes: int64(s.config.Limits.RequestMiB) << 20, MaxRowBytes: s.config.messageBytes(), Logger: s.log,
 	})))
+	// Profiles show what the server is doing; like everything here they are for
+	// those who may ask.
+	for path, h := range map[string]http.HandlerFunc{
+		"/debug/pprof/": pprof.Index, "/debug/pprof/profile": pprof.Profile, "/debug/pprof/trace": pprof.Trace, "/debug/pprof/symbol": pprof.Symbol,
+	} {
+		mux.Handle("GET "+path, s.authenticated(h))
+	}
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, TLSConfig: tlsConfig}
 	s.wg.Add(1)
 	go func() {

@@ -61,7 +61,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 // Start opens the store, recovers and serves. Listeners are bound first, so that
 // a port in use is told before anything is changed.
 func Start(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error) {
-	s = &Server{config: c, log: log, metrics: prometheus.NewRegistry(), failed: make(chan error, 2)}
+	s = &Server{config: c, log: log, metrics: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -129,9 +129,8 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.sql = query.NewEngine(query.Options{
-		Storage: storage{s.db}, MemoryBytes: int64(s.config.Memory.QueriesMiB) << 20, Logger: s.log,
-		MaxRowBytes: s.config.messageBytes(),
-		Settings:    map[string]string{"TimeZone": s.config.TimeZone, "max_connections": fmt.Sprint(s.config.MaxConnections)},
+		Storage: storage{s.db}, MaxRowBytes: s.config.messageBytes(), MemoryBytes: int64(s.config.Memory.QueriesMiB) << 20, Logger: s.log,
+		Settings: map[string]string{"TimeZone": s.config.TimeZone, "max_connections": fmt.Sprint(s.config.MaxConnections)},
 	})
 	return nil
 }
@@ -155,9 +154,7 @@ func (s *Server) startSQL(tlsConfig *tls.Config) error {
 	s.wg.Add(1)
 	go func() {
 		defer s.wg.Done()
-		if err := s.wire.Serve(s.pgListener); err != nil {
-			s.failed <- fmt.Errorf("pg: %w", err)
-		}
+		s.wire.Serve(s.pgListener)
 	}()
 	return nil
 }

@@ -144,8 +144,8 @@ type Postgres struct {
 // nobody is who a server runs as when we are root, which PostgreSQL refuses to be.
 const nobody = 65534
 
-// StartPostgres starts a server on a free port of 127.0.0.1, UTF8, locale C,
-// time zone UTC, without passwords. Stop ends it and removes its files.
+// StartPostgres starts a server on a free port of 127.0.0.1, UTF8, ordered as in
+// locale C, letters as in C.UTF-8, time zone UTC, without passwords. Stop ends it and removes its files.
 func StartPostgres(ctx context.Context, settings ...string) (*Postgres, error) {
 	programs, err := PostgresPrograms(ctx)
 	if err != nil {
@@ -170,7 +170,7 @@ func (pg *Postgres) start(ctx context.Context, settings []string) error {
 		}
 	}
 	data := filepath.Join(pg.dir, "data")
-	initdb := pg.Programs.Command(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb := pg.Programs.Command(ctx, "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8", "--no-sync")
 	pg.lower(initdb)
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)

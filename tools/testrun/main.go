@@ -22,14 +22,17 @@ type group struct {
 	name   string
 	budget time.Duration
 	run    func(ctx context.Context, r *runner) error
+	manual bool // run only when it is named
 }
 
 var groups = []group{
-	{"lint", 2 * time.Minute, lint},
-	{"unit", 5 * time.Minute, unit},
-	{"postgresql", 5 * time.Minute, postgres},
-	{"crash", 4 * time.Minute, crash},
-	{"clients", 5 * time.Minute, clients},
+	{"lint", 2 * time.Minute, lint, false},
+	{"unit", 5 * time.Minute, unit, false},
+	{"postgresql", 5 * time.Minute, postgres, false},
+	{"crash", 4 * time.Minute, crash, false},
+	{"clients", 5 * time.Minute, clients, false},
+	{"soak", 4 * time.Hour, soak, true},
+	{"fuzz", 4 * time.Hour, fuzz, true},
 }
 
 // external are the packages whose tests need servers that a group starts.
@@ -44,7 +47,7 @@ func main() {
 	passed, failed := 0, 0
 	var report []string
 	for _, g := range groups {
-		if !chosen(g.name, os.Args[1:]) {
+		if !chosen(g, os.Args[1:]) {
 			continue
 		}
 		fmt.Printf("=== %s (budget %s)\n", g.name, g.budget)
@@ -73,12 +76,12 @@ func main() {
 	}
 }
 
-func chosen(name string, names []string) bool {
+func chosen(g group, names []string) bool {
 	if len(names) == 0 {
-		return true
+		return !g.manual
 	}
 	for _, n := range names {
-		if n == name {
+		if n == g.name {
 			return true
 		}
 	}
@@ -166,7 +169,7 @@ func postgres(ctx context.Context, r *runner) error {
 	}
 	defer pg.Stop()
 	env := []string{"PHYLLO_TEST_PG=" + pg.DSN("postgres"), "PHYLLO_TEST_PSQL=" + filepath.Join(pg.Programs.Bin, "psql")}
-	return r.command(ctx, append(env, pg.Programs.Env...), "go", "test", "./internal/datum/pgtest/...", "./tools/difftest/...")
+	return r.command(ctx, append(env, pg.Programs.Env...), "go", "test", "./internal/datum/pgtest/...", "./query/function/pgtest/...", "./tools/difftest/...")
 }
 
 // crash kills servers and injects faults.

@@ -141,29 +141,33 @@ func mustExec(t *testing.T, conn *pgconn.PgConn, sql string) {
 // theirs asks PostgreSQL.
 func theirs(t *testing.T, conn *pgconn.PgConn, sql string) answer {
 	t.Helper()
-	results, err := conn.Exec(context.Background(), sql).ReadAll()
-	if err != nil {
+	var out answer
+	results := conn.Exec(context.Background(), sql)
+	for results.NextResult() {
+		r := results.ResultReader()
+		var types []string
+		for _, f := range r.FieldDescriptions() {
+			types = append(types, fmt.Sprintf("%s %d:%d", f.Name, f.DataTypeOID, f.TypeModifier))
+		}
+		out = append(out, strings.Join(types, ", "))
+		for r.NextRow() {
+			var cells []string
+			for _, v := range r.Values() {
+				if v == nil {
+					cells = append(cells, "NULL")
+					continue
+				}
+				cells = append(cells, fmt.Sprintf("%q", v))
+			}
+			out = append(out, strings.Join(cells, " | "))
+		}
+	}
+	if err := results.Close(); err != nil {
 		var pe *pgconn.PgError
 		if !errors.As(err, &pe) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 		return errorAnswer(pe.Code, pe.Message, pe.Detail, pe.Hint)
-	}
-	var types []string
-	for _, f := range results[0].FieldDescriptions {
-		types = append(types, fmt.Sprintf("%s %d:%d", f.Name, f.DataTypeOID, f.TypeModifier))
-	}
-	out := answer{strings.Join(types, ", ")}
-	for _, row := range results[0].Rows {
-		var cells []string
-		for _, v := range row {
-			if v == nil {
-				cells = append(cells, "NULL")
-				continue
-			}
-			cells = append(cells, fmt.Sprintf("%q", v))
-		}
-		out = append(out, strings.Join(cells, " | "))
 	}
 	return out
 }

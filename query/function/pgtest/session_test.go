@@ -109,14 +109,15 @@ func (s *session) rows(sql string, optimised bool) (answer, error) {
 	env := s.env
 	env.Now = time.Now()
 	env.StatementNow = env.Now
-	b := &bind.Env{Catalog: s.catalog, SearchPath: []string{"public"}, Session: &env, User: "postgres", Context: context.Background()}
+	system := catalog.New(nil)
+	b := &bind.Env{Catalog: s.catalog, Virtual: virtual{system}, SearchPath: []string{"public"}, Session: &env, User: "postgres", Context: context.Background()}
 	st, err := bind.Statement(b, stmts[0].Node)
 	if err != nil {
 		return nil, err
 	}
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	defer mem.AssertSize(s.t, 0)
-	c := &function.Context{Context: context.Background(), Mem: mem, Env: &env, Catalog: s.catalog, Session: s, System: catalog.New(nil)}
+	c := &function.Context{Context: context.Background(), Mem: mem, Env: &env, Catalog: s.catalog, Session: s, System: system}
 	root := st.(*plan.Query).Root
 	if optimised {
 		o := &optimize.Context{Eval: &expr.Context{Context: c}}
@@ -137,7 +138,11 @@ func (s *session) collect(rt *exec.Runtime, root plan.Node) (answer, error) {
 			var cells []string
 			for j, f := range fields {
 				a := b.Column(j)
-				if a.IsNull(i) || a.DataType().ID() == arrow.NULL {
+				switch {
+				case f.Type.OID == datum.Void:
+					cells = append(cells, `""`) // such functions return no NULL
+					continue
+				case a.IsNull(i) || a.DataType().ID() == arrow.NULL:
 					cells = append(cells, "NULL")
 					continue
 				}
@@ -150,6 +155,17 @@ func (s *session) collect(rt *exec.Runtime, root plan.Node) (answer, error) {
 	return out, err
 }
 
+// virtual shows the catalogue's relations to the binder.
+type virtual struct{ set *catalog.Set }
+
+func (v virtual) Relation(namespace, name string) *bind.VirtualRelation {
+	r, ok := v.set.Lookup(namespace, name)
+	if !ok {
+		return nil
+	}
+	return &bind.VirtualRelation{OID: r.OID, Namespace: r.Namespace, Name: r.Name, Columns: r.Fields()}
+}
+
 // The session as functions see it.
 
 func (s *session) User() string      { return "postgres" }
@@ -157,7 +173,7 @@ func (s *session) Database() string  { return "postgres" }
 func (s *session) BackendPID() int32 { return 4711 }
 func (s *session) Setting(name string) (string, bool) {
 	v, ok := map[string]string{"timezone": s.env.ZoneName, "search_path": `"$user", public`,
-		"server_version_num": "150000", "max_index_keys": "32"}[strings.ToLower(name)]
+		"server_version": "15.18", "server_version_num": "150018", "max_index_keys": "32"}[strings.ToLower(name)]
 	return v, ok
 }
 func (s *session) SetSetting(name, _ string, _ bool) error {

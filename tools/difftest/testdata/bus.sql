@@ -40,7 +40,7 @@ SELECT DISTINCT ON (route_id, trip_headsign) route_id, trip_headsign, speed FROM
 SELECT route_id, count(*) FROM bus_positions GROUP BY route_id ORDER BY route_id;
 SELECT route_id, count(*), avg(speed), min(timestamp), max(latitude) FROM bus_positions GROUP BY route_id ORDER BY 2 DESC, 1;
 SELECT route_id AS r, date_trunc('hour', timestamp) AS h, avg(speed), count(*) FROM bus_positions GROUP BY 1, 2 ORDER BY h, r LIMIT 50;
-SELECT route_id AS r, date_trunc('day', timestamp) AS d, sum(speed)::numeric(12,2) FROM bus_positions GROUP BY r, d ORDER BY d, r;
+SELECT route_id AS r, date_trunc('day', timestamp) AS d, round(sum(speed::float8)::numeric, 2) FROM bus_positions GROUP BY r, d ORDER BY d, r;
 SELECT trip_headsign, count(*) FROM bus_positions GROUP BY trip_headsign ORDER BY trip_headsign;
 SELECT trip_headsign, count(*) FROM bus_positions GROUP BY trip_headsign HAVING count(*) > 1000 ORDER BY 2, 1;
 SELECT coalesce(trip_headsign, '?') AS h, count(DISTINCT vehicle_id) FROM bus_positions GROUP BY 1 ORDER BY 1;
@@ -126,7 +126,6 @@ SELECT count(*) FROM bus_positions WHERE count(*) > 1;
 SELECT sum(route_id) FROM bus_positions;
 SELECT speed + route_id FROM bus_positions;
 SELECT 1 / (route_id::int - route_id::int) FROM routes;
-SELECT route_id::date FROM routes;
 SELECT (SELECT route_id FROM routes);
 SELECT * FROM routes ORDER BY 5;
 SELECT DISTINCT ON (route_id) name FROM routes ORDER BY name;

@@ -41,6 +41,13 @@ make_timestamp(300000, 1, 1, 0, 0, 0.25)
 make_timestamp(5874898, 1, 1, 0, 0, 0)
 make_timestamp(-4714, 11, 24, 0, 0, 0)
 make_timestamp(-4714, 11, 23, 23, 59, 59)
+make_timestamp(-4715, 11, 23, 23, 59, 59)
+make_timestamp(-4714, 10, 23, 23, 59, 59)
+make_timestamp(5874898, 6, 1, 0, 0, 0)
+make_timestamp(5874899, 1, 1, 0, 0, 0)
+make_date(-4715, 1, 1)
+make_date(-4715, 2, 30)
+make_timestamp(-4715, 2, 30, 0, 0, 0)
 set timezone = 'Europe/Berlin'
 make_timestamptz(2024, 2, 29, 13, 45, 56.789)
 make_timestamptz(2024, 3, 31, 2, 30, 0)
@@ -67,8 +74,8 @@ make_interval(secs => -0.5, mins => 90)
 make_interval(hours => 2147483647)
 make_interval(secs => 'NaN')
 make_interval(secs => 'Infinity')
-make_interval(secs => 1e15)
-make_interval(secs => 1e14)
+make_interval(secs => 1e15) -- differs: PostgreSQL 15 wraps around
+make_interval(secs => 1e14) -- differs: PostgreSQL 15 wraps around
 make_interval(years => 2147483647) -- differs: PostgreSQL 15 wraps around
 make_interval(weeks => 2147483647) -- differs: PostgreSQL 15 wraps around
 -- age

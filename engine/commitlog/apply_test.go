@@ -1,0 +1,386 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+var (
+	alice = Source{"alice", 1}
+	bob   = Source{"bob", 2}
+	carol = Source{"carol", 3}
+	noon  = time.Date(2026, 5, 4, 12, 0, 0, 123456000, time.UTC)
+)
+
+// id returns the ID of chunk n; higher ones are younger.
+func id(n int) (id chunk.ID) {
+	id[7], id[15] = byte(n), 9
+	return id
+}
+
+// entry makes a chunk of slice n%10 with n rows.
+func entry(n int, tombstones uint64) *chunk.Entry {
+	return &chunk.Entry{
+		ID: id(n), Version: 1, Slice: int64(n % 10), Rows: n, Tombstones: tombstones, Location: chunk.Location{Segment: id(n), Offset: 16},
+		KeyMin: fmt.Appendf(nil, "k%03d", 255-n), KeyMax: []byte("z"),
+		Columns: []chunk.ColumnEntry{{ID: 1, Type: datum.Of(datum.Int8), Size: int64(100 * n)}, {ID: 2, Type: datum.Of(datum.Int4), Size: 1}},
+	}
+}
+
+func commit(kind Kind, by Source) *Commit {
+	return &Commit{ID: NewCommitID(), Time: noon, Kind: kind, By: by, Schema: 5}
+}
+
+func flush(by Source, i Interval, adds ...*chunk.Entry) *Commit {
+	c := commit(Flush, by)
+	c.Sources, c.Adds = []Interval{i}, adds
+	return c
+}
+
+func compaction(removes []chunk.ID, adds ...*chunk.Entry) *Commit {
+	c := commit(Compaction, alice)
+	c.Removes, c.Adds = removes, adds
+	return c
+}
+
+func deletion(saw ...Position) *Commit {
+	c := commit(Delete, alice)
+	c.Tombstone = &Tombstone{Predicate: []byte("p"), Saw: saw}
+	return c
+}
+
+func retention(removes []chunk.ID, sources ...Interval) *Commit {
+	c := commit(Retention, alice)
+	c.Removes, c.Sources = removes, sources
+	return c
+}
+
+func horizon(h chunk.ID, freed ...chunk.ID) *Commit {
+	c := commit(Horizon, alice)
+	c.Horizon, c.Freed = h, freed
+	return c
+}
+
+func checkpointAt(base uint64, forget ...Source) *Commit {
+	c := commit(Checkpoint, alice)
+	c.Base, c.Forget = base, forget
+	return c
+}
+
+func seal(by Source, seals ...Source) *Commit {
+	c := commit(Flush, by)
+	c.Seals = seals
+	return c
+}
+
+func with(c *Commit, change func(*Commit)) *Commit {
+	change(c)
+	return c
+}
+
+// folded applies the commits, which must all be allowed.
+func folded(t testing.TB, commits ...*Commit) *Manifest {
+	t.Helper()
+	m := &Manifest{}
+	for i, c := range commits {
+		next, err := m.Apply(uint64(i+1), c)
+		if err != nil {
+			t.Fatalf("commit %d: %v", i+1, err)
+		}
+		m = next
+	}
+	return m
+}
+
+// base is a log with a bit of everything: alice's positions to 10 in chunks 21
+// and 31, bob's to 5 in 32; a delete at 4; 31 and 32 compacted to 41; a
+// horizon at chunk 10; bob taken over by alice, carol begun and forgotten.
+func base(t testing.TB) *Manifest {
+	return folded(t,
+		flush(alice, Interval{alice, 0, 4}, entry(21, 0)),
+		flush(alice, Interval{alice, 4, 10}, entry(31, 1)),
+		flush(bob, Interval{bob, 0, 5}, entry(32, 2)),
+		deletion(Position{alice, 12}, Position{bob, 7}),
+		compaction([]chunk.ID{id(31), id(32)}, entry(41, 4)),
+		horizon(id(10)),
+		seal(alice, bob),
+		flush(carol, Interval{carol, 0, 1}),
+		checkpointAt(6, carol),
+	)
+}
+
+func TestPreconditions(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		c    *Commit
+		want Precondition // 0: allowed
+	}{
+		{"flush", flush(alice, Interval{alice, 10, 11}, entry(50, 9)), 0},
+		{"flush, begins too late", flush(alice, Interval{alice, 11, 12}), SourcePosition},
+		{"flush, begins too early", flush(alice, Interval{alice, 4, 12}), SourcePosition},
+		{"flush of an unknown source", flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 3}, entry(50, 4)), 0},
+		{"flush of an unknown source, begins too late", flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 1, 3}), SourcePosition},
+		{"flush of another's source", flush(Source{"dora", 4}, Interval{alice, 10, 12}), SourceOwner},
+		{"flush by a sealed committer", flush(bob, Interval{bob, 5, 6}), SourceOwner},
+		{"takeover by a sealed committer", seal(bob, alice), SourceOwner},
+		{"flush by the taker", flush(alice, Interval{bob, 5, 6}, entry(50, 4)), 0},
+		{"flush by the next taker", with(flush(Source{"dora", 4}, Interval{bob, 5, 6}), func(c *Commit) { c.Seals = []Source{bob, alice} }), 0},
+		{"flush by a forgotten committer", flush(carol, Interval{carol, 0, 2}), SourceAlive},
+		{"takeover of a forgotten source", seal(alice, carol), SourceAlive},
+		{"retention of a forgotten source", retention(nil, Interval{carol, 0, 1}), SourceAlive},
+		{"flush, tombstone covers it", flush(alice, Interval{alice, 10, 20}, entry(50, 3)), Tombstones},
+		{"flush, tombstone applied", flush(alice, Interval{alice, 10, 20}, entry(50, 4)), 0},
+		{"flush, tombstone covers nothing", flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)), 0},
+		{"flush, one interval is covered", with(flush(alice, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)),
+			func(c *Commit) {
+				c.Seals, c.Sources = []Source{{"dora", 4}}, append(c.Sources, Interval{bob, 5, 9})
+			}), Tombstones},
+		{"flush, claims a tombstone to come", flush(alice, Interval{alice, 10, 11}, entry(50, 10)), Tombstones},
+		{"flush, older than the horizon", flush(alice, Interval{alice, 10, 11}, entry(9, 9)), ChunkAge},
+		{"flush, as old as the horizon", flush(alice, Interval{alice, 10, 11}, entry(10, 9)), 0},
+		{"flush of a live chunk", flush(alice, Interval{alice, 10, 11}, entry(41, 9)), ChunkNew},
+		{"flush of a removed chunk", flush(alice, Interval{alice, 10, 11}, entry(31, 9)), ChunkNew},
+		{"compaction", compaction([]chunk.ID{id(41), id(21)}, entry(51, 9)), 0},
+		{"compaction to nothing", compaction([]chunk.ID{id(41), id(21)}), 0},
+		{"compaction of a removed chunk", compaction([]chunk.ID{id(21), id(31)}, entry(51, 9)), ChunkLive},
+		{"compaction, tombstone concerns an input", compaction([]chunk.ID{id(21)}, entry(51, 3)), Tombstones},
+		{"compaction, tombstone concerns no input", compaction([]chunk.ID{id(41)}, entry(51, 3)), 0},
+		{"compaction, older than the horizon", compaction([]chunk.ID{id(41)}, entry(5, 9)), ChunkAge},
+		{"delete", deletion(Position{alice, 10}, Position{bob, 5}), 0},
+		{"delete saw too little", deletion(Position{alice, 9}, Position{bob, 5}), SawFolded},
+		{"delete saw nothing of a source", deletion(Position{alice, 12}), SawFolded},
+		{"delete, old schema", with(deletion(Position{alice, 10}, Position{bob, 5}), func(c *Commit) { c.Schema = 4 }), SchemaCurrent},
+		{"retention", retention([]chunk.ID{id(21)}), 0},
+		{"retention of a removed chunk", retention([]chunk.ID{id(31)}), ChunkLive},
+		{"retention, old schema", with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.Schema = 4 }), SchemaCurrent},
+		{"truncation", retention([]chunk.ID{id(21), id(41)}, Interval{alice, 10, 14}, Interval{bob, 5, 5}), 0},
+		{"truncation, more has been folded", retention([]chunk.ID{id(21)}, Interval{bob, 4, 4}), SourcePosition},
+		{"horizon", horizon(id(15)), 0},
+		{"checkpoint", checkpointAt(9), 0},
+		{"checkpoint of the one in use", checkpointAt(6), CheckpointNewer},
+		{"checkpoint of the future", checkpointAt(10), CheckpointNewer},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := base(t)
+			before := AppendManifest(nil, m)
+			next, err := m.Apply(m.Seq()+1, test.c)
+			if string(AppendManifest(nil, m)) != string(before) {
+				t.Fatal("Apply changed the manifest it was given")
+			}
+			var unmet *PreconditionError
+			switch {
+			case test.want == 0 && err != nil:
+				t.Fatal(err)
+			case test.want == 0 && !(next.Seq() == m.Seq()+1 && next.Recent(test.c.ID)):
+				t.Fatalf("applied: %v", next)
+			case test.want == 0:
+				checkManifest(t, next)
+			case !errors.Is(err, ErrPrecondition) || !errors.As(err, &unmet) || unmet.Which != test.want || pgerr.Code(err) != pgerr.SerializationFailure:
+				t.Fatalf("got %v, want a failure of: %v", err, test.want)
+			}
+		})
+	}
+}
+
+// checkManifest compares what is kept beside the chunks with what they say.
+func checkManifest(t *testing.T, m *Manifest) {
+	t.Helper()
+	rows, size, infos := int64(0), int64(0), map[int64]SliceInfo{}
+	var last *chunk.Entry
+	for e := range m.Chunks() {
+		if last != nil && compareChunks(last, e) >= 0 {
+			t.Fatalf("chunk %v is out of order", e.ID)
+		}
+		last = e
+		rows, size = rows+int64(e.Rows), size+blobBytes(e)
+		i := infos[e.Slice]
+		infos[e.Slice] = SliceInfo{Slice: e.Slice, Chunks: i.Chunks + 1, Rows: i.Rows + int64(e.Rows), Bytes: i.Bytes + blobBytes(e)}
+		if m.Chunk(e.ID) != e {
+			t.Fatalf("chunk %v is not found by its ID", e.ID)
+		}
+	}
+	if rows != m.Rows() || size != m.Bytes() || m.byID.n != m.Len() {
+		t.Fatalf("%d rows, %d bytes, %d IDs: %v", rows, size, m.byID.n, m)
+	}
+	got := slices.Collect(m.Slices())
+	if len(got) != len(infos) || !slices.IsSortedFunc(got, compareSlices) {
+		t.Fatalf("slices %v, want %v", got, infos)
+	}
+	for _, i := range got {
+		if infos[i.Slice] != i {
+			t.Fatalf("slice %+v, want %+v", i, infos[i.Slice])
+		}
+		if n := len(slices.Collect(m.ChunksOf(i.Slice))); n != i.Chunks {
+			t.Fatalf("%d chunks of slice %d, want %d", n, i.Slice, i.Chunks)
+		}
+	}
+	for _, ts := range m.tombstones {
+		pending := 0
+		for e := range m.Chunks() {
+			if ts.Concerns(e) {
+				pending++
+			}
+		}
+		if pending != ts.pending {
+			t.Fatalf("tombstone %d concerns %d chunks, not %d", ts.Seq, pending, ts.pending)
+		}
+	}
+}
+
+func TestManifest(t *testing.T) {
+	m := base(t)
+	checkManifest(t, m)
+	var ids []chunk.ID
+	for e := range m.Chunks() {
+		ids = append(ids, e.ID)
+	}
+	if want := []chunk.ID{id(41), id(21)}; !slices.Equal(ids, want) { // both of slice 1, by key
+		t.Errorf("live chunks %v, want %v", ids, want)
+	}
+	garbage := map[chunk.ID]time.Time{}
+	for g := range m.Garbage() {
+		garbage[g.Entry.ID] = g.Removed
+	}
+	if want := map[chunk.ID]time.Time{id(31): noon, id(32): noon}; !maps.Equal(garbage, want) {
+		t.Errorf("garbage %v, want %v", garbage, want)
+	}
+	if m.Folded(alice) != 10 || m.Folded(bob) != 5 || m.Owner(bob) != alice || m.Owner(alice) != alice || m.Folded(carol) != 0 || !m.Ended(carol) {
+		t.Errorf("sources %+v, ended %v", m.Sources(), m.ended)
+	}
+	ts := m.Tombstones()
+	if len(ts) != 1 || ts[0].Seq != 4 || ts[0].Schema != 5 || !ts[0].Concerns(m.Chunk(id(21))) || ts[0].Concerns(m.Chunk(id(41))) ||
+		!ts[0].Covers(alice, 12) || ts[0].Covers(alice, 13) || ts[0].Covers(carol, 1) {
+		t.Errorf("tombstones %+v", ts)
+	}
+	if m.Rows() != 62 || m.Bytes() != 6202 || m.Schema() != 5 || m.Horizon() != id(10) {
+		t.Errorf("%v, schema %d, horizon %v", m, m.Schema(), m.Horizon())
+	}
+}
+
+// TestTombstonesEnd follows a tombstone until nothing can need it any more.
+func TestTombstonesEnd(t *testing.T) {
+	apply := func(m *Manifest, c *Commit) *Manifest {
+		t.Helper()
+		next, err := m.Apply(m.Seq()+1, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkManifest(t, next)
+		return next
+	}
+	m := base(t)
+	// A chunk that the tombstone does not concern says so once it is live.
+	m = apply(m, flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)))
+	if e := m.Chunk(id(50)); e.Tombstones != 4 {
+		t.Fatalf("tombstones up to %d are said to be applied, want 4", e.Tombstones)
+	}
+	m = apply(m, compaction([]chunk.ID{id(21)}, entry(51, 9)))
+	m = apply(m, flush(alice, Interval{alice, 10, 12}))
+	if len(m.Tombstones()) != 1 {
+		t.Fatal("the tombstone is gone, bob's rows up to 7 are not in chunks yet")
+	}
+	if gone := apply(m, flush(alice, Interval{bob, 5, 7})); len(gone.Tombstones()) != 0 {
+		t.Fatal("every source has passed the tombstone, and it is still there")
+	}
+	if gone := apply(m, checkpointAt(11, bob)); len(gone.Tombstones()) != 0 {
+		t.Fatal("the last source that could need the tombstone was forgotten, and it is still there")
+	}
+	if len(m.Tombstones()) != 1 {
+		t.Fatal("a manifest has changed")
+	}
+}
+
+func TestHorizonFrees(t *testing.T) {
+	m := base(t)
+	next, err := m.Apply(10, horizon(id(32), id(31), id(32), id(99)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []chunk.ID
+	for g := range next.Garbage() {
+		left = append(left, g.Entry.ID)
+	}
+	if !slices.Equal(left, []chunk.ID{id(32)}) {
+		t.Errorf("garbage is %v: what is not below the horizon must stay listed", left)
+	}
+	if lower, err := next.Apply(11, horizon(id(1))); err != nil || lower.Horizon() != id(32) {
+		t.Errorf("the horizon went back to %v, %v", lower.Horizon(), err)
+	}
+}
+
+func TestLimitsOfMemory(t *testing.T) {
+	m := &Manifest{}
+	var commits []*Commit
+	for i := range 3 * recentLimit {
+		s := Source{"w", uint64(i)}
+		c := flush(s, Interval{s, 0, 1})
+		if i%2 == 1 {
+			c = checkpointAt(uint64(i), Source{"w", uint64(i - 1)})
+		}
+		next, err := m.Apply(uint64(i+1), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, commits = next, append(commits, c)
+	}
+	for i, c := range commits {
+		seq := uint64(i + 1)
+		if want := i >= len(commits)-recentLimit; m.Recent(c.ID) != want || m.remembers(seq) != want {
+			t.Fatalf("commit %d of %d: remembered %v, %v", seq, m.Seq(), m.Recent(c.ID), m.remembers(seq))
+		}
+	}
+	if m.remembers(m.seq + 1) {
+		t.Error("remembers a commit to come")
+	}
+	if len(m.Sources()) != 0 || len(m.ended) != endedLimit || !m.Ended(Source{"w", uint64(len(commits) - 2)}) {
+		t.Errorf("%d sources, %d ended", len(m.Sources()), len(m.ended))
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	m := base(t)
+	for name, c := range map[string]*Commit{
+		"no ID":                    with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.ID = CommitID{} }),
+		"no kind":                  commit(0, alice),
+		"unknown kind":             commit(7, alice),
+		"empty flush":              commit(Flush, alice),
+		"flush without committer":  flush(Source{}, Interval{alice, 10, 11}),
+		"chunks without interval":  with(seal(alice, bob), func(c *Commit) { c.Adds = []*chunk.Entry{entry(50, 4)} }),
+		"empty interval":           flush(alice, Interval{alice, 10, 10}),
+		"interval backwards":       retention(nil, Interval{alice, 10, 9}),
+		"interval of no source":    retention(nil, Interval{Source{}, 0, 9}),
+		"source twice":             with(flush(alice, Interval{alice, 10, 11}), func(c *Commit) { c.Sources = append(c.Sources, Interval{alice, 11, 12}) }),
+		"seals itself":             seal(alice, alice),
+		"long writer":              seal(alice, Source{strings.Repeat("x", 256), 1}),
+		"compaction of nothing":    compaction(nil, entry(50, 4)),
+		"input twice":              compaction([]chunk.ID{id(21), id(21)}),
+		"input is output":          compaction([]chunk.ID{id(21)}, entry(21, 4)),
+		"output twice":             compaction([]chunk.ID{id(21)}, entry(50, 4), entry(50, 4)),
+		"chunk without rows":       compaction([]chunk.ID{id(21)}, entry(0, 4)),
+		"delete without tombstone": commit(Delete, alice),
+		"saw a source twice":       deletion(Position{alice, 10}, Position{alice, 10}),
+		"retention of nothing":     commit(Retention, alice),
+		"no horizon":               commit(Horizon, alice),
+		"no checkpoint":            commit(Checkpoint, alice),
+		"fields of others":         with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.Horizon = id(1) }),
+	} {
+		_, err := m.Apply(m.Seq()+1, c)
+		if err == nil || errors.Is(err, ErrPrecondition) || pgerr.Code(err) != pgerr.InternalError {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, seq := range []uint64{m.Seq(), m.Seq() + 2} {
+		if _, err := m.Apply(seq, retention([]chunk.ID{id(21)})); err == nil {
+			t.Errorf("a commit %d after %d is taken", seq, m.Seq())
+		}
+	}
+}

@@ -1,0 +1,17 @@
+package engine
+
+// Buffered returns the bytes of rows that are not in chunks.
+func (db *DB) Buffered() int64 { return db.buffered.Load() }
+
+// Waiting returns how many transactions wait for a lock.
+func (db *DB) Waiting() int { return db.locks.Waiting() }
+
+// Queued returns how many transactions wait for the committer.
+func (db *DB) Queued() int {
+	db.committer.mu.Lock()
+	defer db.committer.mu.Unlock()
+	return len(db.committer.queue)
+}
+
+// Poke makes the flusher do a round.
+func (db *DB) Poke() { db.flusher.poke() }

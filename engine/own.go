@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/ingest"
+)
+
+// An ownPart is what a transaction adds to a partition. It is immutable.
+//
+// Each savepoint that rows came after has a delta of its own above it, so that
+// the deltas of a savepoint are the first ones of those that came later: they
+// share their memory, and can be staged for both. Staged chunks are only in the
+// first delta, for staging is of all.
+type ownPart struct {
+	info   *tableInfo
+	deltas []*delta // from old to new
+}
+
+func newOwnPart(in *tableInfo, staged []*chunk.Entry) *ownPart {
+	return &ownPart{info: in, deltas: []*delta{{staged: staged}}}
+}
+
+func (p *ownPart) empty() bool {
+	return !slices.ContainsFunc(p.deltas, func(d *delta) bool { return !d.empty() })
+}
+
+// staged are the chunks that the rows seen so far went to.
+func (p *ownPart) staged() []*chunk.Entry {
+	if p == nil || len(p.deltas) == 0 {
+		return nil
+	}
+	return p.deltas[0].staged
+}
+
+func (p *ownPart) bytes() int64 {
+	n := int64(0)
+	for _, d := range p.deltas {
+		n += d.bytes()
+	}
+	return n
+}
+
+// rows counts rows, staged ones included.
+func (p *ownPart) rows() int64 {
+	n := int64(0)
+	for _, d := range p.deltas {
+		n += d.rows()
+	}
+	return n
+}
+
+// add adds rows of the layout's columns. The first held deltas are a savepoint's
+// and stay as they are.
+func (p *ownPart) add(mem memory.Allocator, in *tableInfo, held int, rows arrow.RecordBatch) (*ownPart, error) {
+	n, last := len(p.deltas), emptyDelta
+	if n > held {
+		n--
+		last = p.deltas[n]
+	}
+	d, err := last.add(mem, in.layout, rows)
+	if err != nil {
+		return nil, err
+	}
+	return &ownPart{info: in, deltas: append(p.deltas[:n:n], d)}, nil
+}
+
+// merge makes one delta of those that are above the first held ones.
+func (p *ownPart) merge(mem memory.Allocator, held int) (*ownPart, error) {
+	if len(p.deltas) <= held+1 {
+		return p, nil
+	}
+	d := p.deltas[held]
+	for _, more := range p.deltas[held+1:] {
+		for _, s := range more.slices {
+			for _, run := range s.rows.Runs() {
+				var err error
+				if d, err = d.add(mem, p.info.layout, run); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return &ownPart{info: p.info, deltas: append(p.deltas[:held:held], d)}, nil
+}
+
+// parts makes the record's parts of what was added to a partition. The order of
+// rows in the record is that in which they came.
+func (p *ownPart) parts(id chunk.PartitionID) []ingest.Part {
+	var out []ingest.Part
+	if staged := p.staged(); len(staged) > 0 {
+		out = append(out, ingest.Part{Partition: id, Staged: slices.Clone(staged)})
+	}
+	for _, d := range p.deltas {
+		for _, s := range d.slices {
+			for _, run := range s.rows.Runs() {
+				out = append(out, ingest.Part{Partition: id, Columns: p.info.live, Types: p.info.types, Rows: p.info.liveBatch(run)})
+			}
+		}
+	}
+	return out
+}
+
+func sortedIDs(m map[chunk.PartitionID]*ownPart) []chunk.PartitionID {
+	return slices.SortedFunc(maps.Keys(m), func(a, b chunk.PartitionID) int {
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Key, b.Key))
+	})
+}
