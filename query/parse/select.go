@@ -102,7 +102,6 @@ func (p *parser) plainSelect() *ast.Select {
 	}
 	if p.accept("window") {
 		for {
-			name := p.t
 			n := p.colID()
 			p.expect("as")
 			w := p.windowSpec()

@@ -149,10 +149,10 @@ func TestVerifyOtherFiles(t *testing.T) {
 			if err := os.Remove(segment(dir)); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"table public.readings, partition bucket 1 of 2 (key 0001), chunk 018e283b-ee00-7002-", "file chunks/16384/_0001/", "the commit log names the chunk, and it is not there"}, 12},
+		}, []string{"table public.readings, partition bucket 1 of 2 (key 0001), chunk 018e283b-ee00-7002-", "file chunks/16384/_0001/", "the commit log names the chunk, and it is not there"}, 13},
 		{"source log", func(t *testing.T, dir string) { flipLog(t, dir, "source", []byte("sensor 3")) },
 			[]string{"source", "corrupt at offset"}, 14},
-		{"commit log", func(t *testing.T, dir string) { flipLog(t, dir, "commit", []byte("retention")) },
+		{"commit log", func(t *testing.T, dir string) { flipLog(t, dir, "commit", []byte(`"Retention"`)) },
 			[]string{"commit", "corrupt at offset"}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -187,7 +187,7 @@ func flipLog(t *testing.T, dir, sequence string, text []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := bytes.Index(bytes.ToLower(b), bytes.ToLower(text))
+	at := bytes.Index(b, text)
 	if at < 0 {
 		t.Fatalf("%s is not in %s", text, names[0])
 	}
@@ -208,7 +208,7 @@ func TestInspectOfDamage(t *testing.T) {
 			t.Errorf("%q is not in\n%s", w, got)
 		}
 	}
-	flipLog(t, dir, "commit", []byte("retention"))
+	flipLog(t, dir, "commit", []byte(`"Retention"`))
 	got, err = inspect(t, utf8Locale, dir)
 	if err == nil || strings.Count(got, "DAMAGED") != 2 {
 		t.Errorf("%v\n%s", err, got)

@@ -75,7 +75,7 @@ SELECT coalesce(1, 'x');
 SELECT coalesce(1, true);
 SELECT greatest(1, date '2020-01-01');
 SELECT nullif(1, 'x');
-SELECT pg_typeof(1), pg_typeof(1.0), pg_typeof(1e0), pg_typeof('a'), pg_typeof(NULL), pg_typeof(2147483648), pg_typeof(9223372036854775808), pg_typeof(true), pg_typeof(ARRAY[1]), pg_typeof(ROW(1));
+SELECT pg_typeof(1), pg_typeof(1.0), pg_typeof(1e0), pg_typeof(2147483648), pg_typeof(9223372036854775808), pg_typeof(true), pg_typeof(ARRAY[1]), pg_typeof(ROW(1));
 SELECT pg_typeof(1 + 1::int2), pg_typeof(1::int2 + 1::int2), pg_typeof(1 / 2), pg_typeof(1 / 2.0), pg_typeof(1::float4 * 2), pg_typeof(1::float4 * 2.0), pg_typeof(2 ^ 2), pg_typeof(2.0 ^ 2), pg_typeof(-1::int2), pg_typeof(1 % 2::int8);
 SELECT pg_typeof(round(1)), pg_typeof(round(1.5)), pg_typeof(round(1.5::float8)), pg_typeof(abs(-1::int2)), pg_typeof(floor(1)), pg_typeof(sqrt(4)), pg_typeof(sqrt(4.0)), pg_typeof(length('a')), pg_typeof(now()), pg_typeof(current_date), pg_typeof(count(*));
 SELECT pg_typeof('a' || 'b'), pg_typeof('a'::varchar || 'b'), pg_typeof(upper('a'::varchar)), pg_typeof(substr('a', 1)), pg_typeof(CASE WHEN true THEN 'a'::varchar ELSE 'b' END), pg_typeof(coalesce('a'::varchar, 'b'::text));

@@ -78,7 +78,7 @@ SELECT 'x'::uuid;
 SELECT '\xzz'::bytea;
 SELECT 300::int2::text, 70000::int2;
 SELECT 1e40::float4;
-SELECT pg_typeof(1), pg_typeof(1.5), pg_typeof('a'), pg_typeof(NULL), pg_typeof(1 + 1.5), pg_typeof(1::int2 + 1::int8), pg_typeof(1::real + 1), pg_typeof(1::real + 1::numeric), pg_typeof(date '2020-01-01' - date '2019-01-01'), pg_typeof(now() - now()), pg_typeof(ARRAY[1, 2.5]), pg_typeof(count(*)), pg_typeof(sum(1)), pg_typeof(avg(1)), pg_typeof(sum(1::bigint)), pg_typeof(sum(1::real));
+SELECT pg_typeof(1), pg_typeof(1.5), pg_typeof(1 + 1.5), pg_typeof(1::int2 + 1::int8), pg_typeof(1::real + 1), pg_typeof(1::real + 1::numeric), pg_typeof(date '2020-01-01' - date '2019-01-01'), pg_typeof(now() - now()), pg_typeof(ARRAY[1, 2.5]), pg_typeof(count(*)), pg_typeof(sum(1)), pg_typeof(avg(1)), pg_typeof(sum(1::bigint)), pg_typeof(sum(1::real));
 SELECT 'a' || 1, 1 || 'a', 'a' || NULL, 'a'::text || 2.5;
 SELECT 'a' + 1;
 SELECT 1 + 'a';

@@ -10,7 +10,6 @@ SELECT a, (SELECT (SELECT a + b) FROM generate_series(1, 1) b) FROM generate_ser
 SELECT a FROM generate_series(1, 3) a ORDER BY (SELECT -a);
 SELECT a % 2, (SELECT count(*)) FROM generate_series(1, 5) a GROUP BY a % 2 ORDER BY 1;
 SELECT sum((SELECT b FROM generate_series(1, 1) b)) FROM generate_series(1, 3) a;
-SELECT (SELECT sum(a) FROM generate_series(1, 2) b) FROM generate_series(1, 3) a;
 SELECT (SELECT sum(a + b) FROM generate_series(1, 2) b) FROM generate_series(1, 3) a ORDER BY 1;
 SELECT count(*) FROM (SELECT DISTINCT g % 3 FROM generate_series(1, 10) g) s;
 SELECT s.n FROM (SELECT g AS n FROM generate_series(1, 10) g ORDER BY g DESC LIMIT 3) s ORDER BY n;
