@@ -31,12 +31,12 @@ type deed struct {
 func workload(db *engine.DB, table datum.OID) (deeds []deed) {
 	ctx := context.Background()
 	for i := range int64(6) {
-		rows := make([]row, 60)
+		rows, width := make([]row, 60), 0
 		if i == 3 {
-			rows = make([]row, 12_000) // more than stays in memory: staged
+			rows, width = make([]row, 2000), 150 // more than stays in memory: staged
 		}
 		for j := range rows {
-			rows[j] = row{fmt.Sprint("k", j), (i + int64(j)) % 7 * hour, i*100 + int64(j)}
+			rows[j] = row{fmt.Sprintf("k%0*d", width, j), (i + int64(j)) % 7 * hour, i*100 + int64(j)}
 		}
 		d := deed{rows: rows}
 		tx, err := db.Begin(ctx, engine.TxnOptions{})
@@ -150,9 +150,9 @@ func faultStep() int {
 	case *allFaults:
 		return 1
 	case testing.Short():
-		return 101
+		return 151
 	}
-	return 23
+	return 37
 }
 
 // faulty has small buffers, so that little is staged.
@@ -172,23 +172,34 @@ func tryWorkload(t *testing.T, p *diskPlace, table datum.OID) ([]deed, bool) {
 	return workload(db, table), true
 }
 
-// TestFullDisk fills the disk: writes fail with 53100, reads go on, and when
-// there is space again writes work.
+// full fails what needs space on the disk.
+func full(c vfs.Call) vfs.Fate {
+	if c.Op == vfs.OpWrite || c.Op == vfs.OpCreate {
+		return vfs.Fate{Err: syscall.ENOSPC}
+	}
+	return vfs.Fate{}
+}
+
+// TestFullDisk fills the disk: writes fail with 53100, reads go on, also after a
+// restart with more in the logs than buffers hold, and when there is space again
+// writes work.
 func TestFullDisk(t *testing.T) {
 	ctx := context.Background()
 	p := &diskPlace{rng: newRand(t), fs: vfs.NewMem()}
 	fault := vfs.NewFault(p.fs, nil)
 	p.disk = fault
-	db := p.open(t, engine.Options{SealAge: time.Hour, BufferBytes: 1 << 20})
+	db := p.open(t, engine.Options{SealAge: time.Hour, BufferBytes: 4 << 20})
 	table := createTable(t, db, "events", false, 0)
-	want := counts(row{"a", 1, 1})
-	insert(t, db, table, row{"a", 1, 1})
-	fault.Set(func(c vfs.Call) vfs.Fate {
-		if c.Op == vfs.OpWrite || c.Op == vfs.OpCreate {
-			return vfs.Fate{Err: syscall.ENOSPC}
+	want := map[row]int{}
+	for i := range int64(40) {
+		rows := make([]row, 1000)
+		for j := range rows {
+			rows[j] = row{"a", i, int64(j)}
+			want[rows[j]]++
 		}
-		return vfs.Fate{}
-	})
+		insert(t, db, table, rows...)
+	}
+	fault.Set(full)
 	for i := range int64(3) {
 		tx := begin(t, db, engine.TxnOptions{})
 		_, _, err := tx.Insert(ctx, table, batchOf(row{"b", 2, i}), chunk.InsertDefault)
@@ -203,11 +214,17 @@ func TestFullDisk(t *testing.T) {
 		}
 		sameRows(t, "on a full disk", mustRead(t, db, table), want)
 	}
+	p.close(t)
+	if db.Buffered() < 600<<10 {
+		t.Fatalf("%d bytes are buffered: too few to matter", db.Buffered())
+	}
+	db = p.open(t, engine.Options{SealAge: time.Hour, BufferBytes: 1 << 20})
+	sameRows(t, "reopened on a full disk", mustRead(t, db, table), want)
 	fault.Set(nil)
 	insert(t, db, table, row{"c", 3, 3})
 	want[row{"c", 3, 3}]++
 	sameRows(t, "with space again", mustRead(t, db, table), want)
-	checkpoint(t, db)
+	settled(t, db)
 	sameRows(t, "flushed", mustRead(t, db, table), want)
 	p.close(t)
 	db = p.open(t, quiet)

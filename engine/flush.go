@@ -23,31 +23,16 @@ func (db *DB) flush(ctx context.Context, id chunk.PartitionID) error {
 	part := st.part(id.Key).part
 	part.flush.Lock()
 	defer part.flush.Unlock()
-	if part.freed {
-		return nil
+	for !part.freed {
+		f, err := db.freeze(ctx, part)
+		if err != nil || f == nil {
+			return err
+		}
+		if err := db.commitFlush(ctx, part, f); err != nil || !f.again {
+			return err
+		}
+		// What an earlier flush left is done; what came since is next.
 	}
-	f, err := db.freeze(ctx, part)
-	if err != nil || f == nil {
-		return err
-	}
-	begin := time.Now()
-	m, err := part.log.Commit(ctx, f.commit)
-	// Unless it is certain that the commit is not in the log, the next flush
-	// tries the same one again, and its chunks stay.
-	part.unsettled = nil
-	if errors.Is(err, commitlog.ErrUnknown) {
-		part.unsettled = f
-		return err
-	}
-	if err != nil {
-		db.deleteChunks(id, f.sealed)
-		return err
-	}
-	db.updatePart(id, func(_ *state, p *partState) {
-		p.manifest, p.flushing = m, nil
-		db.buffered.Add(-f.delta.bytes())
-	})
-	db.metrics.flushed(f.delta.rows(), len(f.commit.Adds), time.Since(begin))
 	return nil
 }
 
@@ -57,6 +42,7 @@ type frozenFlush struct {
 	delta  *delta
 	sealed []*chunk.Entry // chunks made for this flush
 	commit *commitlog.Commit
+	again  bool // an earlier flush of it failed
 }
 
 // freeze takes the partition's pending delta, unless an earlier flush failed and
@@ -66,19 +52,21 @@ func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error)
 	if part.unsettled != nil {
 		return part.unsettled, nil
 	}
+	f := &frozenFlush{again: true}
 	var p partState
 	var in *tableInfo
 	db.updatePart(part.id, func(s *state, next *partState) {
 		in = s.storages[part.id.Table].info
 		if next.flushing == nil && !next.pending.empty() {
 			next.flushing, next.pending, next.covers = next.pending, emptyDelta, db.covers(s)
+			f.again = false
 		}
 		p = *next
 	})
 	if p.flushing == nil {
 		return nil, nil
 	}
-	f := &frozenFlush{delta: p.flushing}
+	f.delta = p.flushing
 	var err error
 	f.sealed, err = db.seal(ctx, part.id, in, f.delta, ingest.SealOptions{Schema: in.def.Version, Tombstones: p.manifest.Seq()})
 	if err != nil {
@@ -89,6 +77,31 @@ func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error)
 		Adds: append(slices.Clone(f.sealed), f.delta.staged...)}
 	db.cover(f.commit, &p)
 	return f, nil
+}
+
+// commitFlush puts a flush into the commit log and shows its chunks in place of
+// the delta. The caller holds part.flush.
+func (db *DB) commitFlush(ctx context.Context, part *partition, f *frozenFlush) error {
+	begin := time.Now()
+	m, err := part.log.Commit(ctx, f.commit)
+	// Unless it is certain that the commit is not in the log, the next flush
+	// tries the same one again, and its chunks stay.
+	part.unsettled = nil
+	if errors.Is(err, commitlog.ErrUnknown) {
+		f.again = true
+		part.unsettled = f
+		return err
+	}
+	if err != nil {
+		db.deleteChunks(part.id, f.sealed)
+		return err
+	}
+	db.updatePart(part.id, func(_ *state, p *partState) {
+		p.manifest, p.flushing = m, nil
+		db.buffered.Add(-f.delta.bytes())
+	})
+	db.metrics.flushed(f.delta.rows(), len(f.commit.Adds), time.Since(begin))
+	return nil
 }
 
 // covers returns how far s has taken in each source: our own, and those that
@@ -118,7 +131,7 @@ func (db *DB) cover(c *commitlog.Commit, p *partState) {
 }
 
 // A flusher flushes partitions in the background: those that are large or old,
-// and when memory runs short the largest. After each round it frees what is no
+// and when memory runs short the largest. Before each round it frees what is no
 // longer needed. Its methods are safe for concurrent use.
 type flusher struct {
 	db     *DB
@@ -211,6 +224,7 @@ func (f *flusher) finish(err error) {
 
 // once flushes what is due now.
 func (f *flusher) once(ctx context.Context) error {
+	f.db.reclaim()
 	due := f.due()
 	errs := make([]error, len(due))
 	var wg sync.WaitGroup
@@ -233,7 +247,6 @@ func (f *flusher) once(ctx context.Context) error {
 	if err == nil && len(due) > 0 {
 		err = f.db.trim(ctx)
 	}
-	f.db.reclaim()
 	return err
 }
 

@@ -93,9 +93,7 @@ func (p *scanPlan) prepare(ctx context.Context) error {
 		if at < 0 {
 			return pgerr.New(pgerr.InternalError, "engine: filter on unknown column %d of table %s", pred.Column, p.in.name())
 		}
-		// Trailing blanks of char(n) are no part of the key, but a prefix may ask
-		// for them.
-		if p.in.keyPlace(at) >= 0 && !(pred.Op == chunk.OpPrefix && p.in.layout.Columns[at].Type.OID == datum.BPChar) {
+		if p.in.keyPlace(at) >= 0 {
 			p.keyFilter = append(p.keyFilter, pred)
 		}
 	}

@@ -123,8 +123,9 @@ func (c *conn) handle(ctx context.Context, msg pgproto3.FrontendMessage) error {
 }
 
 func (c *conn) simpleQuery(ctx context.Context, sql string) error {
-	begin := time.Now()
+	begin, stop := time.Now(), c.watch()
 	err := c.session.Simple(ctx, sql)
+	stop()
 	c.observe(begin, err)
 	if err != nil {
 		if err := c.fail(err); err != nil {

@@ -210,8 +210,9 @@ func (c *conn) execute(ctx context.Context, m *pgproto3.Execute) error {
 		return err
 	}
 	c.formats = p.Formats
-	begin := time.Now()
+	begin, stop := time.Now(), c.watch()
 	suspended, err := c.session.Execute(ctx, p, int64(max(0, int32(m.MaxRows))))
+	stop()
 	c.observe(begin, err)
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@
 // One goroutine owns a connection: it reads messages, runs them in the
 // connection's query.Session and writes the answers. Files: server (listening
 // and shutting down), startup and packet (the start-up exchange), scram, conn
-// (the message loop), lifetime (draining, timeouts, the goodbye), extended
+// (the message loop), lifetime (draining, timeouts, the goodbye), watch (clients that hang up), extended
 // (Parse to Sync), client (what a session answers), copy, rows (data rows
 // straight from Arrow arrays), errors, metrics.
 package sqlwire

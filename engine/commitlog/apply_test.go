@@ -135,6 +135,7 @@ func TestPreconditions(t *testing.T) {
 		{"flush by the taker", flush(alice, Interval{bob, 5, 6}, entry(50, 4)), 0},
 		{"flush by the next taker", with(flush(Source{"dora", 4}, Interval{bob, 5, 6}), func(c *Commit) { c.Seals = []Source{bob, alice} }), 0},
 		{"flush by a forgotten committer", flush(carol, Interval{carol, 0, 2}), SourceAlive},
+		{"takeover by a forgotten committer", seal(carol, bob), SourceAlive},
 		{"takeover of a forgotten source", seal(alice, carol), SourceAlive},
 		{"retention of a forgotten source", retention(nil, Interval{carol, 0, 1}), SourceAlive},
 		{"flush, tombstone covers it", flush(alice, Interval{alice, 10, 20}, entry(50, 3)), Tombstones},
@@ -266,6 +267,25 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// TestTombstoneBoundary: the tombstone covers alice's positions up to 12.
+func TestTombstoneBoundary(t *testing.T) {
+	m := base(t)
+	for _, step := range []struct {
+		to         uint64
+		tombstones uint64 // applied to the chunk
+		ok         bool
+	}{{11, 3, false}, {11, 4, true}, {12, 3, false}, {12, 4, true}, {13, 3, true}} {
+		i := Interval{alice, m.Folded(alice), step.to}
+		next, err := m.Apply(m.Seq()+1, flush(alice, i, entry(50+int(m.Seq()), step.tombstones)))
+		if ok := err == nil; ok != step.ok {
+			t.Fatalf("%+v, tombstones up to %d applied: %v", i, step.tombstones, err)
+		}
+		if err == nil {
+			m = next
+		}
+	}
+}
+
 // TestTombstonesEnd follows a tombstone until nothing can need it any more.
 func TestTombstonesEnd(t *testing.T) {
 	apply := func(m *Manifest, c *Commit) *Manifest {
@@ -278,6 +298,13 @@ func TestTombstonesEnd(t *testing.T) {
 		return next
 	}
 	m := base(t)
+	passed := apply(apply(m, flush(alice, Interval{alice, 10, 20})), flush(alice, Interval{bob, 5, 20}))
+	if len(passed.Tombstones()) != 1 {
+		t.Fatal("the tombstone is gone, it concerns a live chunk")
+	}
+	if gone := apply(passed, retention([]chunk.ID{id(21)})); len(gone.Tombstones()) != 0 {
+		t.Fatal("the last chunk that the tombstone concerns was removed, and it is still there")
+	}
 	// A chunk that the tombstone does not concern says so once it is live.
 	m = apply(m, flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)))
 	if e := m.Chunk(id(50)); e.Tombstones != 4 {

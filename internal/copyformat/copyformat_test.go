@@ -47,6 +47,9 @@ func TestReader(t *testing.T) {
 	text := DefaultOptions(Text)
 	odd := csv
 	odd.Quote, odd.Escape, odd.Delimiter, odd.Null = '\'', '\\', ';', "nil"
+	bin := DefaultOptions(Binary)
+	header := string(signature) + "\x00\x00\x00\x00\x00\x00\x00\x00"
+	binRow := "\x00\x02\x00\x00\x00\x01x\xff\xff\xff\xff"
 	force := csv
 	force.ForceNotNull, force.ForceNull = []bool{true, false}, []bool{false, true}
 	for _, c := range []struct {
@@ -72,6 +75,11 @@ func TestReader(t *testing.T) {
 		{"text end mark", "a\n\\.\nrest", text, "\"a\"@1\n", ""},
 		{"text cr", "a\nb\rc\n", text, "\"a\"@1\n", pgerr.BadCopyFormat},
 		{"empty", "", csv, "", ""},
+		{"binary", header + binRow + "\xff\xff", bin, "\"x\"|NULL@1\n", ""},
+		{"binary without trailer", header + binRow + binRow, bin, "\"x\"|NULL@1\n\"x\"|NULL@2\n", ""},
+		{"binary without rows and trailer", header, bin, "", ""},
+		{"binary row cut off", header + binRow + binRow[:5], bin, "\"x\"|NULL@1\n", pgerr.BadCopyFormat},
+		{"binary without header", "", bin, "", pgerr.BadCopyFormat},
 	} {
 		for _, one := range []bool{false, true} {
 			got, err := readAll(c.in, c.opt, one)

@@ -182,8 +182,8 @@ func (r *Reader) nextBinary() ([][]byte, error) {
 		r.started = true
 	}
 	head, err := r.take(2)
-	if err == io.EOF {
-		return nil, pgerr.New(pgerr.BadCopyFormat, "unexpected EOF in COPY data")
+	if err == io.EOF { // in place of the trailer, which pgx leaves out and PostgreSQL does not ask for
+		r.finished = true
 	}
 	if err != nil {
 		return nil, err

@@ -57,9 +57,6 @@ func (m Micros) Round(precision int32) (Micros, error) {
 	if precision < 0 || precision >= 6 || !m.Finite() {
 		return m, nil
 	}
-	if m < MinMicros+PostgresEpochMicros {
-		return m, nil
-	}
 	r := Micros(roundMicros(int64(m)-PostgresEpochMicros, precision) + PostgresEpochMicros)
 	if r > MaxMicros || r < MinMicros {
 		return 0, timestampOutOfRange()

@@ -364,7 +364,7 @@ func (b *binder) plainCall(e *ast.FuncCall, c *resolved, args []expr.Expr, s *sc
 	if s.q != nil {
 		s.q.hasSets = true
 	}
-	return &setRef{call: plan.SetCall{Fn: c.fn, Args: args, T: t, Cols: setColumns(c.fn, t)}, pos: pos}, nil
+	return &setRef{call: plan.SetCall{Fn: c.fn, Args: args, T: t, Cols: b.setColumns(c.fn, args, t)}, pos: pos}, nil
 }
 
 // spreadVariadic turns VARIADIC ARRAY[a, b] into the arguments a, b, which is
@@ -391,13 +391,17 @@ func spreadVariadic(c *resolved, args []expr.Expr, pos int) ([]expr.Expr, error)
 }
 
 // setColumns are the columns that a set-returning function yields.
-func setColumns(fn *function.Function, t datum.Type) []plan.Field {
+func (b *binder) setColumns(fn *function.Function, args []expr.Expr, t datum.Type) []plan.Field {
 	if len(fn.OutNames) > 0 {
 		cols := make([]plan.Field, len(fn.OutNames))
 		for i, n := range fn.OutNames {
 			ct := datum.Of(fn.OutTypes[i])
-			if len(fn.OutNames) == 1 || polymorphic(fn.OutTypes[i]) {
+			if len(fn.OutNames) == 1 {
 				ct = t
+			} else if polymorphic(ct.OID) {
+				if _, oid, err := b.resolveGeneric(typesOf(args), fn.Args, ct.OID); err == nil {
+					ct = datum.Of(oid)
+				}
 			}
 			cols[i] = plan.Field{Name: n, Type: ct}
 		}

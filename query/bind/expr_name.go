@@ -224,14 +224,9 @@ func (b *binder) fieldsOf(x expr.Expr, field string, pos int) ([]expr.Expr, []st
 			names[i] = "f" + itoa(i+1)
 		}
 		return r.Fields, names, nil
-	case *expr.Call:
-		if r.T.OID == datum.Record && len(r.Fn.OutNames) > 0 {
-			return selectFields(x, r.Fn.OutNames, r.Fn.OutTypes), r.Fn.OutNames, nil
-		}
-	case *setRef:
-		if r.call.T.OID == datum.Record && len(r.call.Fn.OutNames) > 0 {
-			return selectFields(x, r.call.Fn.OutNames, r.call.Fn.OutTypes), r.call.Fn.OutNames, nil
-		}
+	}
+	if shape := recordOf(x); shape != nil {
+		return selectFields(x, shape), shape.Names, nil
 	}
 	if x.Type().OID == datum.Record {
 		return nil, nil, pgerr.Unsupported("fields of this record cannot be told apart").At(pos)
@@ -239,10 +234,44 @@ func (b *binder) fieldsOf(x expr.Expr, field string, pos int) ([]expr.Expr, []st
 	return nil, nil, pgerr.New(pgerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", field, x.Type()).At(pos)
 }
 
-func selectFields(x expr.Expr, names []string, types []datum.OID) []expr.Expr {
-	out := make([]expr.Expr, len(names))
-	for i := range names {
-		out[i] = &expr.FieldSelect{Arg: x, Index: i, T: datum.Of(types[i])}
+// recordOf returns what a record consists of, nil if x is none or that is not known.
+func recordOf(x expr.Expr) *expr.RecordFields {
+	if x.Type().OID != datum.Record {
+		return nil
+	}
+	shape := &expr.RecordFields{}
+	switch r := x.(type) {
+	case *expr.Column:
+		return r.Record
+	case *expr.RowCtor:
+		for i, f := range r.Fields {
+			name := "f" + itoa(i+1)
+			if r.Names != nil {
+				name = r.Names[i]
+			}
+			shape.Names, shape.Types = append(shape.Names, name), append(shape.Types, f.Type())
+		}
+	case *expr.Call:
+		for i, name := range r.Fn.OutNames {
+			shape.Names, shape.Types = append(shape.Names, name), append(shape.Types, datum.Of(r.Fn.OutTypes[i]))
+		}
+	case *setRef:
+		if len(r.call.Fn.OutNames) > 0 {
+			for _, f := range r.call.Cols {
+				shape.Names, shape.Types = append(shape.Names, f.Name), append(shape.Types, f.Type)
+			}
+		}
+	}
+	if len(shape.Names) == 0 {
+		return nil
+	}
+	return shape
+}
+
+func selectFields(x expr.Expr, shape *expr.RecordFields) []expr.Expr {
+	out := make([]expr.Expr, len(shape.Names))
+	for i, t := range shape.Types {
+		out[i] = &expr.FieldSelect{Arg: x, Index: i, T: t}
 	}
 	return out
 }

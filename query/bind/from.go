@@ -141,7 +141,7 @@ func itemOver(alias string, fields []plan.Field) *item {
 	it := &item{alias: alias, relVisible: true, colsVisible: true}
 	for i, f := range fields {
 		it.cols = append(it.cols, itemCol{
-			name: f.Name, e: &expr.Column{Index: i, Name: f.Name, T: f.Type}, table: f.Table, attnum: f.Column,
+			name: f.Name, e: &expr.Column{Index: i, Name: f.Name, T: f.Type, Record: f.Record}, table: f.Table, attnum: f.Column,
 		})
 	}
 	return it
@@ -386,7 +386,7 @@ func (b *binder) fromCall(x expr.Expr, name string, pos int) (*plan.SetCall, err
 		}
 		return &call, nil
 	case *expr.Call:
-		cols := setColumns(f.Fn, f.T)
+		cols := b.setColumns(f.Fn, f.Args, f.T)
 		if len(f.Fn.OutNames) == 0 {
 			cols = []plan.Field{{Name: name, Type: f.T}}
 		}

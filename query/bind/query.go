@@ -375,7 +375,7 @@ func (p *selectPlan) build(sel *ast.Select) (plan.Node, error) {
 	es := make([]expr.Expr, len(p.targets))
 	for i, t := range p.targets {
 		es[i] = t.e
-		out[i] = plan.Field{Name: t.name, Type: t.e.Type(), Table: t.table, Column: t.attnum}
+		out[i] = plan.Field{Name: t.name, Type: t.e.Type(), Table: t.table, Column: t.attnum, Record: recordOf(t.e)}
 		if !t.hidden {
 			visible++
 		}
@@ -412,7 +412,7 @@ func (p *selectPlan) build(sel *ast.Select) (plan.Node, error) {
 }
 
 func fieldColumn(fields []plan.Field, i int) *expr.Column {
-	return &expr.Column{Index: i, Name: fields[i].Name, T: fields[i].Type}
+	return &expr.Column{Index: i, Name: fields[i].Name, T: fields[i].Type, Record: fields[i].Record}
 }
 
 // firstColumns cuts the hidden columns off.
@@ -463,7 +463,7 @@ func (p *selectPlan) projectSets() {
 				n.Sets = append(n.Sets, &call)
 				n.Out = append(n.Out, plan.Field{Name: call.Fn.Name, Type: call.T})
 			}
-			return &expr.Column{Index: len(in) + at, Name: s.call.Fn.Name, T: s.call.T}, true
+			return &expr.Column{Index: len(in) + at, Name: s.call.Fn.Name, T: s.call.T, Record: recordOf(s)}, true
 		}
 		for i := range p.targets {
 			p.targets[i].e = plan.Replace(p.targets[i].e, replace)

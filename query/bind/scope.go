@@ -213,7 +213,7 @@ func lateralError(it *item, pos int) error {
 func (b *binder) columnOf(c *itemCol, pos int) expr.Expr {
 	e := c.e
 	if col, ok := e.(*expr.Column); ok {
-		e = &expr.Column{Index: col.Index, Name: col.Name, T: col.T}
+		e = &expr.Column{Index: col.Index, Name: col.Name, T: col.T, Record: col.Record}
 	}
 	if pos != 0 {
 		b.pos[e] = pos

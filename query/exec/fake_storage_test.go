@@ -35,6 +35,15 @@ type fakeTxn struct {
 	fold        bool  // every other split can fold aggregates
 }
 
+func (f *fakeTxn) TableRows(oid datum.OID) int64 {
+	for _, t := range f.tables {
+		if t.def.OID == oid {
+			return int64(len(t.rows))
+		}
+	}
+	return 0
+}
+
 var errFake = errors.New("fake storage failed")
 
 func (f *fakeTxn) Scan(_ context.Context, oid datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error) {

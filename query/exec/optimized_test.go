@@ -1,5 +1,14 @@
 package exec
 
-import "github.com/phyllodb/phyllo/query/plan"
+import (
+	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/optimize"
+	"github.com/phyllodb/phyllo/query/plan"
+)
 
-func optimized(rt *Runtime, n plan.Node) plan.Node { return n }
+// optimized is the plan as a session runs it.
+func optimized(rt *Runtime, n plan.Node) plan.Node {
+	return optimize.Optimize(&optimize.Context{
+		Eval: &expr.Context{Context: rt.Function, Params: rt.Params}, Rows: rt.Txn.TableRows,
+	}, n)
+}

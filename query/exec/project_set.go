@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
@@ -29,6 +30,7 @@ func (f *frame) projectSetStage(n *plan.ProjectSet) stageSpec {
 
 // A setColumn is an output column in the making.
 type setColumn struct {
+	mem   memory.Allocator
 	plain function.Vec // of an expression
 	call  *plan.SetCall
 	args  []function.Vec
@@ -87,13 +89,13 @@ func (p *projectSet) apply(ctx context.Context, in arrow.RecordBatch, emit emitF
 func (p *projectSet) open(ctx context.Context, in arrow.RecordBatch) ([]*setColumn, error) {
 	var cols []*setColumn
 	for i, e := range p.node.Exprs {
-		c := &setColumn{call: p.node.Sets[i]}
+		c := &setColumn{mem: p.ev.fr.mem(), call: p.node.Sets[i]}
 		cols = append(cols, c)
 		var err error
 		if c.call == nil {
 			c.plain, err = p.ev.eval(ctx, e, in)
 		} else {
-			c.out = array.NewBuilder(p.ev.fr.mem(), p.schema.Field(i).Type)
+			c.out = array.NewBuilder(c.mem, p.schema.Field(i).Type)
 			c.args, err = p.ev.evalAll(ctx, c.call.Args, in)
 		}
 		if err != nil {
@@ -157,7 +159,7 @@ func appendSets(cols []*setColumn) (ok bool, err error) {
 		case rows[i] == nil:
 			c.out.AppendNull()
 		default:
-			datum.Append(c.out, c.call.T, recordOf(c.call, rows[i]))
+			c.out = appendValue(c.mem, c.out, c.call.T, recordOf(c.call, rows[i]))
 		}
 	}
 	return true, nil

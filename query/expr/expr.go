@@ -24,6 +24,15 @@ type Column struct {
 	Index int
 	Name  string // for people
 	T     datum.Type
+	// Record says what a record consists of, if that is known; the binder alone
+	// looks at it.
+	Record *RecordFields
+}
+
+// RecordFields are the fields of records of a known shape.
+type RecordFields struct {
+	Names []string
+	Types []datum.Type
 }
 
 // A Param is a value set outside of the batch: $1.. of a prepared statement

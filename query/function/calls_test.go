@@ -148,7 +148,12 @@ func newContext(t *testing.T) *function.Context {
 }
 
 // run returns the result's text or the error.
-func (c call) run(t *testing.T, args []string) (result string) {
+func (c call) run(t *testing.T, args []string) string {
+	t.Helper()
+	return c.runIn(t, newContext(t), args)
+}
+
+func (c call) runIn(t *testing.T, ctx *function.Context, args []string) (result string) {
 	t.Helper()
 	defer func() {
 		if p := recover(); p != nil {
@@ -158,7 +163,6 @@ func (c call) run(t *testing.T, args []string) (result string) {
 			}
 		}
 	}()
-	ctx := newContext(t)
 	var err error
 	switch c.kind {
 	case "agg":

@@ -102,6 +102,7 @@ func partError(u timeUnit, lower string, t datum.OID) error {
 type part struct {
 	kind    partKind
 	v, rest int64
+	span    datum.IntervalValue
 	err     error
 }
 
@@ -113,7 +114,7 @@ const (
 	secondsPart                  // v microseconds of a minute, in seconds
 	epochPart                    // v microseconds, in seconds
 	julianPart                   // v days and rest microseconds, in days
-	spanPart                     // an interval's seconds: v quarters of days and rest microseconds
+	spanPart                     // span, in seconds
 	infinitePart                 // +infinity
 	negInfinitePart
 	nullPart
@@ -132,7 +133,7 @@ func (p part) appendNumeric(b array.Builder) {
 	case julianPart:
 		bb.Append(datum.AppendNumeric(nil, julianNumeric(p.v, p.rest)))
 	case spanPart:
-		bb.Append(datum.AppendNumeric(buf[:0], spanNumeric(p.v, p.rest)))
+		bb.Append(datum.AppendNumeric(buf[:0], spanNumeric(p.span)))
 	case infinitePart, negInfinitePart:
 		bb.Append(datum.AppendNumeric(buf[:0], decimalInf(p.kind == negInfinitePart)))
 	default:
@@ -150,11 +151,21 @@ func julianNumeric(day, micros int64) datum.Decimal {
 	return d
 }
 
-// spanNumeric is the seconds of an interval, which may exceed 64 bits in microseconds.
-func spanNumeric(quarterDays, micros int64) datum.Decimal {
+// spanNumeric is the seconds of an interval, which may exceed 64 bits in
+// microseconds. A year has 365.25 days, a month 30.
+func spanNumeric(v datum.IntervalValue) datum.Decimal {
+	quarterDays := int64(v.Months/12)*1461 + int64(v.Months%12)*120 + int64(v.Days)*4
 	days, _ := mulDecimal(datum.DecimalFromInt(quarterDays), datum.DecimalFromInt(microsPerDay/4))
-	sum, _ := addDecimal(days, datum.DecimalFromInt(micros))
+	sum, _ := addDecimal(days, datum.DecimalFromInt(v.Micros))
 	return fromScaled(signed(&sum), 6)
+}
+
+// spanFloat is the same in double precision.
+func spanFloat(v datum.IntervalValue) float64 {
+	seconds := float64(v.Micros) / 1e6
+	seconds += 365.25 * 86400 * float64(v.Months/12)
+	seconds += 30 * 86400 * float64(v.Months%12)
+	return seconds + 86400*float64(v.Days)
 }
 
 // appendFloat computes as PostgreSQL does, so that the last digit is the same.
@@ -173,7 +184,7 @@ func (p part) appendFloat(b array.Builder) {
 		seconds := float64(p.rest/microsPerSecond) + float64(p.rest%microsPerSecond)/1e6
 		fb.Append(float64(p.v) + seconds/86400)
 	case spanPart:
-		fb.Append(float64(p.rest)/1e6 + float64(p.v)*21600)
+		fb.Append(spanFloat(p.span))
 	case infinitePart:
 		fb.Append(math.Inf(1))
 	case negInfinitePart:
@@ -365,8 +376,7 @@ func intervalPart(u timeUnit, v datum.IntervalValue) (part, bool) {
 	case unitMillennium:
 		return whole(years / 1000), true
 	case unitEpoch:
-		// A year has 365.25 days, a month 30.
-		return part{kind: spanPart, v: years*1461 + months*120 + int64(v.Days)*4, rest: v.Micros}, true
+		return part{kind: spanPart, span: v}, true
 	}
 	return clockPart(u, v.Micros)
 }

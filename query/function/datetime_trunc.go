@@ -114,7 +114,12 @@ func (t *truncated) keepMoments(from datum.Micros, z zoneOffsets) {
 	if err != nil {
 		return
 	}
-	next, err := nextUnit(local, t.unit)
+	// The clock need not show the beginning of the unit: it may have been set forward there.
+	begin, err := truncLocal(local, t.unit)
+	if err != nil {
+		return
+	}
+	next, err := nextUnit(begin, t.unit)
 	if err != nil {
 		return
 	}

@@ -193,8 +193,7 @@ func sleepKernels(k kernels) {
 	k.add(voidFunc(func(c *Context, args []Vec) (func(int) error, error) {
 		length := reader[datum.IntervalValue](args[0])
 		return func(i int) error {
-			p, _ := intervalPart(unitEpoch, length(i))
-			return sleep(c, float64(p.v)*21600+float64(p.rest)/1e6)
+			return sleep(c, spanFloat(length(i)))
 		}, nil
 	}), "oid3935")
 	k.add(voidFunc(func(c *Context, args []Vec) (func(int) error, error) {

@@ -18,6 +18,8 @@ type Field struct {
 	// unchanged: RowDescription shows them. Column is the attnum.
 	Table  datum.OID
 	Column int16
+	// Record says what a column of records consists of, if that is known.
+	Record *expr.RecordFields
 }
 
 // A Node is an operator of a plan. Nodes are immutable after optimisation.

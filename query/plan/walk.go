@@ -227,7 +227,7 @@ func Shift(e expr.Expr, by int) expr.Expr {
 		return e
 	}
 	return MapColumns(e, func(c *expr.Column) expr.Expr {
-		return &expr.Column{Index: c.Index + by, Name: c.Name, T: c.T}
+		return &expr.Column{Index: c.Index + by, Name: c.Name, T: c.T, Record: c.Record}
 	})
 }
 

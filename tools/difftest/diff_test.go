@@ -131,6 +131,22 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+// TestUnsupported holds what is missing to an honest answer.
+func TestUnsupported(t *testing.T) {
+	p := open(t)
+	for _, s := range readStatements(t, filepath.Join("testdata", "unsupported.sql")) {
+		t.Run(fmt.Sprintf("line %d", s.line), func(t *testing.T) {
+			got, err := query(t.Context(), p.ours, s.sql)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.code != "0A000" {
+				t.Errorf("%s\nanswers %q (%s), not 0A000; if it works now, compare it with PostgreSQL in another file", s.sql, got.code, got.message)
+			}
+		})
+	}
+}
+
 // TestBus compares queries over rows that lie in several chunks of several
 // partitions and in buffers.
 func TestBus(t *testing.T) {

@@ -89,36 +89,53 @@ func (c *inspectCommand) level(ctx context.Context, f *folder) (report, error) {
 	return f.columnReport(ctx, p)
 }
 
-// inspectAttempts bounds how often a folder is looked at that changes meanwhile.
-const inspectAttempts = 6
+// A folder that changes meanwhile is looked at again, at most so often and after
+// pauses of at most so long: some two seconds in all.
+const (
+	inspectAttempts = 20
+	longestPause    = 100 * time.Millisecond
+)
 
 // retry opens the folder and calls look, again if something seemed to be missing
-// or damaged that a running server may just have replaced. An error is believed
-// if it comes back while nothing has changed.
+// or damaged that a running server may just have replaced.
 func (c *inspectCommand) retry(ctx context.Context, look func(f *folder) error) error {
+	f, err := c.settle(ctx, look)
+	if f != nil {
+		err = errors.Join(err, f.close())
+	}
+	return err
+}
+
+// settle does what retry does, and returns the folder as look saw it last, still
+// open; nil if there is none that look has a final word on. An error is believed
+// if it comes back while nothing has changed.
+func (c *inspectCommand) settle(ctx context.Context, look func(f *folder) error) (*folder, error) {
 	var last error
 	stamp := ""
 	for attempt := range inspectAttempts {
 		if attempt > 0 {
-			if err := pause(ctx, time.Duration(attempt)*20*time.Millisecond); err != nil {
-				return err
+			if err := pause(ctx, min(longestPause, time.Duration(attempt)*10*time.Millisecond)); err != nil {
+				return nil, err
 			}
 		}
 		f, err := openFolder(ctx, c.Dir)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		now := f.stamp()
-		err = errors.Join(look(f), f.close())
+		err = look(f)
 		if err == nil || !mayHaveMoved(err) {
-			return notFoundAnyMore(err, last)
+			return f, notFoundAnyMore(err, last)
 		}
 		if last != nil && last.Error() == err.Error() && now == stamp {
-			return err
+			return f, err
+		}
+		if cerr := f.close(); cerr != nil {
+			return nil, errors.Join(err, cerr)
 		}
 		last, stamp = err, now
 	}
-	return fmt.Errorf("the folder changed each of the %d times that it was read: %w\nhint: A server is busy with it; try again", inspectAttempts, last)
+	return nil, fmt.Errorf("the folder changed each of the %d times that it was read: %w\nhint: A server is busy with it; try again", inspectAttempts, last)
 }
 
 // notFoundAnyMore explains that something is gone which was there at first.

@@ -92,12 +92,31 @@ func (r *columnReport) print(p *printer) {
 	}
 	r.printValues(p)
 	p.line("")
-	g := grid{columns: []gridColumn{{"VECTOR", true}, {"ROWS", true}, {"NULLS", true}, {"MIN", false}, {"MAX", false}}}
+	g := grid{columns: []gridColumn{{"VECTOR", true}, {"ROWS", true}, {"NULLS", true}, {"MIN", false}, {"MAX", false}, {"", false}}}
 	for i, v := range r.Vectors {
-		g.add(fmt.Sprint(i), count(int64(v.Rows)), count(int64(v.Nulls)), p.bound(v.Min, false), p.bound(v.Max, false))
+		g.add(fmt.Sprint(i), count(int64(v.Rows)), count(int64(v.Nulls)), p.bound(v.Min, false), p.bound(v.Max, false), p.reach(v, r.Histogram))
 	}
 	p.grid(&g)
 }
+
+// reach draws where the values of a vector lie between the least and the
+// greatest of the column, nothing for what are no numbers.
+func (p *printer) reach(v vectorStats, h *histogram) string {
+	if h == nil {
+		return ""
+	}
+	edge, fill := "│", "█"
+	if p.ascii {
+		edge, fill = "|", "#"
+	}
+	if v.low > v.high {
+		return edge + strings.Repeat(" ", reachCells) + edge
+	}
+	from, to := h.cell(v.low, reachCells), h.cell(v.high, reachCells)
+	return edge + strings.Repeat(" ", from) + strings.Repeat(fill, to-from+1) + strings.Repeat(" ", reachCells-1-to) + edge
+}
+
+const reachCells = 32
 
 func (r *columnReport) printValues(p *printer) {
 	edge := "│"

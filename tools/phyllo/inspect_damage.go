@@ -95,12 +95,29 @@ func (f *folder) describe(d *local.Damage) damageReport {
 		out.Log = "source log " + d.Log.Key
 	case d.Log.Kind == store.CatalogueLog:
 		out.Log = "catalogue"
+	default:
+		out = f.brokenBy(d)
 	}
 	out.Entry, out.File, out.Problem = d.Entry, d.File, d.Reason
 	if d.Offset >= 0 {
 		out.Offset = &d.Offset
 	}
 	return out
+}
+
+// brokenBy finds out which commit log cannot be read because of a damage, such as
+// that of its checkpoint.
+func (f *folder) brokenBy(d *local.Damage) damageReport {
+	for _, t := range f.view.Tables {
+		for _, p := range t.Partitions {
+			if p.Err != nil && strings.Contains(p.Err.Error(), d.Reason) {
+				out := f.wherePartition(p.ID)
+				out.Log = "commit log"
+				return out
+			}
+		}
+	}
+	return damageReport{}
 }
 
 // describeBlob names the chunk and the column of a damaged blob.

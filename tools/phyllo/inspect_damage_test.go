@@ -150,6 +150,22 @@ func TestVerifyOtherFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"table public.readings, partition bucket 1 of 2 (key 0001), chunk 018e283b-ee00-7002-", "file chunks/16384/_0001/", "the commit log names the chunk, and it is not there"}, 13},
+		{"checkpoint", func(t *testing.T, dir string) {
+			for range 3 { // so that there is a commit to fold
+				db, closeAll, err := openEngine(dir)
+				if err == nil {
+					err = errors.Join(db.Checkpoint(t.Context()), closeAll())
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			names, err := filepath.Glob(filepath.Join(dir, "checkpoints", "2_*"))
+			if err != nil || len(names) == 0 {
+				t.Fatalf("%v, %v", names, err)
+			}
+			flip(t, names[0], 100)
+		}, []string{"table public.", ", commit log\n", "file checkpoints/2_", "is corrupt", "1 part"}, -1},
 		{"source log", func(t *testing.T, dir string) { flipLog(t, dir, "source", []byte("sensor 3")) },
 			[]string{"source", "corrupt at offset"}, 14},
 		{"commit log", func(t *testing.T, dir string) { flipLog(t, dir, "commit", []byte(`"Retention"`)) },
@@ -159,13 +175,14 @@ func TestVerifyOtherFiles(t *testing.T) {
 			dir := fixture(t)
 			c.damage(t, dir)
 			r, err := verifyJSON(t, dir)
-			if err == nil || len(r.Damage) == 0 || r.Chunks != c.chunks {
+			if err == nil || len(r.Damage) == 0 || c.chunks >= 0 && r.Chunks != c.chunks {
 				t.Fatalf("%v, %+v", err, r)
 			}
 			text, err := inspect(t, utf8Locale, dir, "--verify")
 			if err == nil {
-				t.Error("no error")
+				t.Fatal("no error")
 			}
+			text += err.Error()
 			for _, w := range c.want {
 				if !strings.Contains(text, w) {
 					t.Errorf("%q is not in\n%s", w, text)

@@ -54,14 +54,19 @@ type vectorStats struct {
 	Nulls int     `json:"nulls"`
 	Min   *string `json:"min"`
 	Max   *string `json:"max"`
+
+	low, high float64 // of the finite numbers; low > high if there are none
 }
 
 func (c *columnValues) vectors() []vectorStats {
 	var out []vectorStats
 	for part := range slices.Chunk(c.values, chunk.VectorRows) {
-		v := vectorStats{Rows: len(part)}
+		v := vectorStats{Rows: len(part), low: math.Inf(1), high: math.Inf(-1)}
 		var lo, hi datum.Value
 		for _, x := range part {
+			if n, _, ok := number(x); ok {
+				v.low, v.high = min(v.low, n), max(v.high, n)
+			}
 			switch {
 			case x == nil:
 				v.Nulls++
@@ -125,6 +130,8 @@ type histogram struct {
 	Max     string `json:"max"`
 	Counts  []int  `json:"counts"`
 	Besides int    `json:"not_finite"`
+
+	low, high float64
 }
 
 // number places a value on a line; ok is false for types that have none, and for
@@ -176,12 +183,18 @@ func (c *columnValues) histogram(cells int) *histogram {
 	if !(lo < hi) {
 		return nil
 	}
+	h.low, h.high = lo, hi
 	for _, v := range c.values {
 		if x, _, ok := number(v); ok {
-			h.Counts[min(cells-1, int((x/2-lo/2)/(hi/2-lo/2)*float64(cells)))]++ // halves: hi-lo may overflow
+			h.Counts[h.cell(x, cells)]++
 		}
 	}
 	return h
+}
+
+// cell returns which of the equal intervals a number is in.
+func (h *histogram) cell(x float64, cells int) int {
+	return min(cells-1, int((x/2-h.low/2)/(h.high/2-h.low/2)*float64(cells))) // halves: high - low may overflow
 }
 
 // course returns the means of stretches of rows, in their order; one without

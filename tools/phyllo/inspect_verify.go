@@ -69,10 +69,14 @@ func (c *inspectCommand) verify(ctx context.Context, out io.Writer) (report, err
 
 // openSettled opens the folder; what seems damaged in its logs then is.
 func (c *inspectCommand) openSettled(ctx context.Context) (*folder, error) {
-	if err := c.retry(ctx, (*folder).damage); err != nil && !mayHaveMoved(err) {
+	f, err := c.settle(ctx, (*folder).damage)
+	switch {
+	case f == nil:
 		return nil, err
+	case err != nil && !mayHaveMoved(err):
+		return nil, errors.Join(err, f.close())
 	}
-	return openFolder(ctx, c.Dir)
+	return f, nil
 }
 
 // first checks all files and all chunks.
@@ -103,8 +107,7 @@ func (v *verifier) first(ctx context.Context, f *folder, out io.Writer) error {
 	return v.chunks(ctx, f, at, nil)
 }
 
-// files checks every checksum of every file, and reports what the logs hold
-// that makes no sense although its checksum is right.
+// files checks every checksum of every file, and what the logs hold.
 func (v *verifier) files(ctx context.Context, f *folder) error {
 	var logs []*local.Damage
 	err := f.store.VerifyWith(ctx, func(d *local.Damage) {
@@ -123,14 +126,33 @@ func (v *verifier) files(ctx context.Context, f *folder) error {
 	if err := v.entries(ctx, f, logs); err != nil {
 		return err
 	}
-	if len(v.report.Damage) == 0 {
-		for _, err := range append([]error{f.catalogueErr}, f.view.Damaged()...) {
-			if err != nil {
-				v.damaged(damageReport{Problem: err.Error()})
-			}
+	v.contents(f)
+	return nil
+}
+
+// contents reports what the logs hold that makes no sense, unless it was
+// reported already as bytes that are not what was written.
+func (v *verifier) contents(f *folder) {
+	report := func(d damageReport, err error) {
+		if err == nil {
+			return
+		}
+		d.Problem = err.Error()
+		if !slices.ContainsFunc(v.report.Damage, func(known damageReport) bool { return strings.Contains(d.Problem, known.Problem) }) {
+			v.damaged(d)
 		}
 	}
-	return nil
+	report(damageReport{Log: "catalogue"}, f.catalogueErr)
+	for _, t := range f.view.Tables {
+		for _, p := range t.Partitions {
+			d := f.wherePartition(p.ID)
+			d.Log = "commit log"
+			report(d, p.Err)
+		}
+	}
+	for _, s := range f.view.Sources {
+		report(damageReport{Log: "source log " + s.Source.String()}, s.Err)
+	}
 }
 
 // entries looks again at entries of logs that were bad: the last one may have

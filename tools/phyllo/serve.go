@@ -26,7 +26,7 @@ type settings struct {
 	LogFormat      *string        `help:"text or json (default: text)." placeholder:"FORMAT"`
 	BuffersMiB     *int           `name:"memory-buffers-mib" help:"Memory for rows not yet in chunks (default: 96)." placeholder:"MIB"`
 	QueriesMiB     *int           `name:"memory-queries-mib" help:"Memory for all queries together (default: 128)." placeholder:"MIB"`
-	CacheMiB       *int           `name:"memory-cache-mib" help:"Memory for column blobs read from disk (default: 32)." placeholder:"MIB"`
+	CacheMiB       *int           `name:"memory-cache-mib" help:"Memory for column blobs read from disk (default: 64)." placeholder:"MIB"`
 	SealAge        *time.Duration `help:"Buffered rows older than this are written to chunks (default: 1m)." placeholder:"DURATION"`
 	MessageMiB     *int           `name:"limits-message-mib" help:"Largest message or row from a client (default: 32)." placeholder:"MIB"`
 	RequestMiB     *int           `name:"limits-request-mib" help:"Largest HTTP request, unpacked (default: 1024)." placeholder:"MIB"`

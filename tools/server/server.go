@@ -60,8 +60,8 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 
 // Start opens the store, recovers and serves. Listeners are bound first, so that
 // a port in use is told before anything is changed.
-func Start(ctx context.Context, c Config, log *slog.Logger) (s *Server, err error) {
-	s = &Server{config: c, log: log, metrics: prometheus.NewRegistry(), failed: make(chan error, 1)}
+func Start(ctx context.Context, c Config, log *slog.Logger) (_ *Server, err error) {
+	s := &Server{config: c, log: log, metrics: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {

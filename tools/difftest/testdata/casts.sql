@@ -134,7 +134,6 @@ SELECT make_interval(days => 1), make_interval(hours := 2), make_interval(1, 2, 
 SELECT make_interval(days => 1, 2);
 SELECT make_interval(nope => 1);
 SELECT concat(VARIADIC ARRAY['a', 'b']), format('%s %s', VARIADIC ARRAY['a', 'b']), concat_ws(',', VARIADIC ARRAY[1, 2]);
-SELECT concat(VARIADIC 'a');
 SELECT 1 COLLATE "C";
 SELECT 'a' COLLATE "nosuch";
 SELECT 'a' < 'B' COLLATE "C", 'a' COLLATE "C" < 'B';

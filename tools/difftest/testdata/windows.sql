@@ -42,7 +42,6 @@ SELECT g FROM generate_series(1, 3) g GROUP BY row_number() OVER ();
 SELECT sum(row_number() OVER ()) FROM generate_series(1, 3) g;
 SELECT sum(sum(g) OVER ()) OVER () FROM generate_series(1, 3) g;
 SELECT upper('a') OVER () FROM generate_series(1, 3) g;
-SELECT rank(1) OVER () FROM generate_series(1, 3) g;
 SELECT ntile(0) OVER () FROM generate_series(1, 3) g;
 SELECT nth_value(g, 0) OVER () FROM generate_series(1, 3) g;
 SELECT sum(g) OVER (ORDER BY g ROWS -1 PRECEDING) FROM generate_series(1, 3) g;

@@ -1,0 +1,27 @@
+-- What PostgreSQL answers and Phyllo does not yet: each must fail with 0A000, never answer something close.
+SELECT 'foo' ~ 'fo(?=o)';
+SELECT 'abab' ~ '^(ab)\1$';
+SELECT 'é' IS NORMALIZED;
+SELECT jsonb_path_query('{"a":[1,2,3]}', '$.a[*] ? (@ > 1)');
+SELECT pg_column_size(1);
+SELECT rank(3) WITHIN GROUP (ORDER BY g) FROM generate_series(1, 3) g;
+SELECT concat(VARIADIC (SELECT ARRAY['a', 'b']));
+SELECT B'101';
+SELECT ARRAY[ARRAY[1, 2], ARRAY[3, 4]];
+SELECT '{{1,2},{3,4}}'::int[];
+SELECT '[2:3]={1,2}'::int[];
+SELECT * FROM json_to_record('{"a":1}') AS t(a int);
+SELECT xmlelement(name a);
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+LISTEN x;
+DO 'BEGIN END';
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TRIGGER t BEFORE INSERT ON x EXECUTE FUNCTION f();
+CREATE SEQUENCE s;
+CREATE TEMP TABLE t (a int);
+CREATE TYPE t AS ENUM ('a');
+CREATE DOMAIN d AS int;
+CREATE EXTENSION hstore;
+CREATE DATABASE other;
+CREATE ROLE somebody;
+GRANT SELECT ON pg_class TO public;

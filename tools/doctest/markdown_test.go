@@ -1,0 +1,196 @@
+package doctest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// root is the top of the source tree, as seen from this package's folder.
+const root = "../.."
+
+// A page is one Markdown file.
+type page struct {
+	name     string // relative to root
+	lines    []string
+	blocks   []*block
+	headings []heading
+}
+
+// A block is a fenced block.
+type block struct {
+	page   *page
+	first  int // index of the opening fence's line
+	last   int // index of the closing fence's line
+	lang   string
+	words  map[string]string // of the rest of the info string: word or name=value
+	text   string            // with a newline at its end, if not empty
+	output *block            // the text block that says what it prints, or nil
+}
+
+type heading struct {
+	line  int
+	level int
+	text  string
+}
+
+func (b *block) has(word string) bool { _, ok := b.words[word]; return ok }
+
+// pages reads README.md and docs/*.md.
+func pages(t testing.TB) []*page {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*page
+	for _, name := range append([]string{filepath.Join(root, "README.md")}, names...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := parsePage(rel, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// readPage reads one of them.
+func readPage(t testing.TB, name string) *page {
+	t.Helper()
+	for _, p := range pages(t) {
+		if p.name == name {
+			return p
+		}
+	}
+	t.Fatalf("there is no page %s", name)
+	return nil
+}
+
+var headingLine = regexp.MustCompile(`^(#{1,6}) +(.*?) *#*$`)
+
+// parsePage finds blocks and headings; a text block belongs to the block before
+// it unless a heading or another block lies between.
+func parsePage(name, text string) (*page, error) {
+	p := &page{name: name, lines: strings.Split(strings.TrimSuffix(text, "\n"), "\n")}
+	var last *block // that may still get its output
+	for i := 0; i < len(p.lines); i++ {
+		if m := headingLine.FindStringSubmatch(p.lines[i]); m != nil {
+			p.headings = append(p.headings, heading{i, len(m[1]), m[2]})
+			last = nil
+			continue
+		}
+		info, ok := strings.CutPrefix(p.lines[i], "```")
+		if !ok {
+			continue
+		}
+		b := &block{page: p, first: i, words: map[string]string{}}
+		if f := strings.Fields(info); len(f) > 0 {
+			b.lang = f[0]
+			for _, w := range f[1:] {
+				k, v, _ := strings.Cut(w, "=")
+				b.words[k] = v
+			}
+		}
+		for i++; i < len(p.lines) && p.lines[i] != "```"; i++ {
+			b.text += p.lines[i] + "\n"
+		}
+		if i == len(p.lines) {
+			return nil, fmt.Errorf("%s:%d: a fenced block is not closed", name, b.first+1)
+		}
+		b.last = i
+		p.blocks = append(p.blocks, b)
+		if b.lang == "text" {
+			if last != nil {
+				last.output = b
+			}
+			last = nil
+			continue
+		}
+		last = b
+	}
+	return p, nil
+}
+
+// section returns the lines below a heading, up to the next one of its level.
+func (p *page) section(t testing.TB, title string) []string {
+	t.Helper()
+	for i, h := range p.headings {
+		if h.text != title {
+			continue
+		}
+		end := len(p.lines)
+		for _, next := range p.headings[i+1:] {
+			if next.level <= h.level {
+				end = next.line
+				break
+			}
+		}
+		return p.lines[h.line+1 : end]
+	}
+	t.Fatalf("%s has no heading %q", p.name, title)
+	return nil
+}
+
+// tableRows returns the cells of the tables in some lines, without their headers.
+func tableRows(lines []string) [][]string {
+	var rows [][]string
+	body := false
+	for _, l := range lines {
+		l = strings.TrimSpace(l)
+		if !strings.HasPrefix(l, "|") {
+			body = false
+			continue
+		}
+		cells := splitCells(l)
+		if strings.Trim(strings.Join(cells, ""), "-: ") == "" {
+			body = true
+			continue
+		}
+		if body {
+			rows = append(rows, cells)
+		}
+	}
+	return rows
+}
+
+// splitCells cuts a table's line at the bars that are not escaped.
+func splitCells(l string) []string {
+	l = strings.TrimSuffix(strings.TrimPrefix(l, "|"), "|")
+	var cells []string
+	cell := ""
+	for i := 0; i < len(l); i++ {
+		switch {
+		case l[i] == '\\' && i+1 < len(l) && l[i+1] == '|':
+			cell += "|"
+			i++
+		case l[i] == '|':
+			cells = append(cells, strings.TrimSpace(cell))
+			cell = ""
+		default:
+			cell += l[i : i+1]
+		}
+	}
+	return append(cells, strings.TrimSpace(cell))
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// codes returns the code spans of a cell.
+func codes(cell string) []string {
+	var out []string
+	for _, m := range codeSpan.FindAllStringSubmatch(cell, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
