@@ -3,7 +3,7 @@ GO       ?= go
 CACHE    ?= $(HOME)/.cache/phyllo
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test check lint bench soak fuzz clean
+.PHONY: build demo test check lint bench soak fuzz docs clean
 build: ## bin/phyllo, one static binary
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/phyllo ./tools/phyllo
 
@@ -21,6 +21,9 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 
 bench: build ## comparison with PostgreSQL on bus positions
 	$(GO) run ./benchmarks/bus
+
+docs: ## run the examples of the pages and write down what they print
+	$(GO) test ./tools/doctest -count=1 -rewrite
 
 lint: ## format, vet, direction of imports
 	$(GO) run ./tools/testrun lint

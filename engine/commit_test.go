@@ -85,7 +85,7 @@ func put(t testing.TB, tx *engine.Txn, table datum.OID, mode chunk.InsertMode, r
 func TestLookupInOneGroup(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p place) {
 		ctx := context.Background()
-		db := p.open(t, quiet)
+		db := p.open(t, engine.Options{SealAge: time.Hour, BufferBytes: 1 << 20})
 		table, other := createTable(t, db, "state", true, schema.DuplicateReplace), createTable(t, db, "other", false, 0)
 		k := func(v int64) row { return row{"a", 1, v} }
 		for _, staged := range []bool{false, true} {
@@ -99,11 +99,14 @@ func TestLookupInOneGroup(t *testing.T) {
 				blind := begin(t, db, engine.TxnOptions{})
 				put(t, blind, table, chunk.InsertReplace, k(100))
 				if staged {
-					rows := make([]row, 400_000)
+					rows := make([]row, 15_000)
 					for i := range rows {
 						rows[i] = row{"a", int64(10 + i), 0}
 					}
 					put(t, blind, table, chunk.InsertReplace, rows...)
+					if db.Buffered() > 256<<10 {
+						t.Fatal("it was not staged")
+					}
 				}
 				what := fmt.Sprintf("staged=%v, the blind write first=%v", staged, blindFirst)
 				if blindFirst {

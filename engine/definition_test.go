@@ -281,6 +281,7 @@ func TestDropDuringFlush(t *testing.T) {
 			return nil
 		})
 		drop(t, db, dropped)
+		db.Reclaim()
 		for range 4 { // partitions, which the checkpoint may have yet to come to
 			<-freed
 		}
@@ -296,8 +297,8 @@ func TestDropDuringFlush(t *testing.T) {
 		if err != nil {
 			t.Errorf("checkpoint: %v", err)
 		}
+		db.Reclaim()
 		for range 4 {
-			db.Poke()
 			<-freed
 		}
 		sameRows(t, "truncated", mustRead(t, db, kept), counts())

@@ -305,8 +305,12 @@ func TestStaging(t *testing.T) {
 		for _, keyed := range []bool{false, true} {
 			table := createTable(t, db, fmt.Sprint("big_", keyed), keyed, schema.DuplicateReplace)
 			want := map[row]int{}
+			batches := int64(40)
+			if testing.Short() {
+				batches = 15
+			}
 			fill := func(tx *engine.Txn, base int64, want map[row]int) {
-				for i := range int64(40) {
+				for i := range batches {
 					rows := make([]row, 2000)
 					for j := range rows {
 						rows[j] = row{fmt.Sprint("key ", j%100), (i*2000 + int64(j)) % 50_000 * 1000, base + i*2000 + int64(j)}

@@ -15,3 +15,6 @@ func (db *DB) Queued() int {
 
 // Poke makes the flusher do a round.
 func (db *DB) Poke() { db.flusher.poke() }
+
+// Reclaim frees what nobody needs any more.
+func (db *DB) Reclaim() { db.reclaim() }

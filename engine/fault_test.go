@@ -150,7 +150,7 @@ func faultStep() int {
 	case *allFaults:
 		return 1
 	case testing.Short():
-		return 151
+		return 251
 	}
 	return 37
 }

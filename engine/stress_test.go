@@ -63,7 +63,7 @@ func counterKey(i int) row { return row{fmt.Sprint("counter ", i), int64(i) * ho
 func (c *counter) run(rng *rand.Rand) {
 	adds := 150
 	if testing.Short() {
-		adds = 40
+		adds = 25
 	}
 	var wg sync.WaitGroup
 	for range 4 {
@@ -190,7 +190,7 @@ func TestBudget(t *testing.T) {
 		p.hook().set(func(call) error { look(); return nil })
 		batches := 40
 		if testing.Short() {
-			batches = 25
+			batches = 15
 		}
 		var wg sync.WaitGroup
 		pad := strings.Repeat("x", 200)
@@ -301,9 +301,9 @@ func TestCancel(t *testing.T) {
 				return err
 			}
 			for i := range int64(4) {
-				rows := make([]row, 2000)
+				rows := make([]row, 500)
 				for j := range rows {
-					rows[j] = row{fmt.Sprint("k", j), i * hour, i}
+					rows[j] = row{fmt.Sprintf("k%0200d", j), i * hour, i}
 				}
 				if _, _, err := tx.Insert(ctx, table, batchOf(rows...), chunk.InsertDefault); err != nil {
 					return err
@@ -345,7 +345,7 @@ func TestCancel(t *testing.T) {
 				t.Fatalf("canceled at call %d: %d bytes are buffered", n, b)
 			}
 			tx := begin(t, db, engine.TxnOptions{}) // all keys and the table are free
-			if _, _, err := tx.Lookup(context.Background(), table, keyBatch(row{"there", 1, 0}, row{"k1", 0, 0})); err != nil {
+			if _, _, err := tx.Lookup(context.Background(), table, keyBatch(row{"there", 1, 0}, row{fmt.Sprintf("k%0200d", 1), 0, 0})); err != nil {
 				t.Fatal(err)
 			}
 			if err := tx.Truncate(context.Background(), table); err != nil {

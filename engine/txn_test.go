@@ -67,7 +67,7 @@ func TestSavepointsOverStaging(t *testing.T) {
 				s := &saver{t: t, rng: rng, table: table, keyed: keyed}
 				txns := 12
 				if testing.Short() {
-					txns = 4
+					txns = 3
 				}
 				for i := range txns {
 					if i%3 == 2 {

@@ -237,6 +237,9 @@ func (s *Session) ensureRole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.txn.Catalog().Roles[s.opt.User] != nil {
+		return nil // another session of the user made it before this one had the catalogue for itself
+	}
 	return s.txn.Apply(ctx, schema.Change{PutRole: &schema.Role{OID: oid, Name: s.opt.User, Superuser: true}})
 }
 

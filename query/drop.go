@@ -69,19 +69,48 @@ func (s *Session) dropWithViews(ctx context.Context, r relation, cascade bool) e
 		return pgerr.New(pgerr.DependentObjects, "cannot drop %s %s because other objects depend on it", kind, name).
 			WithDetail("%s", strings.Join(lines, "\n")).WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 	}
+	var dropped []string
+	if err := s.dropAll(ctx, r, &dropped); err != nil {
+		return err
+	}
+	s.notifyDropped(dropped[:len(dropped)-1]) // without r itself, which comes last
+	return nil
+}
+
+// dropAll drops the views over a relation, then the relation, and adds to dropped
+// what it drops.
+func (s *Session) dropAll(ctx context.Context, r relation, dropped *[]string) error {
+	dependents, err := s.viewsOver(r)
+	if err != nil {
+		return err
+	}
 	for _, v := range dependents {
 		if _, still := s.txn.Catalog().Views[v.OID]; !still {
 			continue
 		}
-		s.notify("drop cascades to view %s", v.Name)
-		if err := s.dropWithViews(ctx, relation{view: v}, true); err != nil {
+		if err := s.dropAll(ctx, relation{view: v}, dropped); err != nil {
 			return err
 		}
 	}
+	name, kind := r.describe()
+	*dropped = append(*dropped, kind+" "+name)
 	if r.table != nil {
 		return s.txn.Apply(ctx, schema.Change{DropTable: r.table.OID})
 	}
 	return s.txn.Apply(ctx, schema.Change{DropView: r.view.OID})
+}
+
+// notifyDropped tells what CASCADE dropped as well, in one notice.
+func (s *Session) notifyDropped(objects []string) {
+	switch len(objects) {
+	case 0:
+	case 1:
+		s.notify("drop cascades to %s", objects[0])
+	default:
+		n := pgerr.New("00000", "drop cascades to %d other objects", len(objects)).WithDetail("drop cascades to %s", strings.Join(objects, "\ndrop cascades to "))
+		n.Severity = "NOTICE"
+		s.notice(n)
+	}
 }
 
 func (r relation) describe() (name, kind string) {
@@ -143,15 +172,17 @@ func (s *Session) dropSchema(ctx context.Context, st *ast.Drop, name ast.Name) e
 		return pgerr.New(pgerr.DependentObjects, "cannot drop schema %s because other objects depend on it", ns.Name).
 			WithHint("Use DROP ... CASCADE to drop the dependent objects too.")
 	}
+	var dropped []string
 	for _, r := range inside {
 		if r.view != nil {
 			if _, still := s.txn.Catalog().Views[r.view.OID]; !still {
 				continue
 			}
 		}
-		if err := s.dropWithViews(ctx, r, true); err != nil {
+		if err := s.dropAll(ctx, r, &dropped); err != nil {
 			return err
 		}
 	}
+	s.notifyDropped(dropped)
 	return s.txn.Apply(ctx, schema.Change{DropNamespace: ns.OID})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -139,31 +140,70 @@ func (w *inserter) upsert(ctx context.Context, batch arrow.RecordBatch) error {
 			clash, match = append(clash, int32(i)), append(match, j)
 		}
 	}
+	var written batchList
+	defer written.release()
+	var rows []int32 // of batch, for each row written
 	if len(fresh) > 0 {
-		part := takeRows(batch, fresh, w.fields)
-		defer part.Release()
-		if err := w.put(ctx, part, chunk.InsertError); err != nil {
+		written.batches = append(written.batches, takeRows(batch, fresh, w.fields))
+		rows = fresh
+		if err := w.put(ctx, written.batches[0], chunk.InsertError); err != nil {
 			return err
 		}
 	}
-	if len(clash) == 0 {
-		return nil
+	if len(clash) > 0 {
+		part, changed, err := w.updated(batch, clash, old, match)
+		if err != nil {
+			return err
+		}
+		if part != nil {
+			written.batches = append(written.batches, part)
+			rows = append(rows, changed...)
+			if err := w.put(ctx, part, chunk.InsertReplace); err != nil {
+				return err
+			}
+		}
 	}
-	part, err := w.updated(batch, clash, old, match)
-	if err != nil || part == nil {
-		return err
-	}
-	defer part.Release()
-	return w.put(ctx, part, chunk.InsertReplace)
+	return w.returnInOrder(written.batches, rows)
 }
 
 func (w *inserter) put(ctx context.Context, part arrow.RecordBatch, mode chunk.InsertMode) error {
 	n, _, err := w.session.txn.Insert(ctx, w.stmt.Table.OID, part, mode)
-	if err != nil {
-		return err
-	}
 	w.rows += n
-	return w.returning(part)
+	return err
+}
+
+// returnInOrder computes RETURNING over parts of a batch in the batch's order;
+// rows says which row of the batch each row of the parts was.
+func (w *inserter) returnInOrder(parts []arrow.RecordBatch, rows []int32) error {
+	if w.stmt.Returning == nil || len(parts) == 0 {
+		return nil
+	}
+	if len(parts) == 1 {
+		return w.returning(parts[0])
+	}
+	cols := make([]arrow.Array, 0, len(w.fields))
+	defer func() {
+		for _, c := range cols {
+			c.Release()
+		}
+	}()
+	for i := range w.fields {
+		c, err := array.Concatenate([]arrow.Array{parts[0].Column(i), parts[1].Column(i)}, memory.DefaultAllocator)
+		if err != nil {
+			return err
+		}
+		cols = append(cols, c)
+	}
+	all := array.NewRecordBatch(w.schema, cols, int64(len(rows)))
+	defer all.Release()
+	order := make([]int32, len(rows))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return int(rows[a] - rows[b]) })
+	sorted := takeRows(all, order, w.fields)
+	defer sorted.Release()
+	return w.returning(sorted)
 }
 
 // keyBatch returns the primary key's columns, in key order.
@@ -200,8 +240,9 @@ func (w *inserter) touch(keys arrow.RecordBatch, columns []int) error {
 }
 
 // updated makes the new versions of existing rows: the rows old[match] changed
-// by SET, whose expressions see the existing row and the proposed one.
-func (w *inserter) updated(batch arrow.RecordBatch, clash []int32, old arrow.RecordBatch, match []int32) (arrow.RecordBatch, error) {
+// by SET, whose expressions see the existing row and the proposed one. It also
+// returns which rows of the batch proposed them; nil if WHERE keeps them all as they are.
+func (w *inserter) updated(batch arrow.RecordBatch, clash []int32, old arrow.RecordBatch, match []int32) (arrow.RecordBatch, []int32, error) {
 	existing := takeRows(old, match, w.fields)
 	defer existing.Release()
 	proposed := takeRows(batch, clash, w.fields)
@@ -213,14 +254,16 @@ func (w *inserter) updated(batch arrow.RecordBatch, clash []int32, old arrow.Rec
 	source := joined
 	if w.stmt.OnConflict.Where != nil {
 		rows, err := expr.Filter(w.eval, w.stmt.OnConflict.Where, joined)
-		if err != nil {
-			return nil, err
-		}
-		if len(rows) == 0 {
-			return nil, nil
+		if err != nil || len(rows) == 0 {
+			return nil, nil, err
 		}
 		source = takeRows(joined, rows, both)
 		defer source.Release()
+		kept := make([]int32, len(rows))
+		for i, r := range rows {
+			kept[i] = clash[r]
+		}
+		clash = kept
 	}
 	exprs := make([]expr.Expr, len(w.fields))
 	for i, f := range w.fields {
@@ -231,13 +274,13 @@ func (w *inserter) updated(batch arrow.RecordBatch, clash []int32, old arrow.Rec
 	}
 	out, err := project(w.eval, exprs, w.fields, source)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := w.sameKeys(source, out); err != nil {
 		out.Release()
-		return nil, err
+		return nil, nil, err
 	}
-	return out, nil
+	return out, clash, nil
 }
 
 // sameKeys checks that an update leaves primary keys alone.

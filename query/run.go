@@ -96,7 +96,7 @@ func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec
 		workers = s.engine.opt.Workers
 	}
 	return &exec.Runtime{
-		Txn: s.txn, Function: s.functionContext(ctx, memory.DefaultAllocator), Params: params,
+		Reader: s.txn.Statement(), Function: s.functionContext(ctx, memory.DefaultAllocator), Params: params,
 		Budget: exec.NewBudget("query", s.intSetting("work_mem")<<10, s.engine.budget), Temp: s.engine.temp, Workers: workers,
 		Pruning:   setting.Pruning(s.settingText("phyllo.pruning")),
 		Relations: s.relations(), Stats: stats, Logger: s.engine.opt.Logger,

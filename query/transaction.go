@@ -162,6 +162,7 @@ func (s *Session) transaction(ctx context.Context, t *ast.Transaction) (string, 
 		if err != nil {
 			return "", err
 		}
+		s.txn.Release(s.savepoints[i].mark)
 		s.savepoints = s.savepoints[:i]
 		return "RELEASE", nil
 	case ast.RollbackTo:

@@ -70,8 +70,10 @@ type memoryTxn struct {
 
 func (t *memoryTxn) Snapshot(context.Context) error { return nil }
 func (t *memoryTxn) Catalog() *schema.Catalog       { return t.store.catalog }
+func (t *memoryTxn) Statement() storage.Reader      { return nil }
 func (t *memoryTxn) TableRows(datum.OID) int64      { return 0 }
 func (t *memoryTxn) Savepoint() int                 { return int(t.rows) }
+func (t *memoryTxn) Release(int)                    {}
 func (t *memoryTxn) RollbackTo(_ context.Context, mark int) error {
 	t.rows = int64(mark)
 	return nil

@@ -26,6 +26,9 @@ func (l *Log) Commit(ctx context.Context, c *Commit) (*Manifest, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if c.Kind == Checkpoint {
+		return nil, malformed("checkpoints are made by Checkpoint, which writes them first")
+	}
 	m, err := l.commit(ctx, c)
 	if err != nil {
 		return nil, err
@@ -58,7 +61,7 @@ func (l *Log) commit(ctx context.Context, c *Commit) (*Manifest, error) {
 			continue
 		}
 		failures++
-		if failures > l.opt.Retries || hopeless(err) {
+		if failures > l.opt.Retries || ctx.Err() != nil || hopeless(err) {
 			return nil, l.giveUp(c, err)
 		}
 		if werr := l.opt.Wait(ctx, backoff(failures)); werr != nil {
@@ -130,7 +133,7 @@ func (a *attempt) append(ctx context.Context, next *Manifest) error {
 
 // hopeless tells whether a repetition would fail in the same way.
 func hopeless(err error) bool {
-	if errors.Is(err, fs.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, fs.ErrClosed) {
 		return true
 	}
 	switch pgerr.Code(err) {

@@ -136,7 +136,7 @@ func (c counts) String() string { return fmt.Sprint(map[string]int(c)) }
 
 // check fails a run that tested little.
 func (c counts) check(t *testing.T, histories uint64) {
-	if histories < 100 {
+	if histories < 1000 {
 		return
 	}
 	for _, what := range []string{

@@ -183,7 +183,7 @@ func (b *binder) writable(n ast.Name, pos int) (*schema.Table, error) {
 	}
 	switch {
 	case rel.view != nil:
-		return nil, pgerr.New(pgerr.ObjectNotInState, "cannot insert into view %q", rel.view.Name).At(0)
+		return nil, pgerr.Unsupported("inserting into view %q is not supported", rel.view.Name).WithHint("Insert into the table that it reads.")
 	case rel.virtual != nil:
 		return nil, pgerr.New(pgerr.InsufficientPrivilege, "permission denied: %q is a system catalog", rel.virtual.Name)
 	}

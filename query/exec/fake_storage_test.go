@@ -14,7 +14,6 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
-	"github.com/phyllodb/phyllo/query/storage"
 )
 
 // fakeTable is a table in memory.
@@ -26,13 +25,12 @@ type fakeTable struct {
 // fakeTxn is a transaction over tables in memory, cut into splits and batches of
 // any size.
 type fakeTxn struct {
-	storage.Txn // what scans do not need
-	tables      []*fakeTable
-	splitRows   int
-	batchRows   int
-	sliced      bool  // arrays are slices with an offset
-	failAfter   int64 // batches after which reading fails, 0 for never
-	fold        bool  // every other split can fold aggregates
+	tables    []*fakeTable
+	splitRows int
+	batchRows int
+	sliced    bool  // arrays are slices with an offset
+	failAfter int64 // batches after which reading fails, 0 for never
+	fold      bool  // every other split can fold aggregates
 }
 
 func (f *fakeTxn) TableRows(oid datum.OID) int64 {

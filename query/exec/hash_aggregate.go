@@ -303,7 +303,7 @@ func (a *aggregation) addSet(ctx context.Context, s *setState, b arrow.RecordBat
 				return err
 			}
 		}
-		if len(rows) == 0 {
+		if len(out) == n {
 			return nil
 		}
 	}

@@ -9,6 +9,6 @@ import (
 // optimized is the plan as a session runs it.
 func optimized(rt *Runtime, n plan.Node) plan.Node {
 	return optimize.Optimize(&optimize.Context{
-		Eval: &expr.Context{Context: rt.Function, Params: rt.Params}, Rows: rt.Txn.TableRows,
+		Eval: &expr.Context{Context: rt.Function, Params: rt.Params}, Rows: rt.Reader.(*fakeTxn).TableRows,
 	}, n)
 }

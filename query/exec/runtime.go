@@ -19,8 +19,8 @@ import (
 // A Runtime is what a statement runs with. Its fields do not change while
 // operators made with it live.
 type Runtime struct {
-	// Txn is read through. Nil is allowed for plans that read no stored table.
-	Txn storage.Txn
+	// Reader is read through. Nil is allowed for plans that read no stored table.
+	Reader storage.Reader
 	// Function has the statement's allocator, session and catalogue. Its
 	// context.Context is not used: the one passed to Next is.
 	Function *function.Context

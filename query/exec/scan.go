@@ -65,7 +65,7 @@ func (s *scanSource) prepare(ctx context.Context) error {
 	spec.Descending = spec.Descending || s.descending
 	spec.Pruning = s.fr.rt.Pruning
 	spec.Edge = s.edge
-	splits, st, err := s.fr.rt.Txn.Scan(ctx, s.node.Table.OID, spec)
+	splits, st, err := s.fr.rt.Reader.Scan(ctx, s.node.Table.OID, spec)
 	if err != nil {
 		return err
 	}

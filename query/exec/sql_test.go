@@ -135,6 +135,9 @@ func checkCase(t *testing.T, c *sqlCase, cfg config, tables []*fakeTable) {
 	if cfg.budget > 0 && strings.Contains(c.sql, "-- in memory") {
 		return
 	}
+	if cfg.plain && strings.Contains(c.sql, "-- not as bound") {
+		return // a join of all rows with all rows
+	}
 	got, err := runCase(t, c.sql, cfg, tables)
 	if err != nil {
 		got = []string{errorLine(err)}
@@ -164,7 +167,7 @@ func errorLine(err error) string {
 func testRuntime(t testing.TB, mem memory.Allocator, cfg config, tables []*fakeTable) *Runtime {
 	env := &datum.Env{Now: time.Unix(1_700_000_000, 0), StatementNow: time.Unix(1_700_000_000, 0)}
 	rt := &Runtime{
-		Txn:      &fakeTxn{tables: tables, splitRows: cfg.splitRows, batchRows: cfg.batchRows, sliced: cfg.sliced, fold: true},
+		Reader:   &fakeTxn{tables: tables, splitRows: cfg.splitRows, batchRows: cfg.batchRows, sliced: cfg.sliced, fold: true},
 		Function: &function.Context{Context: context.Background(), Mem: mem, Env: env, Catalog: testCatalog(tables)},
 		Workers:  cfg.workers, Temp: TempDir(t.TempDir()),
 	}

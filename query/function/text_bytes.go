@@ -17,6 +17,8 @@ import (
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
@@ -149,14 +151,26 @@ func encodings(k kernels) {
 		text, err := convertFrom(s, name)
 		return int32(utf8.RuneCountInString(text)), err
 	}), "length_in_encoding")
-	k.add(fn2(func(s, form string) (string, error) {
+	k.add(withForm(fn2(func(s, form string) (string, error) {
 		f, err := normalForm(form)
 		return f.String(s), err
-	}), "unicode_normalize_func")
-	k.add(fn2(func(s, form string) (bool, error) {
+	})), "unicode_normalize_func")
+	k.add(withForm(fn2(func(s, form string) (bool, error) {
 		f, err := normalForm(form)
 		return f.IsNormalString(s), err
-	}), "unicode_is_normalized")
+	})), "unicode_is_normalized")
+}
+
+// withForm completes calls that leave the normal form out: it is NFC.
+func withForm(f evalFunc) evalFunc {
+	return func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
+		if len(args) > 1 {
+			return f(c, args, n, ret)
+		}
+		form := Vec{Array: datum.NewArray(c.Mem, datum.Of(datum.Text), "NFC", 1), Const: true, T: datum.Of(datum.Text)}
+		defer form.Release()
+		return f(c, []Vec{args[0], form}, n, ret)
+	}
 }
 
 func normalForm(name string) (norm.Form, error) {

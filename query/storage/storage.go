@@ -11,8 +11,14 @@ import (
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
-// A Txn is a transaction of the storage. It is used by one goroutine, but that
-// several splits of its scans may be read at once.
+// A Reader reads the tables as one statement sees them, until its transaction
+// ends. It is safe for concurrent use, as are the splits of its scans.
+type Reader interface {
+	// Scan plans the reading of a table: its splits and what was pruned so far.
+	Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error)
+}
+
+// A Txn is a transaction of the storage. It is used by one goroutine.
 type Txn interface {
 	// Snapshot starts a statement: from now on reads see everything committed
 	// so far plus this transaction's own writes; a REPEATABLE READ transaction
@@ -20,8 +26,9 @@ type Txn interface {
 	Snapshot(ctx context.Context) error
 	// Catalog returns the objects as of the snapshot, with the transaction's own changes.
 	Catalog() *schema.Catalog
-	// Scan plans the reading of a table: its splits and what was pruned so far.
-	Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error)
+	// Statement returns what the statement that Snapshot began reads. It stays
+	// the same while later statements read and write, as cursors need it.
+	Statement() Reader
 	// Stats returns estimates for the planner: rows, and per column its bounds.
 	TableRows(table datum.OID) int64
 	// Partitions describes how a table is stored as of the snapshot.
@@ -46,6 +53,8 @@ type Txn interface {
 	// Savepoint marks the present state; RollbackTo returns to the mark, which stays.
 	Savepoint() int
 	RollbackTo(ctx context.Context, mark int) error
+	// Release forgets a mark and those after it, but not what was done since.
+	Release(mark int)
 	// Commit makes the writes durable and visible, all or none; on error none
 	// unless the error says that the outcome is unknown.
 	Commit(ctx context.Context) error

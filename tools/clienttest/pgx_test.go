@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -23,6 +24,9 @@ func connect(t *testing.T, mode pgx.QueryExecMode) *pgx.Conn {
 		t.Fatal(err)
 	}
 	config.DefaultQueryExecMode = mode
+	config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: 20 * time.Second}
+	}
 	conn, err := pgx.ConnectConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -219,8 +223,12 @@ func pgxCancel(t *testing.T, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if _, err := other.Exec(ctx, `SELECT pg_sleep(60)`); err == nil {
-		t.Error("the query was not cancelled")
+	var pe *pgconn.PgError
+	if _, err := other.Exec(ctx, `SELECT pg_sleep(60)`); !errors.As(err, &pe) || pe.Code != "57014" {
+		t.Errorf("cancelled query: %v", err)
+	}
+	if _, err := other.Exec(t.Context(), `SELECT 1`); err != nil {
+		t.Errorf("after the cancel: %v", err)
 	}
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("the cancel took %v", took)

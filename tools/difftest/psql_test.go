@@ -3,6 +3,7 @@ package difftest
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -43,5 +44,36 @@ func TestPsql(t *testing.T) {
 	single := []string{"-1", "-v", "ON_ERROR_STOP=1", "-c", "SELECT 1", "-c", "SELECT 1/0", "-c", "SELECT 2"}
 	if want, got := run(p.pgDSN, single...), run(p.oursDSN, single...); got != want {
 		t.Errorf("single transaction:\n  want\n%s\n  got\n%s", want, got)
+	}
+}
+
+// TestPsqlTables compares what psql prints of tables and views.
+func TestPsqlTables(t *testing.T) {
+	program := os.Getenv("PHYLLO_TEST_PSQL")
+	if program == "" {
+		t.Fatal("PHYLLO_TEST_PSQL is not set: run make test")
+	}
+	p := open(t)
+	for _, sql := range []string{
+		`CREATE TABLE places (id int PRIMARY KEY, name varchar(20) NOT NULL, height numeric(6, 2), tags text[], found timestamptz DEFAULT now())`,
+		`CREATE TABLE visits (place int, at timestamptz, who text, PRIMARY KEY (place, at))`,
+		`CREATE VIEW heights AS SELECT id, height FROM places`,
+		`COMMENT ON TABLE places IS 'where it happens'`,
+		`COMMENT ON COLUMN places.name IS 'what it is called'`,
+		`CREATE SCHEMA other`,
+		`CREATE TABLE other.places (a int)`,
+	} {
+		p.both(t, sql, "")
+	}
+	for _, c := range []string{`\d places`, `\d visits`, `\d heights`, `\d other.places`, `\dt other.*`, `\di visits_pkey`, `\d visits_pkey`, `\dd places`, `\dn other`, `\dp places`, `\dt plac*`, `\dv heights`} {
+		t.Run(c, func(t *testing.T) {
+			run := func(dsn string) string {
+				out, _ := exec.Command(program, "-X", dsn, "-P", "format=unaligned", "-c", c).CombinedOutput()
+				return strings.NewReplacer("|postgres", "|OWNER", "|tester", "|OWNER").Replace(string(out))
+			}
+			if want, got := run(p.pgDSN), run(p.oursDSN); got != want {
+				t.Errorf("want\n%s\n  got\n%s", want, got)
+			}
+		})
 	}
 }

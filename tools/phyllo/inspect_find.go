@@ -124,14 +124,14 @@ func similar(name string, all []string) []string {
 		name     string
 		distance int
 	}
-	limit := max(1, len(want)/3)
+	limit := max(min(1, len(want)), len(want)/3)
 	if len(want) >= 4 {
 		limit = max(limit, 2) // two letters that changed places
 	}
 	var found []candidate
 	for _, n := range all {
 		d := distance(want, bare(n))
-		if len(want) >= 3 && (strings.Contains(bare(n), want) || strings.Contains(want, bare(n))) {
+		if len(want) >= 3 && strings.Contains(bare(n), want) || len(bare(n)) >= 3 && strings.Contains(want, bare(n)) {
 			d = min(d, 1)
 		}
 		if d <= limit {

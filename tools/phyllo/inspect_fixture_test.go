@@ -166,14 +166,15 @@ func fillFixture(db *engine.DB) error {
 	return nil
 }
 
+var fixtureRoot string // set by buildFixture
+
 // buildFixture makes the folder once: as a kill of the process would leave it,
 // with rows that are not in chunks.
 var buildFixture = sync.OnceValues(func() (dir string, err error) {
-	root, err := os.MkdirTemp("", "inspect")
-	if err != nil {
+	if fixtureRoot, err = os.MkdirTemp("", "inspect"); err != nil {
 		return "", err
 	}
-	live, dir := filepath.Join(root, "live"), filepath.Join(root, "data")
+	live, dir := filepath.Join(fixtureRoot, "live"), filepath.Join(fixtureRoot, "data")
 	db, closeAll, err := openEngine(live)
 	if err != nil {
 		return "", err
@@ -201,8 +202,8 @@ func fixture(t testing.TB) string {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := buildFixture(); err == nil {
-		os.RemoveAll(filepath.Dir(dir))
+	if fixtureRoot != "" {
+		os.RemoveAll(fixtureRoot)
 	}
 	os.Exit(code)
 }

@@ -15,8 +15,8 @@ import (
 type settings struct {
 	File           *string        `name:"config" short:"c" help:"YAML file with settings." env:"PHYLLO_CONFIG" placeholder:"FILE"`
 	Data           *string        `help:"Folder of the embedded store (default: data)." placeholder:"DIR"`
-	PG             *string        `name:"pg" help:"Address for the PostgreSQL protocol, '' for none (default: 127.0.0.1:5433)." placeholder:"HOST:PORT"`
-	HTTP           *string        `name:"http" help:"Address for HTTP: ingest, health, metrics; '' for none (default: 127.0.0.1:8080)." placeholder:"HOST:PORT"`
+	PG             *string        `name:"pg" help:"Address for the PostgreSQL protocol, empty for none (default: 127.0.0.1:5433)." placeholder:"HOST:PORT"`
+	HTTP           *string        `name:"http" help:"Address for HTTP: ingest, health, metrics; empty for none (default: 127.0.0.1:8080)." placeholder:"HOST:PORT"`
 	User           *string        `help:"The one user, checked by SCRAM-SHA-256; its password comes from PHYLLO_PASSWORD or the file." placeholder:"NAME"`
 	TLSCert        *string        `name:"tls-cert" help:"PEM file of the certificate chain." placeholder:"FILE"`
 	TLSKey         *string        `name:"tls-key" help:"PEM file of the private key." placeholder:"FILE"`

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
+	"github.com/phyllodb/phyllo/query/setting"
 )
 
 // Config is what an operator can set. Each value comes from a flag, else from
@@ -111,11 +113,36 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 			return Config{}, err
 		}
 	}
+	if err := checkTypes(k); err != nil {
+		return Config{}, err
+	}
 	var c Config
 	if err := k.Unmarshal("", &c); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	return c, c.Validate()
+}
+
+// checkTypes names the key and value of what is no number or duration.
+func checkTypes(k *koanf.Koanf) error {
+	for _, key := range Keys() {
+		value := fmt.Sprint(k.Get(key))
+		if _, number := keys()[key].(int); number {
+			if _, err := strconv.Atoi(value); err != nil {
+				return badValue(key, value, "must be a whole number")
+			}
+		}
+		if key == "seal.age" {
+			if _, err := time.ParseDuration(value); err != nil {
+				return badValue(key, value, "must be a duration such as 30s or 5m")
+			}
+		}
+	}
+	return nil
+}
+
+func badValue(key string, value any, why string) error {
+	return fmt.Errorf("configuration: %s = %v: %s", key, value, why)
 }
 
 func loadFile(k *koanf.Koanf, path string) error {
@@ -177,36 +204,36 @@ func suggestion(wrong string) string {
 
 // Validate names the key and value of what cannot be.
 func (c Config) Validate() error {
-	bad := func(key string, value any, why string) error {
-		return fmt.Errorf("configuration: %s = %v: %s", key, value, why)
-	}
 	if c.Data == "" {
-		return bad("data", `""`, "a folder is needed")
+		return badValue("data", `""`, "a folder is needed")
 	}
 	for key, n := range map[string]int{"max_connections": c.MaxConnections, "memory.buffers_mib": c.Memory.BuffersMiB,
 		"memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB,
 		"limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB} {
 		if n < 1 {
-			return bad(key, n, "must be at least 1")
+			return badValue(key, n, "must be at least 1")
 		}
 	}
 	if c.Limits.MessageMiB > 1024 {
-		return bad("limits.message_mib", c.Limits.MessageMiB, "at most 1024")
+		return badValue("limits.message_mib", c.Limits.MessageMiB, "at most 1024")
 	}
 	if c.Seal.Age <= 0 {
-		return bad("seal.age", c.Seal.Age, "must be positive")
+		return badValue("seal.age", c.Seal.Age, "must be positive")
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		return bad("tls.cert", c.TLS.Cert, "tls.cert and tls.key belong together")
+		return badValue("tls.cert", c.TLS.Cert, "tls.cert and tls.key belong together")
 	}
 	if (c.User == "") != (c.Password == "") {
-		return bad("user", c.User, "user and password belong together")
+		return badValue("user", c.User, "user and password belong together")
+	}
+	if _, _, err := setting.LoadZone(c.TimeZone); err != nil {
+		return badValue("timezone", c.TimeZone, "there is no such time zone")
 	}
 	if _, err := c.level(); err != nil {
 		return err
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
-		return bad("log.format", c.Log.Format, "must be text or json")
+		return badValue("log.format", c.Log.Format, "must be text or json")
 	}
 	return errors.Join(c.exposed("pg", c.PG), c.exposed("http", c.HTTP))
 }
@@ -244,13 +271,8 @@ func (c Config) Print() string {
 	}
 	var b strings.Builder
 	line := func(indent, key string, value any) { fmt.Fprintf(&b, "%s%s: %v\n", indent, key, value) }
-	quoted := func(s string) string {
-		if s == "" {
-			return `""`
-		}
-		return s
-	}
-	line("", "data", c.Data)
+	quoted := strconv.Quote // which YAML reads
+	line("", "data", quoted(c.Data))
 	line("", "pg", quoted(c.PG))
 	line("", "http", quoted(c.HTTP))
 	line("", "user", quoted(c.User))
@@ -259,7 +281,7 @@ func (c Config) Print() string {
 	line("  ", "cert", quoted(c.TLS.Cert))
 	line("  ", "key", quoted(c.TLS.Key))
 	line("", "max_connections", c.MaxConnections)
-	line("", "timezone", c.TimeZone)
+	line("", "timezone", quoted(c.TimeZone))
 	b.WriteString("log:\n")
 	line("  ", "level", c.Log.Level)
 	line("  ", "format", c.Log.Format)

@@ -11,13 +11,22 @@ import (
 	qs "github.com/phyllodb/phyllo/query/storage"
 )
 
-// storage makes an engine what the query engine reads through. Only Begin needs
-// a word: Go wants the interface as its result.
+// storage makes an engine what the query engine reads through. Only what returns
+// an interface needs a word: Go wants that very interface as its result.
 type storage struct{ *engine.DB }
 
 func (s storage) Begin(ctx context.Context, iso qs.Isolation, readOnly bool) (qs.Txn, error) {
-	return s.DB.Begin(ctx, engine.TxnOptions{RepeatableRead: iso == qs.RepeatableRead, ReadOnly: readOnly})
+	t, err := s.DB.Begin(ctx, engine.TxnOptions{RepeatableRead: iso == qs.RepeatableRead, ReadOnly: readOnly})
+	if err != nil {
+		return nil, err
+	}
+	return txn{t}, nil
 }
+
+// txn makes a transaction of the engine what the query engine runs in.
+type txn struct{ *engine.Txn }
+
+func (t txn) Statement() qs.Reader { return t.Txn.Statement() }
 
 // router makes the partition keys of the query engine what the storage engine
 // routes rows by.

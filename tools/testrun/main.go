@@ -36,7 +36,7 @@ var groups = []group{
 }
 
 // external are the packages whose tests need servers that a group starts.
-var external = []string{"/pgtest", "/tools/difftest", "/tools/crashtest", "/tools/clienttest"}
+var external = []string{"/pgtest", "/tools/difftest", "/tools/crashtest", "/tools/clienttest", "/tools/doctest"}
 
 // runner carries what groups share.
 type runner struct{ out *os.File }
@@ -177,12 +177,13 @@ func crash(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
 }
 
-// clients runs unmodified clients against the server.
+// clients runs unmodified clients against the server, and the examples of the
+// pages; both start programs that the test cache knows nothing of.
 func clients(ctx context.Context, r *runner) error {
 	programs, err := testenv.PostgresPrograms(ctx)
 	if err != nil {
 		return err
 	}
 	env := append([]string{"PHYLLO_TEST_PSQL=" + filepath.Join(programs.Bin, "psql")}, programs.Env...)
-	return r.command(ctx, env, "go", "test", "./tools/clienttest/...")
+	return r.command(ctx, env, "go", "test", "-count=1", "./tools/clienttest/...", "./tools/doctest/...")
 }

@@ -1076,11 +1076,11 @@ select count(*) from a where not exists (select 1 from b where b.s = a.s)
 ----
 28
 
-select count(*), sum(c1.x) from c c1 join c c2 on c1.x = c2.x and c1.ts <> c2.ts
+select count(*), sum(c1.x) from c c1 join c c2 on c1.x = c2.x and c1.ts <> c2.ts -- not as bound
 ----
 17882|89523818
 
-select count(*) from c join a on c.x = a.id
+select count(*) from c join a on c.x = a.id -- not as bound
 ----
 566
 
@@ -1182,7 +1182,7 @@ select a1.id, a2.id from a a1 join a a2 on a1.n = a2.n and a1.id < a2.id where a
 29|209
 29|299
 
-select count(*) from a a1 join a a2 on a1.f = a2.f join a a3 on a2.d = a3.d
+select count(*) from a a1 join a a2 on a1.f = a2.f join a a3 on a2.d = a3.d -- not as bound
 ----
 16031
 
@@ -1214,7 +1214,7 @@ select count(*) from a a1 join a a2 on a1.k = a2.h
 ----
 2960
 
-select count(*) from a join c on a.id = c.x full join b on b.k = a.k
+select count(*) from a join c on a.id = c.x full join b on b.k = a.k -- not as bound
 ----
 858
 

@@ -694,15 +694,15 @@ s11|11
 s12|12
 NULL|2
 
-select count(*) from (select x from c union select id from a) q
+select count(*) from (select x from c union select id from a) q -- in memory
 ----
 10007
 
-select count(*) from (select x, g from c except select x, g from c where x > 500) q
+select count(*) from (select x, g from c except select x, g from c where x > 500) q -- in memory
 ----
 1044
 
-select count(*) from (select x from c intersect all select x from c where y < 50) q
+select count(*) from (select x from c intersect all select x from c where y < 50) q -- in memory
 ----
 8000
 

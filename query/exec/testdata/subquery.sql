@@ -776,10 +776,6 @@ select id, (select count(*) from b where b.w < a.h and exists (select 1 from a a
 58|1
 59|1
 
-select id, case when id < 300 then 1 else (select 1 / 0) end from a where id < 3 order by id
-----
-ERROR 22012 division by zero
-
 select (select id from a where id = b.w) from b order by 1
 ----
 0

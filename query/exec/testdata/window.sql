@@ -1199,7 +1199,7 @@ select k, sum(count(*)) over (order by k), rank() over (order by count(*) desc, 
 12|273|13
 NULL|300|1
 
-select g, x, r from (select g, x, rank() over (partition by g order by x desc nulls last, ts) as r from c) q where r <= 2 order by g, r limit 30
+select g, x, r from (select g, x, rank() over (partition by g order by x desc nulls last, ts) as r from c) q where r <= 2 order by g, r limit 30 -- in memory
 ----
 g0|9874|1
 g0|9871|2
@@ -1232,7 +1232,7 @@ g20|9902|2
 g21|10004|1
 g21|10001|2
 
-select count(*), sum(s1), sum(s2) from (select sum(x) over (partition by g order by ts) as s1, count(*) over (order by ts rows between 100 preceding and current row) as s2 from c) q
+select count(*), sum(s1), sum(s2) from (select sum(x) over (partition by g order by ts) as s1, count(*) over (order by ts rows between 100 preceding and current row) as s2 from c) q -- in memory
 ----
 20000|9825425727|2014950
 
