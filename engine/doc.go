@@ -4,8 +4,8 @@
 // over both.
 //
 // The way of a row: Txn.Insert routes it to a partition (route.go) and keeps it
-// in the transaction's delta (delta.go), which goes to provisional chunks when
-// it grows large (stage.go). Txn.Commit hands the delta to the committer
+// in the transaction's deltas (own.go), which go to provisional chunks when
+// they grow large (stage.go). Txn.Commit hands the delta to the committer
 // (committer.go), which appends one record for each transaction to the source
 // log, many to one fsync, and publishes a new state (state.go) that has the rows
 // in the partitions' deltas. The flusher (flush.go) turns a partition's delta

@@ -88,9 +88,13 @@ type account struct {
 	peak   int64
 }
 
+// freeBytes is what every operator may hold however much the others have taken,
+// so that one with a small state does not fail for one with a large.
+const freeBytes = 64 << 10
+
 // set changes what the operator holds to n bytes.
 func (a *account) set(n int64) error {
-	if d := n - a.held; d > 0 {
+	if d := n - a.held; d > 0 && n > freeBytes {
 		if err := a.budget.grow(d); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
 )
@@ -41,7 +42,11 @@ func (t *topK) Schema() *arrow.Schema { return t.in.schema }
 func (t *topK) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	if !t.begun {
 		t.begun = true
-		if err := t.run(ctx); err != nil {
+		err := t.run(ctx)
+		if err != nil && pgerr.Code(err) == pgerr.OutOfMemory && t.fr.rt.Temp != nil {
+			err = t.fallBack()
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -88,6 +93,25 @@ func (t *topK) run(ctx context.Context) error {
 	t.fr.rt.Stats.node(t.node).notePeak(t.best.acct.peak)
 	t.out, err = t.best.sorted()
 	return err
+}
+
+// fallBack starts again with a sort of all rows, which can spill. The snapshot is
+// the same.
+func (t *topK) fallBack() error {
+	if t.best != nil {
+		t.best.discard()
+		t.best = nil
+	}
+	if err := t.in.close(); err != nil {
+		return err
+	}
+	in, err := t.fr.input(t.node.Input)
+	if err != nil {
+		return err
+	}
+	t.in = in
+	t.full = newSort(t.fr, t.node, in)
+	return nil
 }
 
 func (t *topK) Close() error {

@@ -1119,7 +1119,7 @@ select distinct f from a order by f
 6.75
 NULL
 
-select count(*) from (select distinct x, g from c) q -- in memory
+select count(*) from (select distinct x, g from c) q
 ----
 19044
 

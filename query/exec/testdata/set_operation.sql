@@ -694,7 +694,7 @@ s11|11
 s12|12
 NULL|2
 
-select count(*) from (select x from c union select id from a) q -- in memory
+select count(*) from (select x from c union select id from a) q
 ----
 10007
 

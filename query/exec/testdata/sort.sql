@@ -1171,7 +1171,7 @@ select k from a order by k offset 10 fetch next 20 rows with ties
 1
 1
 
-select x from c order by x, ts limit 3 offset 19990 -- in memory
+select x from c order by x, ts limit 3 offset 19990
 ----
 NULL
 NULL
