@@ -6,6 +6,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"golang.org/x/sync/errgroup"
 )
 
 // stage writes the transaction's rows to provisional chunks: blobs that no log
@@ -13,35 +14,64 @@ import (
 // comes. So a transaction of any size needs bounded memory, however many
 // savepoints it has.
 func (t *Txn) stage(ctx context.Context) error {
-	for _, id := range sortedIDs(t.work.parts) {
-		if err := t.stagePart(ctx, id); err != nil {
+	ids := sortedIDs(t.work.parts)
+	parts := make([]stagedPart, len(ids))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxSealers)
+	for i, id := range ids {
+		g.Go(func() (err error) {
+			parts[i], err = t.sealPart(gctx, id)
 			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		for i, id := range ids {
+			t.db.deleteChunks(id, parts[i].fresh)
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	for i, id := range ids {
+		t.keepStaged(id, parts[i])
 	}
 	return nil
 }
 
-// stagePart stages the rows of one partition, those of each delta by themselves:
-// a savepoint keeps the chunks of its deltas.
-func (t *Txn) stagePart(ctx context.Context, id chunk.PartitionID) error {
+// A stagedPart is the chunks that a partition's rows went to: fresh ones, and by
+// delta the number of the partition's chunks up to it, earlier ones included.
+type stagedPart struct {
+	fresh []*chunk.Entry
+	ends  []int
+}
+
+// sealPart writes the rows of one partition, those of each delta by themselves: a
+// savepoint keeps the chunks of its deltas. After an error fresh has those that
+// may have been written.
+func (t *Txn) sealPart(ctx context.Context, id chunk.PartitionID) (out stagedPart, err error) {
 	p := t.work.parts[id]
-	before, bytes := p.staged(), p.bytes()
-	var fresh []*chunk.Entry
-	ends := make([]int, len(p.deltas)) // of before and fresh, by delta
-	for i, d := range p.deltas {
+	before := len(p.staged())
+	for _, d := range p.deltas {
 		entries, err := t.db.seal(ctx, id, p.info, d, ingest.SealOptions{Schema: t.catalog.Seq, OmitVersion: p.info.keyed()})
-		fresh = append(fresh, entries...)
-		if err == nil && len(before)+len(fresh) > maxStages {
+		out.fresh = append(out.fresh, entries...)
+		if err == nil && before+len(out.fresh) > maxStages {
 			err = pgerr.New(pgerr.ProgramLimitExceeded, "a transaction may write at most %d chunks to a partition", maxStages)
 		}
 		if err != nil {
-			t.db.deleteChunks(id, fresh)
-			return err
+			return out, err
 		}
-		ends[i] = len(before) + len(fresh)
+		out.ends = append(out.ends, before+len(out.fresh))
 	}
+	return out, nil
+}
+
+// keepStaged puts the chunks in the place of the rows.
+func (t *Txn) keepStaged(id chunk.PartitionID, s stagedPart) {
+	p, fresh, ends := t.work.parts[id], s.fresh, s.ends
+	before, bytes := p.staged(), p.bytes()
 	if len(fresh) == 0 {
-		return nil
+		return
 	}
 	if p.info.keyed() {
 		// The chunks of one delta hold different keys, but one version each keeps
@@ -64,8 +94,10 @@ func (t *Txn) stagePart(ctx context.Context, id chunk.PartitionID) error {
 		}
 	}
 	t.db.metrics.staged.Add(float64(len(fresh)))
-	return nil
 }
+
+// maxSegmentBytes bounds the chunks that are put away at a time.
+const maxSegmentBytes = 32 << 20
 
 // seal encodes a delta's rows and puts the chunks away; it returns their
 // entries, after an error those that may have been put.
@@ -79,23 +111,40 @@ func (db *DB) seal(ctx context.Context, id chunk.PartitionID, in *tableInfo, d *
 	defer db.sealers.Release(1)
 	o.IDs, o.Mem = db.ids, db.mem
 	var entries []*chunk.Entry
+	var ready []*chunk.Sealed // of several slices: each call costs an fsync
+	size := int64(0)
+	put := func() error {
+		if len(ready) == 0 {
+			return nil
+		}
+		err := db.store.PutChunks(ctx, id, ready)
+		for _, c := range ready {
+			e := c.Entry // by itself, for it lives on and the blobs beside it must not
+			entries = append(entries, &e)
+		}
+		ready, size = nil, 0
+		return err
+	}
 	for _, s := range d.slices {
 		for sealed, err := range ingest.Seal(in.layout, s.rows, o) {
 			if err != nil {
 				return entries, err
 			}
-			err := db.store.PutChunks(ctx, id, sealed)
 			for _, c := range sealed {
-				e := c.Entry // by itself, for it lives on and the blobs beside it must not
-				entries = append(entries, &e)
+				ready = append(ready, c)
+				for _, b := range c.Blobs {
+					size += int64(len(b))
+				}
 			}
-			if err != nil {
-				return entries, err
+			if size >= maxSegmentBytes {
+				if err := put(); err != nil {
+					return entries, err
+				}
 			}
 			if err := ctx.Err(); err != nil {
 				return entries, context.Cause(ctx)
 			}
 		}
 	}
-	return entries, nil
+	return entries, put()
 }

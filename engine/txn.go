@@ -142,12 +142,22 @@ func (t *Txn) end() {
 	t.work, t.visible, t.marks, t.reads, t.snap = work{}, nil, nil, nil, t.db.current.Load()
 }
 
+// commitBytes is how many bytes of rows go into a record: more would hold up the
+// other transactions, and be written twice.
+const commitBytes = 4 << 20
+
 // Commit makes the writes durable and visible, all or none. After an error
 // there is nothing of them, unless it says that the outcome is unknown. The
 // transaction has ended in any case.
 func (t *Txn) Commit(ctx context.Context) error {
 	if t.done.Load() {
 		return errTxnDone
+	}
+	if t.work.bytes > commitBytes {
+		if err := t.stage(ctx); err != nil {
+			t.Rollback()
+			return err
+		}
 	}
 	r := t.request()
 	if r == nil {

@@ -24,11 +24,14 @@ const (
 	copyBatchBytes = 8 << 20
 )
 
+// copyAhead is how many batches are read while storage is busy with one.
+const copyAhead = 4
+
 // checkRows is after how many rows a cancelled COPY notices it.
 const checkRows = 64
 
 // copyFrom inserts the client's rows. Reading and inserting run side by side,
-// with one batch between them.
+// with a few batches between them.
 func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt copyformat.Options, names []string) (n int64, err error) {
 	in, err := s.client.CopyIn(opt.Format == copyformat.Binary, len(c.Columns))
 	if err != nil {
@@ -47,7 +50,7 @@ func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt cop
 			return 0, err
 		}
 	}
-	batches := make(chan copyBatch, 1)
+	batches := make(chan copyBatch, copyAhead)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer func() {

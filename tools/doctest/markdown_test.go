@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -193,4 +194,41 @@ func codes(cell string) []string {
 		out = append(out, m[1])
 	}
 	return out
+}
+
+func TestParsePage(t *testing.T) {
+	const text = "# Top\n" +
+		"```sql session=a\nSELECT 1;\n```\nprose\n```text times\n1\n```\n" + // an example and its output
+		"```text\nno example\n```\n" +
+		"```sh\ntrue\n```\n## Next `one`\n```text\nnot its output\n```\n" +
+		"| a | b |\n| --- | --- |\n| `x` | y \\| z |\n"
+	p, err := parsePage("p.md", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, b := range p.blocks {
+		out := "-"
+		if b.output != nil {
+			out = b.output.text
+		}
+		got = append(got, fmt.Sprintf("%d %s %v %q %q", b.first, b.lang, b.words, b.text, out))
+	}
+	want := []string{
+		`1 sql map[session:a] "SELECT 1;\n" "1\n"`, `5 text map[times:] "1\n" "-"`, `8 text map[] "no example\n" "-"`,
+		`11 sh map[] "true\n" "-"`, `15 text map[] "not its output\n" "-"`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("blocks:\n got %q\nwant %q", got, want)
+	}
+	if n := len(p.examples()); n != 2 {
+		t.Errorf("%d examples, want 2", n)
+	}
+	rows := tableRows(p.section(t, "Next `one`"))
+	if len(rows) != 1 || !slices.Equal(rows[0], []string{"`x`", "y | z"}) || !slices.Equal(codes(rows[0][0]), []string{"x"}) {
+		t.Errorf("table: got %q", rows)
+	}
+	if _, err := parsePage("p.md", "```sh\n"); err == nil {
+		t.Error("a block that is not closed is accepted")
+	}
 }
