@@ -300,7 +300,7 @@ func TestCancel(t *testing.T) {
 			if _, _, err := tx.Lookup(ctx, table, keyBatch(row{"there", 1, 0}, row{"not there", 1, 0})); err != nil {
 				return err
 			}
-			for i := range int64(4) {
+			for i := range int64(8) {
 				rows := make([]row, 500)
 				for j := range rows {
 					rows[j] = row{fmt.Sprintf("k%0200d", j), i * hour, i}
