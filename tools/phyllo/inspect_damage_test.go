@@ -149,7 +149,7 @@ func TestVerifyOtherFiles(t *testing.T) {
 			if err := os.Remove(segment(dir)); err != nil {
 				t.Fatal(err)
 			}
-		}, []string{"table public.readings, partition bucket 1 of 2 (key 0001), chunk 018e283b-ee00-7002-", "file chunks/16384/_0001/", "the commit log names the chunk, and it is not there"}, 13},
+		}, []string{"table public.readings, partition bucket 1 of 2 (key 0001), chunk 018e283b-ee00-7002-", "file chunks/16384/_0001/", "the commit log names the chunk, and it is not there", "2 parts are damaged"}, 12},
 		{"checkpoint", func(t *testing.T, dir string) {
 			for range 3 { // so that there is a commit to fold
 				db, closeAll, err := openEngine(dir)
