@@ -1,12 +1,15 @@
 package doctest
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/phyllodb/phyllo/tools/testenv"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what examples print into the pages")
@@ -38,10 +41,8 @@ func prepare() error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building phyllo: %w\n%s", err, out)
 	}
-	for _, name := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(name); err != nil {
-			return fmt.Errorf("examples need %s: %w", name, err)
-		}
+	if _, err := testenv.Curl(context.Background()); err != nil {
+		return err
 	}
 	psql := os.Getenv("PHYLLO_TEST_PSQL")
 	if psql == "" {

@@ -72,7 +72,7 @@ func (s *sandbox) command(ctx context.Context, name string, args ...string) *exe
 		}
 	}
 	cmd.Env = append(cmd.Env, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC",
-		"PSQLRC=/dev/null", "PHYLLO_TEST_SERVER=http://127.0.0.1:"+s.real["8080"])
+		"PSQLRC=/dev/null", "PHYLLO_SERVER=http://127.0.0.1:"+s.real["8080"])
 	return cmd
 }
 

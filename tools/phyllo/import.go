@@ -24,7 +24,7 @@ import (
 type importCommand struct {
 	Table    string   `arg:"" help:"Table, or schema.table."`
 	Files    []string `arg:"" type:"existingfile" help:"Files: .csv (with a header line) or .ndjson, .jsonl, also with .gz or .zst. Each is one transaction."`
-	Server   string   `help:"The server's HTTP address." default:"http://127.0.0.1:8080" env:"PHYLLO_TEST_SERVER"`
+	Server   string   `help:"The server's HTTP address." default:"http://127.0.0.1:8080" env:"PHYLLO_SERVER"`
 	Format   string   `help:"csv or ndjson; by default what the file's name says." enum:",csv,ndjson" default:""`
 	User     string   `help:"User, if the server wants one; the password comes from PHYLLO_PASSWORD."`
 	Quiet    bool     `short:"q" help:"No progress bar."`

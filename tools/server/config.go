@@ -169,7 +169,7 @@ func environment(environ []string) (map[string]any, error) {
 	out := map[string]any{}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "PHYLLO_") || strings.HasPrefix(name, "PHYLLO_TEST_") || name == "PHYLLO_CONFIG" {
+		if !strings.HasPrefix(name, "PHYLLO_") || strings.HasPrefix(name, "PHYLLO_TEST_") || name == "PHYLLO_CONFIG" || name == "PHYLLO_SERVER" {
 			continue
 		}
 		key, ok := byEnv[name]
