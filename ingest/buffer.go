@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -176,6 +177,9 @@ func newRun(mem memory.Allocator, l *chunk.Layout, batch arrow.RecordBatch) (arr
 		batch = sorted
 	}
 	run, _, err := own(mem, batch, batchFootprint(batch))
+	if err == nil {
+		datum.CountNulls(run) // queries share it
+	}
 	return run, err
 }
 
@@ -212,6 +216,7 @@ func (r *Rows) push(mem memory.Allocator, l *chunk.Layout, run arrow.RecordBatch
 		}
 		k = from
 	}
+	datum.CountNulls(run)
 	// The slices are shared with older Rows: only what lies before k is kept.
 	r.runs = append(r.runs[:k:k], run)
 	r.sizes = append(r.sizes[:k:k], f.bytes(run))

@@ -4,6 +4,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/internal/datum"
 )
 
 // A rowStore keeps rows in memory and finds them by rowRef. Small batches are
@@ -65,6 +66,7 @@ func (s *rowStore) flush() error {
 		b.Release()
 		panic(tooLarge(len(s.batches)))
 	}
+	datum.CountNulls(b) // workers read it side by side
 	s.batches = append(s.batches, b)
 	s.bytes += batchBytes(b)
 	for i := range s.columns {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/internal/datum"
 )
 
 // A spool keeps batches for reading them several times: in memory while the
@@ -24,6 +25,7 @@ func newSpool(f *frame, st *OperatorStats) *spool {
 // add appends a batch.
 func (s *spool) add(b arrow.RecordBatch) error {
 	s.rows += b.NumRows()
+	datum.CountNulls(b) // several readers may share it
 	if s.tail == nil {
 		err := s.acct.add(batchBytes(b))
 		if err == nil {
