@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/phyllodb/phyllo/chunk"
@@ -45,16 +46,23 @@ const checkpointChanges = 256
 type catalogueLog struct {
 	store   store.Store
 	log     store.LogID
-	catalog *schema.Catalog     // as of the last entry
-	ids     map[uint64][16]byte // of the retained entries
-	folded  uint64              // sequence number of the checkpoint
+	catalog *schema.Catalog // as of the last entry
+	folded  uint64          // sequence number of the checkpoint
 	// open says that recovery has read all source logs, so that needs are
 	// complete: before that no entry may be trimmed.
 	open bool
+	// shared says that other nodes append to the log.
+	shared bool
 
-	mu    sync.Mutex // guards the fields below
-	last  uint64     // sequence number of the last entry
+	// writing is held, in a cluster, by who reads or appends entries.
+	writing sync.Mutex
+
+	mu    sync.Mutex          // guards the fields below
+	ids   map[uint64][16]byte // of the retained entries
+	last  uint64              // sequence number of the last entry
 	needs map[sourcePosition]uint64
+	// followed is up to which entry the needs of other nodes' records are known.
+	followed uint64
 }
 
 // A sourcePosition names a record of a source log.
@@ -62,6 +70,9 @@ type sourcePosition struct {
 	source commitlog.Source
 	seq    uint64
 }
+
+var errCatalogueChanged = pgerr.New(pgerr.SerializationFailure, "the catalogue was changed by another transaction").
+	WithHint("Try again.")
 
 // errCatalogueUnknown says that nobody knows whether an entry was appended.
 var errCatalogueUnknown = errors.New("engine: outcome of a change of the catalogue is unknown")
@@ -74,7 +85,7 @@ func newTxnID() (id [16]byte) {
 // openCatalogue folds the catalogue log.
 func openCatalogue(ctx context.Context, st store.Store, database string) (*catalogueLog, error) {
 	c := &catalogueLog{store: st, log: store.LogID{Kind: store.CatalogueLog, Key: database},
-		catalog: schema.NewCatalog(database), ids: map[uint64][16]byte{}, needs: map[sourcePosition]uint64{}}
+		catalog: schema.NewCatalog(database), ids: map[uint64][16]byte{}, needs: map[sourcePosition]uint64{}, followed: math.MaxUint64}
 	from := uint64(1)
 	data, err := st.Checkpoint(ctx, c.log)
 	switch {
@@ -119,7 +130,9 @@ func (c *catalogueLog) fold(e store.Entry) error {
 	if err := decodeCatalogue(e.Data, &entry, &entry.Format, fmt.Sprintf("entry %d", e.Seq)); err != nil {
 		return err
 	}
+	c.mu.Lock()
 	c.ids[e.Seq] = entry.ID
+	c.mu.Unlock()
 	if e.Seq <= c.folded {
 		return nil
 	}
@@ -135,9 +148,11 @@ func (c *catalogueLog) fold(e store.Entry) error {
 // errCatalogueUnknown if the entry may have been written.
 func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEntry) (*schema.Catalog, error) {
 	entry.Format = catalogueFormat
+	if seq <= c.catalog.Seq && c.committed(seq, entry.ID) {
+		return c.catalog, nil // it came late
+	}
 	if seq != c.catalog.Seq+1 {
-		return nil, pgerr.New(pgerr.SerializationFailure, "the catalogue was changed by another transaction").
-			WithHint("Try again.")
+		return nil, errCatalogueChanged
 	}
 	next, err := c.catalog.Apply(seq, entry.Changes...)
 	if err != nil {
@@ -152,9 +167,9 @@ func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEn
 			return nil, err
 		}
 	}
-	c.catalog, c.ids[seq] = next, entry.ID
+	c.catalog = next
 	c.mu.Lock()
-	c.last = seq
+	c.ids[seq], c.last = entry.ID, seq
 	c.mu.Unlock()
 	if c.open && seq-c.folded >= checkpointChanges {
 		// A failure shows again at the next one; nothing depends on it.
@@ -163,8 +178,12 @@ func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEn
 	return next, nil
 }
 
-// settle finds out what became of entry seq after its append failed.
+// settle finds out what became of entry seq after its append failed. In a cluster
+// it is unknown until the place is filled, for the append may yet be done.
 func (c *catalogueLog) settle(ctx context.Context, seq uint64, data []byte, failure error) error {
+	if c.shared && !errors.Is(failure, store.ErrConflict) {
+		return fmt.Errorf("%w: %w", errCatalogueUnknown, failure)
+	}
 	head, err := c.store.Head(ctx, c.log)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errCatalogueUnknown, errors.Join(failure, err))
@@ -179,6 +198,9 @@ func (c *catalogueLog) settle(ctx context.Context, seq uint64, data []byte, fail
 		if e.Seq == seq && bytes.Equal(e.Data, data) {
 			return nil
 		}
+		if c.shared {
+			return errCatalogueChanged
+		}
 		break
 	}
 	return fmt.Errorf("%w: another process writes to the catalogue: %w", errCatalogueUnknown, failure)
@@ -190,8 +212,8 @@ func (c *catalogueLog) checkpoint(ctx context.Context) error {
 	if c.folded == c.catalog.Seq {
 		return nil
 	}
-	retained := c.catalog.Seq + 1
 	c.mu.Lock()
+	retained := min(c.catalog.Seq, c.followed) + 1
 	for _, seq := range c.needs {
 		retained = min(retained, seq)
 	}
@@ -204,11 +226,13 @@ func (c *catalogueLog) checkpoint(ctx context.Context) error {
 		return err
 	}
 	c.folded = c.catalog.Seq
+	c.mu.Lock()
 	for seq := range c.ids {
 		if seq < retained {
 			delete(c.ids, seq)
 		}
 	}
+	c.mu.Unlock()
 	return c.store.Trim(ctx, c.log, retained)
 }
 
@@ -257,5 +281,78 @@ func (c *catalogueLog) decided(seq uint64, id [16]byte) (committed, known bool) 
 	if seq > c.catalog.Seq {
 		return false, false
 	}
-	return c.ids[seq] == id, true
+	return c.committed(seq, id), true
+}
+
+// committed says whether the entry seq, which there is, is the transaction's.
+func (c *catalogueLog) committed(seq uint64, id [16]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ids[seq] == id
+}
+
+// reached notes that all records that refer to entries up to seq are known.
+func (c *catalogueLog) reached(seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.followed = seq
+}
+
+// follow reads what other nodes appended and returns the catalogue with it; nil
+// while a definition of this node is on its way.
+func (c *catalogueLog) follow(ctx context.Context) (*schema.Catalog, error) {
+	if !c.writing.TryLock() {
+		return nil, nil
+	}
+	defer c.writing.Unlock()
+	err := c.advance(ctx)
+	return c.catalog, err
+}
+
+// advance folds the entries after the last one that is known.
+func (c *catalogueLog) advance(ctx context.Context) error {
+	for e, err := range c.store.Read(ctx, c.log, c.catalog.Seq+1) {
+		if errors.Is(err, store.ErrTrimmed) {
+			return c.reopen(ctx)
+		}
+		if err == nil {
+			err = c.fold(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = c.catalog.Seq
+	return nil
+}
+
+// reopen goes on from a checkpoint that others wrote.
+func (c *catalogueLog) reopen(ctx context.Context) error {
+	next, err := openCatalogue(ctx, c.store, c.log.Key)
+	if err != nil {
+		return err
+	}
+	c.catalog, c.folded = next.catalog, next.folded
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ids, c.last = next.ids, next.last
+	return nil
+}
+
+// fill decides that no transaction has the entry after the last one.
+func (c *catalogueLog) fill(ctx context.Context, seq uint64) error {
+	if !c.writing.TryLock() {
+		return nil // it is being filled
+	}
+	defer c.writing.Unlock()
+	if seq != c.catalog.Seq+1 {
+		return nil
+	}
+	_, err := c.append(ctx, seq, catalogueEntry{ID: newTxnID()})
+	if pgerr.Code(err) == pgerr.SerializationFailure {
+		return nil
+	}
+	return err
 }

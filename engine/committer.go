@@ -32,6 +32,8 @@ type commitRequest struct {
 	// changes are of the catalogue, made of its entry catalogueSeq-1.
 	changes      []schema.Change
 	catalogueSeq uint64
+	// claimedAs is what our source was when the transaction took its claims.
+	claimedAs commitlog.Source
 	// check looks whether what the transaction read still holds, with those that
 	// go before it in its group.
 	check func(s *state, before []*commitRequest) error
@@ -42,10 +44,14 @@ type commitRequest struct {
 // time, and publishes them in the order of the log. What waits while a group is
 // being written becomes the next group.
 type committer struct {
-	db     *DB
-	source commitlog.Source
-	log    store.LogID
-	next   uint64 // source position of the next entry; the goroutine's
+	db   *DB
+	log  store.LogID
+	next uint64 // source position of the next entry; the goroutine's
+	// open, if not nil, is to be done before anything else is appended: it finds
+	// out what became of a commit of which that was unknown. In a cluster only.
+	open func() error
+	// sealed says that our log has been taken over; in a cluster only.
+	sealed bool
 
 	mu     sync.Mutex // guards the fields below
 	queue  []*commitRequest
@@ -56,9 +62,8 @@ type committer struct {
 	done chan struct{}
 }
 
-func newCommitter(db *DB, src commitlog.Source) *committer {
-	return &committer{db: db, source: src, log: store.LogID{Kind: store.SourceLog, Key: src.String()},
-		next: 1, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newCommitter(db *DB) *committer {
+	return &committer{db: db, log: sourceLog(db.own()), next: 1, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // commit makes a transaction durable and visible. Once it has been handed over
@@ -95,7 +100,7 @@ func (c *committer) run() {
 	defer close(c.done)
 	for {
 		group, more := c.group()
-		if len(group) > 0 {
+		if len(group) > 0 || c.open != nil {
 			c.write(group)
 		}
 		if more {
@@ -141,13 +146,17 @@ func (c *committer) write(group []*commitRequest) {
 		answer(group, err)
 		return
 	}
+	if c.db.cluster != nil {
+		if err := c.ready(group); err != nil {
+			answer(group, err)
+			return
+		}
+	}
 	live := group[:0]
 	for _, r := range group {
-		if r.check != nil {
-			if err := r.check(c.db.current.Load(), live); err != nil {
-				r.done <- err
-				continue
-			}
+		if err := c.check(r, live); err != nil {
+			r.done <- err
+			continue
 		}
 		live = append(live, r)
 	}
@@ -159,6 +168,20 @@ func (c *committer) write(group []*commitRequest) {
 		return
 	}
 	c.writeRows(live)
+}
+
+// check says why a transaction cannot commit, if those before it do.
+func (c *committer) check(r *commitRequest, before []*commitRequest) error {
+	s := c.db.current.Load()
+	if c.db.cluster != nil {
+		if err := c.checkShared(r, s); err != nil {
+			return err
+		}
+	}
+	if r.check == nil {
+		return nil
+	}
+	return r.check(s, before)
 }
 
 func answer(group []*commitRequest, err error) {
@@ -173,10 +196,21 @@ func (c *committer) writeRows(group []*commitRequest) {
 	if len(group) == 0 {
 		return
 	}
+	made := records(group)
 	seq, err := c.append(data)
+	if errors.Is(err, errUndecided) {
+		c.open = func() error {
+			seq, err := c.append(data)
+			if err == nil {
+				c.db.apply(seq, c.db.own(), made, nil)
+			}
+			return err
+		}
+		err = outcomeUnknown(err)
+	}
 	if err == nil {
 		c.db.metrics.commits.Add(float64(len(group)))
-		c.db.apply(seq, c.source, records(group), nil)
+		c.db.apply(seq, c.db.own(), made, nil)
 	}
 	answer(group, err)
 }
@@ -240,10 +274,13 @@ func stampStaged(r *ingest.Record) {
 func (c *committer) append(data []byte) (uint64, error) {
 	ctx := context.Background()
 	err := c.db.store.Append(ctx, c.log, c.next, data)
+	if err != nil && c.db.cluster != nil {
+		err = c.insist(data, err)
+	} else if err != nil {
+		err = c.settle(ctx, data, err)
+	}
 	if err != nil {
-		if err = c.settle(ctx, data, err); err != nil {
-			return 0, err
-		}
+		return 0, err
 	}
 	c.next++
 	return c.next - 1, nil
@@ -269,7 +306,7 @@ func (c *committer) settle(ctx context.Context, data []byte, failure error) erro
 		break
 	}
 	// Somebody sealed our log, and his entry has the place of ours.
-	return c.stop(pgerr.New(pgerr.CannotConnectNow, "another process has taken over the source log %s", c.source))
+	return c.stop(pgerr.New(pgerr.CannotConnectNow, "another process has taken over the source log %s", c.db.own()))
 }
 
 // unknown ends all commits for good: nobody knows what became of one.
@@ -310,38 +347,60 @@ func (c *committer) refusal() error {
 // catalogue's entry is the commit point: the record of its rows, written before,
 // counts only if that entry is this transaction's.
 func (c *committer) writeDefinition(r *commitRequest) error {
+	catalogue := c.db.catalogue
+	catalogue.writing.Lock()
 	entry := catalogueEntry{ID: newTxnID(), Changes: r.changes}
-	var seq uint64
 	var rows []*ingest.Record
+	var data []byte
 	if r.record != nil {
 		entry.ID = r.record.ID
 		r.record.Condition = &ingest.Condition{Seq: r.catalogueSeq}
 		c.stamp(r.record)
 		rows = []*ingest.Record{r.record}
-		data, err := ingest.AppendRecords(nil, rows)
-		if err != nil {
-			return err
-		}
-		at := sourcePosition{c.source, c.next}
-		c.db.catalogue.need(at, r.catalogueSeq)
-		if seq, err = c.append(data); err != nil {
-			c.db.catalogue.drop(at)
+		var err error
+		if data, err = ingest.AppendRecords(nil, rows); err != nil {
+			catalogue.writing.Unlock()
 			return err
 		}
 	}
-	// From here on the position seq is taken, whether the record counts or not.
-	next, err := c.db.catalogue.append(context.Background(), r.catalogueSeq, entry)
-	if err != nil {
-		if errors.Is(err, errCatalogueUnknown) {
-			return c.unknown(err)
+	var seq uint64 // of the record, once it is there
+	write := func() error {
+		if data != nil && seq == 0 {
+			at := sourcePosition{c.db.own(), c.next}
+			catalogue.need(at, r.catalogueSeq)
+			var err error
+			if seq, err = c.append(data); err != nil {
+				catalogue.drop(at)
+				return err
+			}
 		}
-		if seq > 0 {
-			c.db.apply(seq, c.source, nil, nil)
+		// From here on the position seq is taken, whether the record counts or not.
+		next, err := catalogue.append(context.Background(), r.catalogueSeq, entry)
+		switch {
+		case err == nil:
+			c.db.apply(seq, c.db.own(), rows, next)
+		case errors.Is(err, errCatalogueUnknown) && c.db.cluster != nil:
+			return errors.Join(errUndecided, err)
+		case errors.Is(err, errCatalogueUnknown):
+			return c.unknown(err)
+		case seq > 0:
+			c.db.apply(seq, c.db.own(), nil, nil)
 		}
 		return err
 	}
-	c.db.apply(seq, c.source, rows, next)
-	return nil
+	err := write()
+	if errors.Is(err, errUndecided) {
+		c.open = func() error {
+			err := write()
+			if !errors.Is(err, errUndecided) {
+				catalogue.writing.Unlock()
+			}
+			return err
+		}
+		return outcomeUnknown(err)
+	}
+	catalogue.writing.Unlock()
+	return err
 }
 
 // apply publishes in one step the records that are durable at a source position,
@@ -375,7 +434,7 @@ func (db *DB) apply(seq uint64, src commitlog.Source, records []*ingest.Record, 
 			}
 			s.clock = max(s.clock, r.Version+int64(r.Versions)-1)
 		}
-		if seq > 0 && src == db.committer.source {
+		if seq > 0 && src == db.own() {
 			s.head = seq
 		}
 		return s
@@ -415,7 +474,7 @@ func (db *DB) applyPart(s *state, own map[datum.OID]bool, seq uint64, src commit
 	if old.pending.empty() {
 		c.since = db.opt.Now()
 	}
-	if src != db.committer.source {
+	if src != db.own() {
 		c.replayed = true
 	} else if c.first == 0 {
 		c.first = seq

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,7 +51,9 @@ type DB struct {
 	catalogue *catalogueLog // the committer's, after Open
 	committer *committer
 	flusher   *flusher
-	buffered  atomic.Int64 // bytes of rows that are not in chunks
+	cluster   *cluster                         // nil unless the store is shared
+	source    atomic.Pointer[commitlog.Source] // whose log we append to; see own
+	buffered  atomic.Int64                     // bytes of rows that are not in chunks
 
 	partMu sync.Mutex // guards parts
 	parts  map[chunk.PartitionID]*partState
@@ -73,11 +73,16 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 		locks: lock.New(lock.Options{}), sealers: semaphore.NewWeighted(maxSealers),
 		stageBytes: min(16<<20, opt.BufferBytes/4), sealBytes: min(64<<20, opt.BufferBytes/4), replayBytes: opt.BufferBytes / 2,
 		parts: map[chunk.PartitionID]*partState{}}
-	db.snapshots.txns = map[*Txn]uint64{}
+	db.snapshots.txns, db.snapshots.shared = map[*Txn]uint64{}, opt.Cluster != nil
 	db.metrics = newMetrics(db)
-	var epoch [8]byte
-	rand.Read(epoch[:])
-	db.committer = newCommitter(db, commitlog.Source{Writer: opt.Writer, Epoch: binary.BigEndian.Uint64(epoch[:])})
+	db.source.Store(&commitlog.Source{Writer: opt.Writer, Epoch: newEpoch()})
+	if opt.Cluster != nil {
+		var err error
+		if db.cluster, err = newCluster(db, s); err != nil {
+			return nil, err
+		}
+	}
+	db.committer = newCommitter(db)
 	db.flusher = newFlusher(db)
 	if err := db.recover(ctx); err != nil {
 		db.metrics.unregister()
@@ -85,6 +90,9 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	}
 	go db.committer.run()
 	db.flusher.start()
+	if db.cluster != nil {
+		db.cluster.start()
+	}
 	return db, nil
 }
 
@@ -99,6 +107,10 @@ func (db *DB) Close() error {
 	err := db.Checkpoint(context.Background())
 	if err == nil {
 		err = db.retire(context.Background())
+	}
+	if db.cluster != nil {
+		db.cluster.stop()
+		db.cluster.members.leave(context.Background())
 	}
 	db.metrics.unregister()
 	if err != nil {

@@ -23,6 +23,9 @@ func (t *Txn) define(ctx context.Context) error {
 	if err := t.owner.Table(ctx, catalogueLock, lock.Exclusive); err != nil {
 		return err
 	}
+	if err := t.claim(ctx, catalogueLock); err != nil {
+		return err
+	}
 	s := t.db.current.Load()
 	if s.catalog.Seq == t.snap.catalog.Seq {
 		return nil

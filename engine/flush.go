@@ -21,6 +21,7 @@ func (db *DB) flush(ctx context.Context, id chunk.PartitionID) error {
 		return nil
 	}
 	part := st.part(id.Key).part
+	defer db.hold()()
 	part.flush.Lock()
 	defer part.flush.Unlock()
 	for !part.freed {
@@ -73,7 +74,7 @@ func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error)
 		db.deleteChunks(part.id, f.sealed)
 		return nil, err
 	}
-	f.commit = &commitlog.Commit{ID: commitlog.NewCommitID(), Kind: commitlog.Flush, By: db.committer.source, Schema: in.def.Version,
+	f.commit = &commitlog.Commit{ID: commitlog.NewCommitID(), Kind: commitlog.Flush, By: db.own(), Schema: in.def.Version,
 		Adds: append(slices.Clone(f.sealed), f.delta.staged...)}
 	db.cover(f.commit, &p)
 	return f, nil
@@ -96,18 +97,40 @@ func (db *DB) commitFlush(ctx context.Context, part *partition, f *frozenFlush) 
 		db.deleteChunks(part.id, f.sealed)
 		return err
 	}
-	db.updatePart(part.id, func(_ *state, p *partState) {
-		p.manifest, p.flushing = m, nil
-		db.buffered.Add(-f.delta.bytes())
-	})
+	if err := db.land(ctx, part, m); err != nil {
+		// It is in the log; the next flush finds it there.
+		f.again = true
+		part.unsettled = f
+		return err
+	}
 	db.metrics.flushed(f.delta.rows(), len(f.commit.Adds), time.Since(begin))
+	return nil
+}
+
+// land shows a flush that is in the commit log: in one step the partition has the
+// chunks, and no longer the rows.
+func (db *DB) land(ctx context.Context, part *partition, m *commitlog.Manifest) error {
+	var flushed *delta
+	change := func(p *partState) {
+		p.manifest, p.flushing, flushed = m, nil, p.flushing
+	}
+	if db.cluster != nil {
+		if err := db.cluster.land(ctx, part, m, change); err != nil {
+			return err
+		}
+	} else {
+		db.updatePart(part.id, func(_ *state, p *partState) { change(p) })
+	}
+	if flushed != nil {
+		db.buffered.Add(-flushed.bytes())
+	}
 	return nil
 }
 
 // covers returns how far s has taken in each source: our own, and those that
 // have ended, as far as they have been replayed.
 func (db *DB) covers(s *state) []commitlog.Position {
-	out := []commitlog.Position{{Source: db.committer.source, Pos: s.head}}
+	out := []commitlog.Position{{Source: db.own(), Pos: s.head}}
 	for _, e := range db.ended.list() {
 		out = append(out, commitlog.Position{Source: e.source, Pos: e.head})
 	}

@@ -56,6 +56,9 @@ func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch
 	if err := t.owner.Keys(ctx, in.def.OID, keys); err != nil {
 		return nil, err
 	}
+	if err := t.claimKeys(ctx, in); err != nil {
+		return nil, err
+	}
 	found, err := t.find(ctx, in, cols, keys, false)
 	if err != nil {
 		return nil, err
@@ -97,6 +100,9 @@ func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatc
 	}
 	encoded := in.encodeKeys(keys.Columns(), int(keys.NumRows()))
 	if err := t.owner.Keys(ctx, table, encoded); err != nil {
+		return nil, nil, err
+	}
+	if err := t.claimKeys(ctx, in); err != nil {
 		return nil, nil, err
 	}
 	found, err := t.find(ctx, in, keys.Columns(), encoded, true)
@@ -244,7 +250,7 @@ func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encod
 		g := &f.groups[i]
 		if st != nil {
 			if p := st.part(g.id.Key); p != nil {
-				if err := t.findIn(ctx, in, f, g, encoded, slices.Collect(p.manifest.ChunksOf(g.slice)), p.flushing, p.pending); err != nil {
+				if err := t.findIn(ctx, in, f, g, encoded, slices.Collect(p.manifest.ChunksOf(g.slice)), p.deltas()...); err != nil {
 					return nil, err
 				}
 			}

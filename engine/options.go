@@ -38,6 +38,9 @@ type Options struct {
 	// SnapshotLifetime is how long the chunks that a snapshot reads are kept
 	// after they were removed. Default an hour.
 	SnapshotLifetime time.Duration
+	// Cluster, if not nil, makes this one of several nodes on the store, which has
+	// to be a store.Shared.
+	Cluster *ClusterOptions
 	// Router makes the router of a table that is partitioned by LIST.
 	// Without it such tables fail with 0A000.
 	Router func(t *schema.Table) (Router, error)
@@ -61,6 +64,9 @@ func (o Options) Validate() error {
 		return fmt.Errorf("engine: SealAge = %v: must not be negative", o.SealAge)
 	case o.SnapshotLifetime < 0:
 		return fmt.Errorf("engine: SnapshotLifetime = %v: must not be negative", o.SnapshotLifetime)
+	}
+	if o.Cluster != nil {
+		return o.Cluster.validate()
 	}
 	return nil
 }

@@ -57,6 +57,11 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 func (t *Txn) checkReads(s *state, before []*commitRequest) error {
 	for i := range t.reads {
 		r := &t.reads[i]
+		if t.db.cluster != nil {
+			if err := t.db.cluster.alone(r.in); err != nil {
+				return err
+			}
+		}
 		if r.changedIn(s) || slices.ContainsFunc(before, r.changedBy) {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update of table %q", r.in.name()).
 				WithHint("Try the transaction again.")
@@ -81,7 +86,7 @@ func (r *readKeys) changedIn(s *state) bool {
 			return true
 		}
 	}
-	return r.inDelta(p.flushing) || r.inDelta(p.pending)
+	return slices.ContainsFunc(p.deltas(), r.inDelta)
 }
 
 // changedBy says whether a transaction wrote one of the keys.

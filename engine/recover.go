@@ -21,6 +21,11 @@ import (
 // partitions have not folded in.
 func (db *DB) recover(ctx context.Context) error {
 	begin := time.Now()
+	if db.cluster != nil {
+		if err := db.joinCluster(ctx); err != nil {
+			return err
+		}
+	}
 	var err error
 	if db.catalogue, err = openCatalogue(ctx, db.store, db.opt.Database); err != nil {
 		return err
@@ -34,7 +39,12 @@ func (db *DB) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	replayed, err := db.replayAll(ctx)
+	replayed := 0
+	if db.cluster == nil {
+		replayed, err = db.replayAll(ctx)
+	} else {
+		replayed, err = db.followAll(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -46,6 +56,48 @@ func (db *DB) recover(ctx context.Context) error {
 	db.sweep(ctx, orphans)
 	db.opt.Logger.Info("recovered", slog.Int("tables", len(s.tables)), slog.Int("replayed_rows", replayed), slog.Duration("took", time.Since(begin)))
 	return nil
+}
+
+// joinCluster takes this node's lease, and notes up to where source logs are
+// trimmed before the commit logs are read.
+func (db *DB) joinCluster(ctx context.Context) error {
+	if err := db.cluster.members.join(ctx); err != nil {
+		return err
+	}
+	return db.cluster.follower.scout(ctx)
+}
+
+// followAll reads what nodes that are alive or dead have committed and not yet
+// written to chunks; it returns how many rows that is. Those of the dead are taken
+// over later.
+func (db *DB) followAll(ctx context.Context) (rows int, err error) {
+	c := db.cluster
+	db.catalogue.shared = true
+	db.catalogue.reached(0)
+	fresh := db.own()
+	first := func() error {
+		c.follower.round.Lock()
+		defer c.follower.round.Unlock()
+		return c.follower.rounds(ctx, nil, &fresh)
+	}
+	if err := first(); err != nil {
+		return 0, err
+	}
+	if err := c.members.introduce(ctx); err != nil {
+		return 0, err
+	}
+	// From here on others wait for us before a change of the catalogue counts.
+	if err := c.follower.once(ctx, nil); err != nil {
+		return 0, err
+	}
+	for _, st := range db.current.Load().storages {
+		for _, p := range st.parts {
+			for _, f := range p.others {
+				rows += int(f.delta.rows())
+			}
+		}
+	}
+	return rows, nil
 }
 
 // openPartitions opens the commit logs of the state's storages; s is not
@@ -107,11 +159,11 @@ func (db *DB) endSource(ctx context.Context, log store.LogID) error {
 		if err != nil {
 			return err
 		}
-		err = db.store.Append(ctx, log, head+1, ingest.AppendSeal(nil, db.committer.source.String()))
+		err = db.store.Append(ctx, log, head+1, ingest.AppendSeal(nil, db.own().String()))
 		if errors.Is(err, store.ErrConflict) {
 			continue
 		}
-		if code := pgerr.Code(err); code == pgerr.DiskFull || code == pgerr.OutcomeUnknown {
+		if code := pgerr.Code(err); db.cluster == nil && (code == pgerr.DiskFull || code == pgerr.OutcomeUnknown) {
 			// The folder's lock keeps others out as well; reading must be possible.
 			db.opt.Logger.Warn("the source log of an earlier process could not be sealed", slog.String("error", err.Error()))
 			return nil

@@ -52,13 +52,7 @@ func (s *Statement) partsOf(in *tableInfo) []scanPart {
 	var out []scanPart
 	if st := s.snap.storages[in.def.Storage]; st != nil {
 		for _, p := range st.parts {
-			part := scanPart{id: p.part.id, manifest: p.manifest}
-			for _, d := range []*delta{p.flushing, p.pending} {
-				if d != nil && !d.empty() {
-					part.deltas = append(part.deltas, d)
-				}
-			}
-			out = append(out, part)
+			out = append(out, scanPart{id: p.part.id, manifest: p.manifest, deltas: p.deltas()})
 		}
 	}
 	for id, own := range s.own {
@@ -343,7 +337,7 @@ func (db *DB) freed(id chunk.PartitionID, c chunk.ID) bool {
 		return false
 	}
 	staged := func(d *delta) bool {
-		return d != nil && slices.ContainsFunc(d.staged, func(e *chunk.Entry) bool { return e.ID == c })
+		return slices.ContainsFunc(d.staged, func(e *chunk.Entry) bool { return e.ID == c })
 	}
-	return !staged(p.flushing) && !staged(p.pending)
+	return !slices.ContainsFunc(p.deltas(), staged)
 }

@@ -9,6 +9,7 @@ import (
 // was removed since can be freed when nobody needs it. It is safe for concurrent
 // use.
 type snapshots struct {
+	shared  bool            // other nodes may read as well: only the lifetime counts
 	mu      sync.Mutex      // guards the fields below
 	txns    map[*Txn]uint64 // number of the oldest state that each reads
 	removed []removal       // by rising state
@@ -55,7 +56,7 @@ func (s *snapshots) due(now time.Time, lifetime time.Duration) []removal {
 	}
 	var due, rest []removal
 	for _, r := range s.removed {
-		if r.state <= oldest || now.Sub(r.at) >= lifetime {
+		if r.state <= oldest && !s.shared || now.Sub(r.at) >= lifetime {
 			due = append(due, r)
 		} else {
 			rest = append(rest, r)

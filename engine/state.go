@@ -22,6 +22,9 @@ type state struct {
 	storages map[datum.OID]*storageState // by storage, which TRUNCATE changes
 	head     uint64                      // source position up to which records are in the state
 	clock    int64                       // the greatest row version in the state
+	// heads are, in a cluster, how far the source logs of other nodes are in the
+	// state.
+	heads map[commitlog.Source]uint64
 }
 
 // A storageState holds the rows of one table.
@@ -36,6 +39,7 @@ type partState struct {
 	manifest *commitlog.Manifest
 	flushing *delta               // being written to chunks; nil if none
 	pending  *delta               // what came since; never nil
+	others   []followed           // of the logs of other nodes; none is empty
 	covers   []commitlog.Position // of the sources that flushing reaches
 }
 
@@ -171,9 +175,9 @@ func (s *state) withCatalog(db *DB, c *schema.Catalog) (*state, []*storageState,
 
 // rows counts the rows of a partition, superseded versions included.
 func (p *partState) rows() int64 {
-	n := p.manifest.Rows() + p.pending.rows()
-	if p.flushing != nil {
-		n += p.flushing.rows()
+	n := p.manifest.Rows()
+	for _, d := range p.deltas() {
+		n += d.rows()
 	}
 	return n
 }

@@ -15,17 +15,29 @@ import (
 // to the next start.
 func (db *DB) sweep(ctx context.Context, orphans []chunk.PartitionID) {
 	for _, id := range orphans {
-		if err := commitlog.Drop(ctx, db.store, id); err != nil {
-			db.opt.Logger.Warn("a dropped table could not be freed", slog.String("error", err.Error()))
+		free := func() {
+			if err := commitlog.Drop(context.WithoutCancel(ctx), db.store, id); err != nil {
+				db.opt.Logger.Warn("a dropped table could not be freed", slog.String("error", err.Error()))
+			}
 		}
+		if db.cluster != nil { // another node may read it
+			db.snapshots.remove(db.current.Load().number, db.opt.Now(), free)
+			continue
+		}
+		free()
 	}
 	db.findUnnamed(ctx)
 	for _, st := range db.current.Load().storages {
 		for _, p := range st.parts {
 			before := db.opt.Now()
-			for _, e := range p.pending.staged {
-				if at := e.ID.Time(); at.Before(before) {
-					before = at
+			if db.cluster != nil { // chunks of other nodes are on their way into logs
+				before = before.Add(-sweepAge)
+			}
+			for _, d := range p.deltas() {
+				for _, e := range d.staged {
+					if at := e.ID.Time(); at.Before(before) {
+						before = at
+					}
 				}
 			}
 			if p.flushing != nil {

@@ -31,6 +31,10 @@ func (e *endedSources) list() []endedSource {
 	return slices.Clone(e.sources)
 }
 
+func (e *endedSources) has(src commitlog.Source) bool {
+	return slices.ContainsFunc(e.list(), func(s endedSource) bool { return s.source == src })
+}
+
 func (e *endedSources) add(s endedSource) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -67,14 +71,18 @@ func (e *endedSources) remove(src commitlog.Source) {
 
 // live says whether a source may still have records to fold in.
 func (db *DB) live(src commitlog.Source) bool {
-	if src == db.committer.source {
+	if db.cluster != nil {
+		return !db.cluster.dropped.has(src)
+	}
+	if src == db.own() {
 		return true
 	}
-	return slices.ContainsFunc(db.ended.list(), func(e endedSource) bool { return e.source == src })
+	return db.ended.has(src)
 }
 
 // trim forgets the records that all partitions have in chunks.
 func (db *DB) trim(ctx context.Context) error {
+	defer db.hold()()
 	s := db.current.Load()
 	below := s.head + 1
 	for _, st := range s.storages {
@@ -84,13 +92,13 @@ func (db *DB) trim(ctx context.Context) error {
 			}
 		}
 	}
-	if seq, ok := db.catalogue.undecided(db.committer.source); ok {
+	if seq, ok := db.catalogue.undecided(db.own()); ok {
 		below = min(below, seq)
 	}
 	var errs []error
 	if below > 1 {
-		errs = append(errs, db.store.Trim(ctx, db.committer.log, below))
-		db.catalogue.forget(db.committer.source, below)
+		errs = append(errs, db.store.Trim(ctx, sourceLog(db.own()), below))
+		db.catalogue.forget(db.own(), below)
 	}
 	errs = append(errs, db.dropEnded(ctx, s))
 	return errors.Join(errs...)
@@ -117,6 +125,9 @@ func (db *DB) dropEnded(ctx context.Context, s *state) error {
 		}
 		db.catalogue.forget(e.source, e.head+1)
 		db.ended.remove(e.source)
+		if db.cluster != nil {
+			db.cluster.disown(ctx, e)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -127,7 +138,7 @@ func (db *DB) retire(ctx context.Context) error {
 	if db.committer.stopped() != nil {
 		return nil
 	}
-	if _, ok := db.catalogue.undecided(db.committer.source); ok {
+	if _, ok := db.catalogue.undecided(db.own()); ok {
 		return nil
 	}
 	s := db.current.Load()
@@ -141,7 +152,7 @@ func (db *DB) retire(ctx context.Context) error {
 	if s.head == 0 {
 		return nil
 	}
-	return db.store.Drop(ctx, db.committer.log)
+	return db.store.Drop(ctx, sourceLog(db.own()))
 }
 
 // reclaim frees what was removed and is not read any more.
@@ -181,9 +192,9 @@ func (db *DB) freePartition(p *partState) {
 
 // bufferedBytes are those of the rows that are not in chunks.
 func (p *partState) bufferedBytes() int64 {
-	n := p.pending.bytes()
-	if p.flushing != nil {
-		n += p.flushing.bytes()
+	n := int64(0)
+	for _, d := range p.deltas() {
+		n += d.bytes()
 	}
 	return n
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/lock"
 	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -37,15 +38,20 @@ type Txn struct {
 	catalog *schema.Catalog
 	tables  tableCache // of tables that the transaction changed
 
-	reads    []readKeys // what the transaction looked up and builds on
-	readRows int
-	done     atomic.Bool
+	claimed   []datum.OID      // see claim
+	claimedAs commitlog.Source // ours when the first claim was taken
+	reads     []readKeys       // what the transaction looked up and builds on
+	readRows  int
+	done      atomic.Bool
 }
 
 // Begin starts a transaction.
-func (db *DB) Begin(_ context.Context, opt TxnOptions) (*Txn, error) {
+func (db *DB) Begin(ctx context.Context, opt TxnOptions) (*Txn, error) {
 	if db.closed.Load() {
 		return nil, errClosed
+	}
+	if err := db.fresh(ctx); err != nil {
+		return nil, err
 	}
 	t := &Txn{db: db, opt: opt, owner: db.locks.NewOwner(), work: work{parts: map[chunk.PartitionID]*ownPart{}}}
 	t.snap = db.snapshots.open(db, t)
@@ -56,13 +62,16 @@ func (db *DB) Begin(_ context.Context, opt TxnOptions) (*Txn, error) {
 // Snapshot starts a statement: from now on reads see everything committed so
 // far plus this transaction's own writes. A REPEATABLE READ transaction keeps
 // its first snapshot.
-func (t *Txn) Snapshot(context.Context) error {
+func (t *Txn) Snapshot(ctx context.Context) error {
 	if t.done.Load() {
 		return errTxnDone
 	}
 	t.visible = maps.Clone(t.work.parts)
 	if t.opt.RepeatableRead {
 		return nil
+	}
+	if err := t.db.fresh(ctx); err != nil {
+		return err
 	}
 	return t.refresh()
 }
@@ -139,6 +148,7 @@ func (t *Txn) end() {
 	t.grow(-t.work.bytes)
 	t.db.snapshots.close(t)
 	t.owner.Release()
+	t.unclaim()
 	t.work, t.visible, t.marks, t.reads, t.snap = work{}, nil, nil, nil, t.db.current.Load()
 }
 
@@ -172,6 +182,9 @@ func (t *Txn) Commit(ctx context.Context) error {
 	if err != nil && pgerr.Code(err) != pgerr.OutcomeUnknown {
 		t.Rollback()
 		return err
+	}
+	if err == nil && r.changes != nil && t.db.cluster != nil {
+		t.db.cluster.members.agree(t.db.current.Load().catalog.Seq)
 	}
 	if err == nil {
 		for _, id := range r.gone {
@@ -208,6 +221,9 @@ func (t *Txn) request() *commitRequest {
 	}
 	if len(t.reads) > 0 {
 		r.check = t.checkReads
+	}
+	if len(t.claimed) > 0 {
+		r.claimedAs = t.claimedAs
 	}
 	return r
 }

@@ -24,16 +24,19 @@ const (
 	OpPutCheckpoint    Op = "PutCheckpoint"
 	OpCheckpoint       Op = "Checkpoint"
 	OpDeleteCheckpoint Op = "DeleteCheckpoint"
+	OpSwap             Op = "Swap"
+	OpRegisters        Op = "Registers"
 )
 
-// A Call is what a hook sees of a call. Log and Seq, or Part, are set as far
-// as the method has them. N counts the calls of the store from 1.
+// A Call is what a hook sees of a call. Log and Seq, Part or Register are set
+// as far as the method has them. N counts the calls of the node from 1.
 type Call struct {
-	N    int
-	Op   Op
-	Log  store.LogID
-	Seq  uint64
-	Part chunk.PartitionID
+	N        int
+	Op       Op
+	Log      store.LogID
+	Seq      uint64
+	Part     chunk.PartitionID
+	Register store.Register
 }
 
 // Outcome is what a hook lets a call do.

@@ -1,7 +1,7 @@
 // Package memstore is the reference of store.Store, in memory: the few lines
 // that say what the other stores must do. Model tests use it with a hook that
 // fails, loses or delays any call (hook.go), and Clone it as if the machine
-// had stopped.
+// had stopped. Node gives another node a store on the same state.
 package memstore
 
 import (
@@ -15,22 +15,31 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/store"
 )
 
-// Store keeps everything in maps. It is safe for concurrent use.
+// Store is one node's way to what is kept. It is safe for concurrent use.
 type Store struct {
+	*state
 	hook Hook
 
+	// Guarded by the state's mu.
+	closed bool
+	calls  int
+	late   []func()
+}
+
+// state is what the nodes that share it have written.
+type state struct {
 	mu          sync.Mutex // guards all below
-	closed      bool
-	calls       int
+	now         func() time.Time
 	logs        map[store.LogID]*log
 	chunks      map[chunkKey][][]byte
 	checkpoints map[store.LogID][]byte
-	late        []func()
+	registers   map[store.Register]register
 }
 
 // log is one log: entries[i] has sequence number first+i.
@@ -47,16 +56,29 @@ type chunkKey struct {
 	at   chunk.Location
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Shared = (*Store)(nil)
 
 // New returns an empty store. hook may be nil.
 func New(hook Hook) *Store {
-	return &Store{
-		hook:        hook,
+	return &Store{hook: hook, state: &state{
+		now:         time.Now,
 		logs:        map[store.LogID]*log{},
 		chunks:      map[chunkKey][][]byte{},
 		checkpoints: map[store.LogID][]byte{},
-	}
+		registers:   map[store.Register]register{},
+	}}
+}
+
+// Node returns another store on the same state, as another node has it: it
+// counts, delays and closes by itself. hook may be nil.
+func (s *Store) Node(hook Hook) *Store { return &Store{hook: hook, state: s.state} }
+
+// SetClock makes now the clock that registers run out by, for all nodes that
+// share the state. It may not call the store.
+func (s *Store) SetClock(now func() time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = now
 }
 
 func (l *log) head() uint64 { return l.first + uint64(len(l.entries)) - 1 }
@@ -324,7 +346,7 @@ func (s *Store) DeleteCheckpoint(ctx context.Context, id store.LogID) error {
 	})
 }
 
-// Close makes every later call fail.
+// Close makes every later call fail, but not those of other nodes.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -342,11 +364,13 @@ func (s *Store) Clone(hook Hook) *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := New(hook)
+	c.now = s.now
 	for id, l := range s.logs {
 		c.logs[id] = &log{first: l.first, entries: slices.Clone(l.entries)}
 	}
 	maps.Copy(c.chunks, s.chunks)
 	maps.Copy(c.checkpoints, s.checkpoints)
+	maps.Copy(c.registers, s.registers)
 	return c
 }
 

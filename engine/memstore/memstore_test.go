@@ -3,7 +3,9 @@ package memstore_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/engine/store"
@@ -19,6 +21,19 @@ func TestConformance(t *testing.T) {
 			}
 			return c
 		}}
+	})
+}
+
+func TestSharedConformance(t *testing.T) {
+	storetest.RunShared(t, func(t *testing.T) storetest.SharedHarness {
+		s := memstore.New(nil)
+		var passed atomic.Int64
+		start := time.Now()
+		s.SetClock(func() time.Time { return start.Add(time.Duration(passed.Load())) })
+		return storetest.SharedHarness{
+			Node: func() store.Shared { return s.Node(nil) },
+			Pass: func(d time.Duration) { passed.Add(int64(d)) },
+		}
 	})
 }
 

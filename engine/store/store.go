@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
 )
@@ -63,7 +65,8 @@ type Logs interface {
 	Trim(ctx context.Context, log LogID, seq uint64) error
 	// List yields the logs of a kind that have ever had an entry.
 	List(ctx context.Context, kind LogKind) ([]LogID, error)
-	// Drop forgets a log altogether.
+	// Drop forgets a log altogether. Nobody may be appending to it any more: an
+	// append by who has not heard of it begins the log again.
 	Drop(ctx context.Context, log LogID) error
 }
 
@@ -94,4 +97,34 @@ type Store interface {
 	Logs
 	Blobs
 	Close() error
+}
+
+// A Register names a small value that changes by compare-and-set. The
+// registers of one scope are read together and written one after another.
+type Register struct{ Scope, Name string }
+
+// Registers keeps small values that change by compare-and-set; they hold
+// leases and claims. It is safe for concurrent use.
+type Registers interface {
+	// Swap sets a register to value (nil removes it) if it holds old (nil: it is
+	// absent), and reports what it held if it did not swap. ttl is how long the
+	// value stays, a whole number of seconds; 0 is for good. An error leaves the
+	// outcome unknown: the swap may be found done, now or later.
+	Swap(ctx context.Context, r Register, old, value []byte, ttl time.Duration) (held []byte, swapped bool, err error)
+	// Registers returns the registers of a scope by name, as of now (linearizable).
+	Registers(ctx context.Context, scope string) (map[string][]byte, error)
+}
+
+// Shared is a store that several nodes use at once.
+type Shared interface {
+	Store
+	Registers
+}
+
+// CheckTTL refuses a ttl that Swap does not take.
+func CheckTTL(ttl time.Duration) error {
+	if ttl < 0 || ttl%time.Second != 0 {
+		return fmt.Errorf("store: a register's ttl is a whole number of seconds, not %v", ttl)
+	}
+	return nil
 }

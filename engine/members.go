@@ -1,0 +1,302 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// A member is what a node tells the others, in its register. The register runs
+// out unless it is renewed: that is the node's lease.
+type member struct {
+	Source  string   // the log that it appends to
+	Beat    uint64   // rises with each renewal
+	Catalog uint64   // up to which entry of the catalogue it has
+	Peers   []string // the sources of the other nodes that it has seen, sorted
+}
+
+// members keeps this node's lease and knows who else is alive. Its methods are
+// safe for concurrent use.
+type members struct {
+	c    *cluster
+	wake chan struct{}
+
+	renewing sync.Mutex // held while the register is being changed; guards the fields below
+	self     member
+	value    []byte // of the register, as we know
+	tried    []byte // a change of it whose outcome is unknown
+
+	mu      sync.Mutex        // guards the fields below
+	others  map[string]member // by name, as of the last look
+	looked  chan struct{}     // closed and replaced at each look
+	catalog uint64            // that we have
+	until   time.Time         // the lease lasts at least
+	lost    error             // why this node may not go on
+}
+
+func newMembers(c *cluster) *members {
+	return &members{c: c, wake: make(chan struct{}, 1), looked: make(chan struct{})}
+}
+
+func (m *members) scope() string { return "nodes/" + m.c.db.opt.Database }
+
+func (m *members) register() store.Register {
+	return store.Register{Scope: m.scope(), Name: m.c.db.opt.Writer}
+}
+
+// joinWait is how often a starting node looks whether its name has become free.
+const joinWait = 250 * time.Millisecond
+
+// join takes the lease of this node's name. If another process has it, it waits
+// until that runs out, and gives up if it is renewed.
+func (m *members) join(ctx context.Context) error {
+	m.renewing.Lock()
+	defer m.renewing.Unlock()
+	m.self = member{Source: m.c.db.own().String(), Beat: 1}
+	value, err := json.Marshal(m.self)
+	if err != nil {
+		return err
+	}
+	var first []byte
+	for {
+		begin := time.Now()
+		held, swapped, err := m.c.shared.Swap(ctx, m.register(), nil, value, m.c.opt.Lease)
+		if err != nil {
+			return fmt.Errorf("lease of node %q: %w", m.c.db.opt.Writer, err)
+		}
+		if swapped || bytes.Equal(held, value) {
+			m.value = value
+			m.extend(begin)
+			return m.look(ctx)
+		}
+		if first == nil && held != nil {
+			first = held
+			m.c.db.opt.Logger.Info("the lease of an earlier process of this node has not run out yet", slog.String("node", m.c.db.opt.Writer))
+		}
+		if held != nil && !bytes.Equal(held, first) {
+			return pgerr.New(pgerr.ObjectInUse, "a node called %q is running", m.c.db.opt.Writer).
+				WithHint("Give each node a name of its own.")
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(joinWait):
+		}
+	}
+}
+
+// introduce waits until all nodes that are alive know of this one.
+func (m *members) introduce(ctx context.Context) error {
+	self := m.c.db.own().String()
+	for {
+		if err := m.look(ctx); err != nil {
+			return err
+		}
+		known := true
+		for _, o := range m.alive() {
+			known = known && slices.Contains(o.Peers, self)
+		}
+		if known {
+			return nil
+		}
+		if err := m.renew(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(joinWait):
+		}
+	}
+}
+
+// run renews the lease, looks who is alive and takes over from who is not, until
+// ctx ends.
+func (m *members) run(ctx context.Context) {
+	every(ctx, m.c.opt.Lease/5, m.wake, func() {
+		err := m.renew(ctx)
+		if err == nil {
+			err = m.look(ctx)
+		}
+		if err == nil {
+			err = m.c.takeOver(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			m.c.db.opt.Logger.Warn("lease and other nodes", slog.String("error", err.Error()))
+		}
+	})
+}
+
+// renew renews the lease and tells what we know.
+func (m *members) renew(ctx context.Context) error {
+	m.renewing.Lock()
+	defer m.renewing.Unlock()
+	if m.failed() != nil {
+		return nil
+	}
+	next := m.self
+	next.Beat++
+	next.Source = m.c.db.own().String()
+	m.mu.Lock()
+	next.Catalog = m.catalog
+	next.Peers = nil
+	for _, o := range m.others {
+		next.Peers = append(next.Peers, o.Source)
+	}
+	m.mu.Unlock()
+	slices.Sort(next.Peers)
+	value, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	held, swapped, err := m.c.shared.Swap(ctx, m.register(), m.value, value, m.c.opt.Lease)
+	if err != nil {
+		m.tried = value
+		return err
+	}
+	if !swapped {
+		switch {
+		case held == nil: // it ran out: nothing is lost but time
+			m.value = nil
+			poke(m.wake)
+			return errors.New("the lease of this node ran out and is taken anew")
+		case m.tried != nil && bytes.Equal(held, m.tried), bytes.Equal(held, value):
+			m.value, m.tried = held, nil
+			return nil // an earlier change came through; the next renewal goes on from it
+		}
+		return m.lose(pgerr.New(pgerr.CannotConnectNow, "another process runs as node %q", m.c.db.opt.Writer).
+			WithHint("Give each node a name of its own, and start this one again."))
+	}
+	m.self, m.value, m.tried = next, value, nil
+	m.extend(begin)
+	return nil
+}
+
+// extend notes that the lease was renewed by a call that began then.
+func (m *members) extend(begin time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.until = begin.Add(m.c.opt.Lease)
+}
+
+// leased says whether the lease lasts. While it does, others wait for us when
+// they change the catalogue.
+func (m *members) leased() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Now().Before(m.until)
+}
+
+// leave gives the lease back.
+func (m *members) leave(ctx context.Context) {
+	m.renewing.Lock()
+	defer m.renewing.Unlock()
+	if m.failed() == nil && m.value != nil {
+		// What fails runs out by itself.
+		_, _, _ = m.c.shared.Swap(ctx, m.register(), m.value, nil, 0)
+	}
+}
+
+// look reads who is alive.
+func (m *members) look(ctx context.Context) error {
+	values, err := m.c.shared.Registers(ctx, m.scope())
+	if err != nil {
+		return err
+	}
+	others := map[string]member{}
+	for name, value := range values {
+		if name == m.c.db.opt.Writer {
+			continue
+		}
+		var o member
+		if err := json.Unmarshal(value, &o); err != nil {
+			return fmt.Errorf("lease of node %q: %w", name, err)
+		}
+		others[name] = o
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.others = others
+	close(m.looked)
+	m.looked = make(chan struct{})
+	return nil
+}
+
+// alive returns the other nodes that have a lease.
+func (m *members) alive() map[string]member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.others
+}
+
+// has says whether the node that appends to a source log is alive, this one
+// included.
+func (m *members) has(src commitlog.Source) bool {
+	if src == m.c.db.own() {
+		return true
+	}
+	return m.alive()[src.Writer].Source == src.String()
+}
+
+// saw notes up to where we have the catalogue, and tells the others soon.
+func (m *members) saw(catalog uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if catalog > m.catalog {
+		m.catalog = catalog
+		poke(m.wake)
+	}
+}
+
+// agreeWait is how often a change of the catalogue looks who has it.
+const agreeWait = 50 * time.Millisecond
+
+// agree waits until every node that is alive has the catalogue up to an entry:
+// then the next statement on any of them sees the change.
+func (m *members) agree(catalog uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), m.c.opt.Lease+time.Second)
+	defer cancel()
+	for {
+		behind := false
+		for _, o := range m.alive() {
+			behind = behind || o.Catalog < catalog
+		}
+		if !behind {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return // leases that were alive when we began have run out, or were renewed by who has it
+		case <-time.After(agreeWait):
+		}
+		if err := m.look(ctx); err != nil && ctx.Err() == nil {
+			m.c.db.opt.Logger.Warn("who has the change of the catalogue cannot be seen", slog.String("error", err.Error()))
+		}
+	}
+}
+
+// lose ends this node's commits for good.
+func (m *members) lose(err error) error {
+	m.mu.Lock()
+	m.lost = err
+	m.mu.Unlock()
+	m.c.db.committer.stop(err)
+	return err
+}
+
+func (m *members) failed() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lost
+}
