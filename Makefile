@@ -3,12 +3,18 @@ GO       ?= go
 CACHE    ?= $(HOME)/.cache/phyllo
 export CGO_ENABLED ?= 0
 
-.PHONY: build demo test check lint bench soak fuzz docs clean
+.PHONY: build demo test check lint bench soak fuzz docs cassandra cassandra-stop clean
 build: ## bin/phyllo, one static binary
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/phyllo ./tools/phyllo
 
 demo: build ## live city buses on an embedded store in demo-data/
 	$(GO) run ./tools/demo
+
+cassandra: ## real Cassandra servers that go on running: NODES=1|3, PORT=9042, SYNC=periodic|group
+	@$(GO) run ./tools/cassandra start $(if $(NODES),--nodes=$(NODES)) $(if $(PORT),--port=$(PORT)) $(if $(SYNC),--sync=$(SYNC))
+
+cassandra-stop: ## end them, keep their data; CLEAN=1 removes the data
+	@$(GO) run ./tools/cassandra stop $(if $(filter 1 yes true,$(CLEAN)),--clean)
 
 test: ## everything CI runs, in groups with a time budget each
 	$(GO) run ./tools/testrun

@@ -16,6 +16,7 @@ import (
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -100,7 +101,7 @@ func (n *node) close() {
 // latest reads a table as of now.
 func (n *node) latest(table datum.OID) map[row]int {
 	n.t.Helper()
-	tx, err := n.db.Begin(engine.WithLatest(context.Background()), engine.TxnOptions{ReadOnly: true})
+	tx, err := n.db.Begin(reading.With(context.Background(), reading.Options{Latest: true}), engine.TxnOptions{ReadOnly: true})
 	if err != nil {
 		n.t.Fatalf("node %s: begin: %v", n.name, err)
 	}

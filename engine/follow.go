@@ -16,6 +16,7 @@ import (
 	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"golang.org/x/sync/errgroup"
 )
@@ -110,22 +111,13 @@ func (f *follower) wait(ctx context.Context, since time.Time) error {
 	}
 }
 
-type latestKey struct{}
-
-// WithLatest returns a context whose statements see all that any node had
-// committed when they began, and not only what is at most
-// ClusterOptions.Staleness old.
-func WithLatest(ctx context.Context) context.Context {
-	return context.WithValue(ctx, latestKey{}, true)
-}
-
 // fresh waits until what we know of other nodes is as new as a statement needs.
 func (db *DB) fresh(ctx context.Context) error {
 	if db.cluster == nil {
 		return nil
 	}
 	since := time.Now()
-	if ctx.Value(latestKey{}) == nil && db.cluster.members.leased() {
+	if !reading.From(ctx).Latest && db.cluster.members.leased() {
 		since = since.Add(-db.cluster.opt.Staleness)
 	}
 	err := db.cluster.follower.wait(ctx, since)
@@ -175,8 +167,8 @@ func (f *follower) rounds(ctx context.Context, l *landing, fresh *commitlog.Sour
 	return err
 }
 
-// reading is what a round has read.
-type reading struct {
+// findings are what a round has read.
+type findings struct {
 	manifests map[chunk.PartitionID]*commitlog.Manifest
 	catalog   *schema.Catalog
 	sources   []*sourceReading
@@ -208,7 +200,7 @@ func (r *sourceReading) head() uint64 {
 func (f *follower) try(ctx context.Context, l *landing, fresh *commitlog.Source) (again bool, err error) {
 	db := f.c.db
 	s := db.current.Load()
-	r := &reading{}
+	r := &findings{}
 	if r.manifests, err = f.refresh(ctx, s, fresh != nil); err != nil {
 		return false, err
 	}
@@ -300,7 +292,7 @@ func (f *follower) scout(ctx context.Context) error {
 }
 
 // readSources reads what is new in the source logs of others.
-func (f *follower) readSources(ctx context.Context, r *reading, own commitlog.Source, heads map[commitlog.Source]uint64) (again bool, err error) {
+func (f *follower) readSources(ctx context.Context, r *findings, own commitlog.Source, heads map[commitlog.Source]uint64) (again bool, err error) {
 	db := f.c.db
 	there := map[commitlog.Source]bool{own: true}
 	err = eachSourceLog(ctx, db.store, func(_ store.LogID, src commitlog.Source) error {
@@ -337,7 +329,7 @@ func (f *follower) readSources(ctx context.Context, r *reading, own commitlog.So
 
 // vanished looks for sources whose logs are gone, which is when all that was in
 // them is in chunks: the commit logs have to be read again to know of it.
-func (f *follower) vanished(r *reading, there map[commitlog.Source]bool, heads map[commitlog.Source]uint64) (again bool) {
+func (f *follower) vanished(r *findings, there map[commitlog.Source]bool, heads map[commitlog.Source]uint64) (again bool) {
 	lost := func(src commitlog.Source) {
 		if !there[src] && f.floors[src] != gone {
 			f.floors[src] = gone
@@ -432,7 +424,7 @@ func (f *follower) counts(ctx context.Context, src commitlog.Source, seq uint64,
 
 // openPartitions opens those that records tell of and that we have not seen. The
 // round begins again, since their commit logs come first.
-func (f *follower) openPartitions(ctx context.Context, s *state, r *reading) (again bool, err error) {
+func (f *follower) openPartitions(ctx context.Context, s *state, r *findings) (again bool, err error) {
 	live := map[datum.OID]bool{}
 	for _, def := range r.catalog.Tables {
 		live[def.Storage] = true
@@ -459,7 +451,7 @@ func (f *follower) openPartitions(ctx context.Context, s *state, r *reading) (ag
 
 // publish makes a state of what was read. It reports busy, and does nothing, if
 // all commit logs count and one has a commit of ours that is not published yet.
-func (f *follower) publish(r *reading, l *landing, fresh *commitlog.Source) (busy bool) {
+func (f *follower) publish(r *findings, l *landing, fresh *commitlog.Source) (busy bool) {
 	db := f.c.db
 	var went []*storageState
 	own := map[datum.OID]bool{}

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/query/catalog"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/setting"
@@ -125,10 +126,19 @@ func (s *Session) cancel(cause error) {
 	}
 }
 
+// reading is how statements read, by the session's settings.
+func (s *Session) reading() reading.Options {
+	o := reading.Options{Latest: s.settingText("phyllo.freshness") == "latest"}
+	if level := s.settingText("phyllo.read_consistency"); level != "default" {
+		o.Consistency = level
+	}
+	return o
+}
+
 // interruptible runs f so that cancel requests and statement_timeout end it.
 // Errors that come of that say so instead of "context canceled".
 func (s *Session) interruptible(ctx context.Context, f func(context.Context) error) error {
-	ctx, interrupt := context.WithCancelCause(ctx)
+	ctx, interrupt := context.WithCancelCause(reading.With(ctx, s.reading()))
 	defer interrupt(nil)
 	if ms := s.intSetting("statement_timeout"); ms > 0 {
 		t := time.AfterFunc(time.Duration(ms)*time.Millisecond, func() {

@@ -2,6 +2,7 @@ package setting
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -103,6 +104,8 @@ var definitions = []Def{
 	{Name: "xmloption", Kind: Enum, Default: "content", Enum: []string{"content", "document"}, Scope: User, Category: "Client Connection Defaults / Statement Behavior", Desc: "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments."},
 
 	{Name: "phyllo.pruning", Kind: String, Default: "all", Scope: User, Category: "Phyllo", Desc: "Stages of pruning that scans use: all, or a list of partitions, slices, chunks, manifest, vectors, encoded, late. Answers never depend on it.", Check: checkPruning},
+	{Name: "phyllo.freshness", Kind: Enum, Default: "recent", Enum: []string{"recent", "latest"}, Scope: User, Category: "Phyllo", Desc: "What statements see of other nodes: what was committed up to a second ago, or all that was committed when they began."},
+	{Name: "phyllo.read_consistency", Kind: String, Default: "default", Scope: User, Category: "Phyllo", Desc: "Level at which a cluster's replicas are asked by queries: default is the configured one.", Check: checkConsistency},
 	{Name: "phyllo.workers", Kind: Integer, Default: "0", Max: 1024, Scope: User, Category: "Phyllo", Desc: "Threads that a query uses; 0 is one for each processor."},
 }
 
@@ -166,6 +169,21 @@ func checkDateStyle(v string) (string, error) {
 
 // Stages are the names that phyllo.pruning takes.
 var Stages = []string{"partitions", "slices", "chunks", "manifest", "vectors", "encoded", "late"}
+
+// Levels are the names that phyllo.read_consistency takes beside default.
+var Levels = []string{"ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_ONE", "LOCAL_QUORUM", "EACH_QUORUM", "SERIAL", "LOCAL_SERIAL"}
+
+func checkConsistency(v string) (string, error) {
+	level := strings.ToUpper(strings.TrimSpace(v))
+	if level == "DEFAULT" {
+		return "default", nil
+	}
+	if !slices.Contains(Levels, level) {
+		return "", pgerr.New(pgerr.InvalidParameterValue, "invalid value for parameter \"phyllo.read_consistency\": %q", v).
+			WithHint("Use default, or one of %s.", strings.Join(Levels, ", "))
+	}
+	return level, nil
+}
 
 func checkPruning(v string) (string, error) {
 	l := strings.ToLower(strings.TrimSpace(v))

@@ -11,11 +11,12 @@ import (
 
 	"github.com/phyllodb/phyllo/tools/server"
 	"github.com/phyllodb/phyllo/tools/testenv"
+	"github.com/phyllodb/phyllo/tools/testserver"
 )
 
-func serve(t *testing.T) *testenv.Phyllo {
+func serve(t *testing.T) *testserver.Phyllo {
 	t.Helper()
-	return testenv.StartPhyllo(t, func(*server.Config) {})
+	return testserver.Start(t, func(*server.Config) {})
 }
 
 // succeed runs a client program that must print ok.
@@ -55,7 +56,7 @@ func TestJDBC(t *testing.T) {
 	succeed(t, exec.Command("java", "-cp", dir+string(filepath.ListSeparator)+jar, "JdbcClient", url))
 }
 
-func psql(t *testing.T, p *testenv.Phyllo, args ...string) string {
+func psql(t *testing.T, p *testserver.Phyllo, args ...string) string {
 	t.Helper()
 	program := os.Getenv("PHYLLO_TEST_PSQL")
 	if program == "" {

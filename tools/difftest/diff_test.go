@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/phyllodb/phyllo/tools/citybus"
 	"github.com/phyllodb/phyllo/tools/server"
-	"github.com/phyllodb/phyllo/tools/testenv"
+	"github.com/phyllodb/phyllo/tools/testserver"
 )
 
 // busRows is how many rows of history are loaded: enough for several chunks in
@@ -34,7 +34,7 @@ func open(t *testing.T) *pair {
 		t.Fatal("PHYLLO_TEST_PG is not set: run make test, which starts a PostgreSQL")
 	}
 	ctx := context.Background()
-	srv := testenv.StartPhyllo(t, func(c *server.Config) {})
+	srv := testserver.Start(t, func(c *server.Config) {})
 	name := fmt.Sprintf("difftest_%d", time.Now().UnixNano())
 	conn := connect(t, admin)
 	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {

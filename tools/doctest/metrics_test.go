@@ -9,14 +9,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/phyllodb/phyllo/tools/server"
-	"github.com/phyllodb/phyllo/tools/testenv"
+	"github.com/phyllodb/phyllo/tools/testserver"
 )
 
 // servedMetrics returns our metrics and their types from /metrics of a server
 // that has run a statement.
 func servedMetrics(t *testing.T) map[string]string {
 	t.Helper()
-	p := testenv.StartPhyllo(t, func(*server.Config) {})
+	p := testserver.Start(t, func(*server.Config) {})
 	conn, err := pgx.Connect(context.Background(), p.DSN())
 	if err != nil {
 		t.Fatal(err)

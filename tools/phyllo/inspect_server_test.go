@@ -18,11 +18,11 @@ import (
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/tools/server"
-	"github.com/phyllodb/phyllo/tools/testenv"
+	"github.com/phyllodb/phyllo/tools/testserver"
 	"golang.org/x/sync/errgroup"
 )
 
-func connect(t testing.TB, p *testenv.Phyllo) *pgx.Conn {
+func connect(t testing.TB, p *testserver.Phyllo) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), p.DSN())
 	if err != nil {
@@ -45,7 +45,7 @@ func folderOf(t testing.TB, dir string) folderReport {
 // TestInspectRunningServer looks at the folder of a server that is idle: it sees
 // all that was committed and changes nothing.
 func TestInspectRunningServer(t *testing.T) {
-	p := testenv.StartPhyllo(t, func(c *server.Config) { c.Seal.Age = time.Hour })
+	p := testserver.Start(t, func(c *server.Config) { c.Seal.Age = time.Hour })
 	dir, conn := p.Config.Data, connect(t, p)
 	exec := func(sql string) {
 		t.Helper()
@@ -94,7 +94,7 @@ func TestInspectRunningServer(t *testing.T) {
 // flushes, truncates and drops: every look succeeds, and none sees less of the
 // table that only grows than the one before.
 func TestInspectBusyServer(t *testing.T) {
-	p := testenv.StartPhyllo(t, func(c *server.Config) { c.Seal.Age = 50 * time.Millisecond })
+	p := testserver.Start(t, func(c *server.Config) { c.Seal.Age = 50 * time.Millisecond })
 	dir, conn := p.Config.Data, connect(t, p)
 	if _, err := conn.Exec(context.Background(), "CREATE TABLE grows (k text, ts timestamptz, v bigint) PARTITION BY LIST (k)"); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server until SIGTERM or Ctrl-C."`
 	Config  configCommand  `cmd:"" help:"Print the configuration that serve would run with, from flags, environment and file."`
+	Migrate migrateCommand `cmd:"" help:"Make the tables in a keyspace of Cassandra, or bring them up to date."`
 	Import  importCommand  `cmd:"" help:"Load CSV or NDJSON files into a table of a running server."`
 	Inspect inspectCommand `cmd:"" help:"Show what a data folder holds, from its tables down to the encoding of a column, and check it."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -13,10 +13,13 @@ import (
 // settings are the flags that stand for configuration keys. Pointers tell what
 // was given: only that goes above the environment and the file.
 type settings struct {
-	File           *string        `name:"config" short:"c" help:"YAML file with settings." env:"PHYLLO_CONFIG" placeholder:"FILE"`
-	Data           *string        `help:"Folder of the embedded store (default: data)." placeholder:"DIR"`
-	PG             *string        `name:"pg" help:"Address for the PostgreSQL protocol, empty for none (default: 127.0.0.1:5433)." placeholder:"HOST:PORT"`
-	HTTP           *string        `name:"http" help:"Address for HTTP: ingest, health, metrics; empty for none (default: 127.0.0.1:8080)." placeholder:"HOST:PORT"`
+	File       *string `name:"config" short:"c" help:"YAML file with settings." env:"PHYLLO_CONFIG" placeholder:"FILE"`
+	Data       *string `help:"Folder of the embedded store (default: data)." placeholder:"DIR"`
+	PG         *string `name:"pg" help:"Address for the PostgreSQL protocol, empty for none (default: 127.0.0.1:5433)." placeholder:"HOST:PORT"`
+	HTTP       *string `name:"http" help:"Address for HTTP: ingest, health, metrics; empty for none (default: 127.0.0.1:8080)." placeholder:"HOST:PORT"`
+	Node       *string `help:"Name of this node among those that share a keyspace." placeholder:"NAME"`
+	Durability *string `help:"Where a commit is durable: cluster or local (default: cluster)." placeholder:"WHERE"`
+	cassandraFlags
 	User           *string        `help:"The one user, checked by SCRAM-SHA-256; its password comes from PHYLLO_PASSWORD or the file." placeholder:"NAME"`
 	TLSCert        *string        `name:"tls-cert" help:"PEM file of the certificate chain." placeholder:"FILE"`
 	TLSKey         *string        `name:"tls-key" help:"PEM file of the private key." placeholder:"FILE"`
@@ -32,9 +35,50 @@ type settings struct {
 	RequestMiB     *int           `name:"limits-request-mib" help:"Largest HTTP request, unpacked (default: 1024)." placeholder:"MIB"`
 }
 
+// cassandraFlags say how to reach the cluster. The password comes from
+// PHYLLO_CASSANDRA_PASSWORD or the file, because others can see a command line.
+type cassandraFlags struct {
+	Cassandra         *string        `help:"Contact points of the Cassandra cluster to store in; without it the store is a folder." placeholder:"HOST[:PORT],..."`
+	Keyspace          *string        `help:"Keyspace that phyllo migrate made (default: phyllo)." placeholder:"NAME"`
+	CassandraUser     *string        `help:"User of the cluster; the password comes from PHYLLO_CASSANDRA_PASSWORD or the file." placeholder:"NAME"`
+	LocalDC           *string        `name:"local-dc" help:"Data centre to work with; without it that of the contact point." placeholder:"NAME"`
+	ReadConsistency   *string        `help:"Level of reads (default: LOCAL_QUORUM)." placeholder:"LEVEL"`
+	WriteConsistency  *string        `help:"Level of writes (default: LOCAL_QUORUM)." placeholder:"LEVEL"`
+	SerialConsistency *string        `help:"Level of conditional writes (default: LOCAL_SERIAL)." placeholder:"LEVEL"`
+	ConnectTimeout    *time.Duration `name:"cassandra-connect-timeout" help:"Bound of an attempt to connect (default: 5s)." placeholder:"DURATION"`
+	RequestTimeout    *time.Duration `name:"cassandra-request-timeout" help:"Bound of a request (default: 10s)." placeholder:"DURATION"`
+	TLS               *bool          `name:"cassandra-tls" help:"Encrypt connections to the cluster (default: false)."`
+	TLSCA             *string        `name:"cassandra-tls-ca" help:"PEM file of who signs the servers' certificates." placeholder:"FILE"`
+	ClientCert        *string        `name:"cassandra-tls-cert" help:"PEM file of the client's certificate." placeholder:"FILE"`
+	ClientKey         *string        `name:"cassandra-tls-key" help:"PEM file of its private key." placeholder:"FILE"`
+	ServerName        *string        `name:"cassandra-tls-server-name" help:"Name that the servers' certificates are for." placeholder:"NAME"`
+	SkipVerify        *bool          `name:"cassandra-tls-skip-verify" help:"Trust any certificate (default: false)."`
+}
+
+func (c cassandraFlags) put(flags map[string]any) {
+	put(flags, "cassandra.hosts", c.Cassandra)
+	put(flags, "cassandra.keyspace", c.Keyspace)
+	put(flags, "cassandra.user", c.CassandraUser)
+	put(flags, "cassandra.local_dc", c.LocalDC)
+	put(flags, "cassandra.read_consistency", c.ReadConsistency)
+	put(flags, "cassandra.write_consistency", c.WriteConsistency)
+	put(flags, "cassandra.serial_consistency", c.SerialConsistency)
+	put(flags, "cassandra.connect_timeout", c.ConnectTimeout)
+	put(flags, "cassandra.request_timeout", c.RequestTimeout)
+	put(flags, "cassandra.tls", c.TLS)
+	put(flags, "cassandra.tls_ca", c.TLSCA)
+	put(flags, "cassandra.tls_cert", c.ClientCert)
+	put(flags, "cassandra.tls_key", c.ClientKey)
+	put(flags, "cassandra.tls_server_name", c.ServerName)
+	put(flags, "cassandra.tls_skip_verify", c.SkipVerify)
+}
+
 // load builds the configuration.
 func (s settings) load() (server.Config, error) {
 	flags := map[string]any{}
+	s.cassandraFlags.put(flags)
+	put(flags, "node", s.Node)
+	put(flags, "durability", s.Durability)
 	put(flags, "data", s.Data)
 	put(flags, "pg", s.PG)
 	put(flags, "http", s.HTTP)

@@ -23,7 +23,7 @@ import (
 // the environment (PHYLLO_ and the key in upper case with _ for .), else from the YAML
 // file, else from Default.
 type Config struct {
-	Data string `koanf:"data"` // folder of the embedded store
+	Data string `koanf:"data"` // folder of the embedded store; with Cassandra, of what is local
 	PG   string `koanf:"pg"`   // address of the PostgreSQL protocol, empty: none
 	HTTP string `koanf:"http"` // address of HTTP, empty: none
 
@@ -33,6 +33,10 @@ type Config struct {
 		Cert string `koanf:"cert"` // PEM file of the certificate chain
 		Key  string `koanf:"key"`  // PEM file of its private key
 	} `koanf:"tls"`
+
+	Cassandra  Cassandra `koanf:"cassandra"`  // the cluster to store in; without hosts: the embedded store
+	Node       string    `koanf:"node"`       // name of this node among those that share a keyspace
+	Durability string    `koanf:"durability"` // where a commit is durable: cluster, local
 
 	MaxConnections int    `koanf:"max_connections"`
 	TimeZone       string `koanf:"timezone"`
@@ -62,6 +66,7 @@ func Default() Config {
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Memory.BuffersMiB, c.Memory.QueriesMiB, c.Memory.CacheMiB = 96, 128, 64
 	c.Seal.Age = time.Minute
+	c.Cassandra, c.Durability = defaultCassandra(), "cluster"
 	c.Limits.MessageMiB, c.Limits.RequestMiB = 32, 1024
 	return c
 }
@@ -69,12 +74,17 @@ func Default() Config {
 // keys describes every key, for unknown-key errors, the environment and help.
 func keys() map[string]any {
 	c := Default()
-	return map[string]any{
+	out := c.Cassandra.keys()
+	for key, value := range map[string]any{
 		"data": c.Data, "pg": c.PG, "http": c.HTTP, "user": "", "password": "", "tls.cert": "", "tls.key": "",
 		"max_connections": c.MaxConnections, "timezone": c.TimeZone, "log.level": c.Log.Level, "log.format": c.Log.Format,
 		"memory.buffers_mib": c.Memory.BuffersMiB, "memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB,
 		"seal.age": c.Seal.Age.String(), "limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB,
+		"node": "", "durability": c.Durability,
+	} {
+		out[key] = value
 	}
+	return out
 }
 
 // Keys returns the names of all keys, sorted.
@@ -125,14 +135,21 @@ func Load(path string, environ []string, flags map[string]any) (Config, error) {
 
 // checkTypes names the key and value of what is no number or duration.
 func checkTypes(k *koanf.Koanf) error {
-	for _, key := range Keys() {
+	for key, def := range keys() {
 		value := fmt.Sprint(k.Get(key))
-		if _, number := keys()[key].(int); number {
+		switch def := def.(type) {
+		case int:
 			if _, err := strconv.Atoi(value); err != nil {
 				return badValue(key, value, "must be a whole number")
 			}
-		}
-		if key == "seal.age" {
+		case bool:
+			if _, err := strconv.ParseBool(value); err != nil {
+				return badValue(key, value, "must be true or false")
+			}
+		case string:
+			if _, err := time.ParseDuration(def); err != nil {
+				continue
+			}
 			if _, err := time.ParseDuration(value); err != nil {
 				return badValue(key, value, "must be a duration such as 30s or 5m")
 			}
@@ -217,6 +234,9 @@ func (c Config) Validate() error {
 	if c.Limits.MessageMiB > 1024 {
 		return badValue("limits.message_mib", c.Limits.MessageMiB, "at most 1024")
 	}
+	if err := c.validateStore(); err != nil {
+		return err
+	}
 	if c.Seal.Age <= 0 {
 		return badValue("seal.age", c.Seal.Age, "must be positive")
 	}
@@ -266,8 +286,10 @@ func loopback(host string) bool {
 
 // Print renders the configuration as YAML without secrets.
 func (c Config) Print() string {
-	if c.Password != "" {
-		c.Password = "********"
+	for _, secret := range []*string{&c.Password, &c.Cassandra.Password} {
+		if *secret != "" {
+			*secret = "********"
+		}
 	}
 	var b strings.Builder
 	line := func(indent, key string, value any) { fmt.Fprintf(&b, "%s%s: %v\n", indent, key, value) }
@@ -280,6 +302,10 @@ func (c Config) Print() string {
 	b.WriteString("tls:\n")
 	line("  ", "cert", quoted(c.TLS.Cert))
 	line("  ", "key", quoted(c.TLS.Key))
+	line("", "node", quoted(c.Node))
+	line("", "durability", c.Durability)
+	b.WriteString("cassandra:\n")
+	c.Cassandra.print(func(key string, value any) { line("  ", key, value) })
 	line("", "max_connections", c.MaxConnections)
 	line("", "timezone", quoted(c.TimeZone))
 	b.WriteString("log:\n")

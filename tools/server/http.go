@@ -74,7 +74,11 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
 	if !s.ready.Load() {
-		http.Error(w, "recovering or stopping", http.StatusServiceUnavailable)
+		reason := "recovering or stopping"
+		if why := s.waiting.Load(); why != nil {
+			reason += ": " + *why
+		}
+		http.Error(w, reason, http.StatusServiceUnavailable)
 		return
 	}
 	if err := s.sql.Ping(ctx); err != nil {

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/cassandra"
 	"github.com/phyllodb/phyllo/engine/local"
+	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/vfs"
 	"github.com/phyllodb/phyllo/query"
 	"github.com/phyllodb/phyllo/sqlwire"
@@ -28,7 +30,7 @@ const drainTimeout = 20 * time.Second
 type Server struct {
 	config  Config
 	log     *slog.Logger
-	store   *local.Store
+	store   store.Store
 	db      *engine.DB
 	sql     *query.Engine
 	wire    *sqlwire.Server
@@ -38,6 +40,7 @@ type Server struct {
 	pgListener   net.Listener
 	httpListener net.Listener
 	ready        atomic.Bool
+	waiting      atomic.Pointer[string] // for the cluster, and why
 	wg           sync.WaitGroup
 	failed       chan error // of a listener
 }
@@ -116,15 +119,17 @@ func (c Config) tls() (*tls.Config, error) {
 
 // open opens the store and the two engines.
 func (s *Server) open(ctx context.Context) error {
-	var err error
-	s.store, err = local.Open(local.Options{FS: vfs.OS{}, Dir: s.config.Data, CacheBytes: int64(s.config.Memory.CacheMiB) << 20, Logger: s.log})
-	if err != nil {
-		return err
-	}
-	s.db, err = engine.Open(ctx, s.store, engine.Options{
+	opt := engine.Options{
 		Writer: "local", BufferBytes: int64(s.config.Memory.BuffersMiB) << 20, SealAge: s.config.Seal.Age,
 		Logger: s.log, Registerer: s.metrics, Router: router,
-	})
+	}
+	var err error
+	if s.config.Clustered() {
+		opt.Writer, opt.Cluster = s.config.Node, &engine.ClusterOptions{}
+		err = s.openCluster(ctx, opt)
+	} else {
+		err = s.openLocal(ctx, opt)
+	}
 	if err != nil {
 		return err
 	}
@@ -134,6 +139,52 @@ func (s *Server) open(ctx context.Context) error {
 	})
 	return nil
 }
+
+func (s *Server) openLocal(ctx context.Context, opt engine.Options) error {
+	st, err := local.Open(local.Options{FS: vfs.OS{}, Dir: s.config.Data, CacheBytes: int64(s.config.Memory.CacheMiB) << 20, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.store = st
+	s.db, err = engine.Open(ctx, st, opt)
+	return err
+}
+
+// openCluster opens the store in Cassandra. While no server answers it tries
+// again: nodes may start before the cluster does.
+func (s *Server) openCluster(ctx context.Context, opt engine.Options) error {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := s.tryCluster(ctx, opt)
+		if err == nil || !cassandra.Retryable(err) {
+			return err
+		}
+		text := err.Error()
+		s.waiting.Store(&text)
+		s.log.Warn("the cluster cannot be used yet", slog.String("error", text), slog.Duration("next_try_in", pause))
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (s *Server) tryCluster(ctx context.Context, opt engine.Options) error {
+	st, err := cassandra.Open(ctx, s.config.CassandraOptions(s.log, s.metrics))
+	if err != nil {
+		return err
+	}
+	if s.db, err = engine.Open(ctx, st, opt); err != nil {
+		return errors.Join(err, st.Close())
+	}
+	s.store = st
+	return nil
+}
+
+const (
+	firstPause   = time.Second
+	longestPause = 15 * time.Second
+)
 
 func (s *Server) startSQL(tlsConfig *tls.Config) error {
 	if s.pgListener == nil {

@@ -30,13 +30,14 @@ var groups = []group{
 	{"unit", 5 * time.Minute, unit, false},
 	{"postgresql", 5 * time.Minute, postgres, false},
 	{"crash", 4 * time.Minute, crash, false},
+	{"cassandra", 6 * time.Minute, cassandra, false},
 	{"clients", 5 * time.Minute, clients, false},
 	{"soak", 4 * time.Hour, soak, true},
 	{"fuzz", 4 * time.Hour, fuzz, true},
 }
 
 // external are the packages whose tests need servers that a group starts.
-var external = []string{"/pgtest", "/tools/difftest", "/tools/crashtest", "/tools/clienttest", "/tools/doctest"}
+var external = []string{"/pgtest", "/cassandratest", "/tools/difftest", "/tools/crashtest", "/tools/clienttest", "/tools/doctest"}
 
 // runner carries what groups share.
 type runner struct{ out *os.File }
@@ -175,6 +176,25 @@ func postgres(ctx context.Context, r *runner) error {
 // crash kills servers and injects faults.
 func crash(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
+}
+
+// cassandra runs the tests of the store, and those that compare with PostgreSQL,
+// on a real cluster of one server.
+func cassandra(ctx context.Context, r *runner) error {
+	server, err := testenv.StartCassandra(ctx, testenv.CassandraOptions{HeapMiB: 1024})
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	pg, err := testenv.StartPostgres(ctx, "fsync=off")
+	if err != nil {
+		return err
+	}
+	defer pg.Stop()
+	address := fmt.Sprintf("%s:%d", server.Hosts()[0], server.Port)
+	env := append([]string{"PHYLLO_TEST_CASSANDRA=" + address, "PHYLLO_TEST_STORE=cassandra", "PHYLLO_TEST_PG=" + pg.DSN("postgres"),
+		"PHYLLO_TEST_PSQL=" + filepath.Join(pg.Programs.Bin, "psql")}, pg.Programs.Env...)
+	return r.command(ctx, env, "go", "test", "-p", "1", "-count=1", "./engine/cassandra/cassandratest/...", "./tools/difftest/...")
 }
 
 // clients runs unmodified clients against the server, and the examples of the

@@ -1,14 +1,19 @@
-package testenv
+// Package testserver runs Phyllo in the process of a test. It stands apart from
+// testenv, which knows nothing of Phyllo, so that the tests of any package can use that.
+package testserver
 
 import (
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
+	"os"
 	"testing"
 	"time"
 
+	"github.com/phyllodb/phyllo/engine/cassandra"
 	"github.com/phyllodb/phyllo/tools/server"
 )
 
@@ -18,13 +23,23 @@ type Phyllo struct {
 	Server *server.Server
 }
 
-// StartPhyllo starts a server on free ports and an empty folder and stops it
+// Start starts a server on free ports and an empty store and stops it
 // when the test ends; change adjusts its configuration.
-func StartPhyllo(t testing.TB, change func(*server.Config)) *Phyllo {
+//
+// The store is a folder; with PHYLLO_TEST_STORE=cassandra it is a new keyspace of
+// the cluster at PHYLLO_TEST_CASSANDRA.
+func Start(t testing.TB, change func(*server.Config)) *Phyllo {
 	t.Helper()
 	c := server.Default()
 	c.Data = t.TempDir()
 	c.PG, c.HTTP = "127.0.0.1:0", "127.0.0.1:0"
+	if os.Getenv("PHYLLO_TEST_STORE") == "cassandra" {
+		c.Cassandra.Hosts, c.Node = os.Getenv("PHYLLO_TEST_CASSANDRA"), "test"
+		c.Cassandra.Keyspace = fmt.Sprintf("test_%x", rand.Uint64())
+		if err := cassandra.Migrate(context.Background(), c.CassandraOptions(nil, nil), cassandra.MigrateOptions{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	change(&c)
 	s, err := server.Start(context.Background(), c, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {

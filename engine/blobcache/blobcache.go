@@ -1,0 +1,169 @@
+// Package blobcache keeps blobs in memory up to a budget of bytes. Callers that
+// ask for one blob at once share one read of it.
+package blobcache
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// A Cache keeps blobs by key and drops those first that were not asked for
+// longest. It is safe for concurrent use.
+type Cache[K comparable] struct {
+	budget   int64
+	counters Counters
+
+	mu      sync.Mutex // guards the following
+	used    int64
+	entries map[K]*list.Element // of *cached[K]
+	recent  *list.List          // front: asked for last
+	loading map[K]*load
+}
+
+type cached[K comparable] struct {
+	key  K
+	blob []byte
+}
+
+// load is a read under way; blob and err are set when done is closed.
+type load struct {
+	waiters int // guarded by the cache's mu; the read is given up when none is left
+	cancel  context.CancelFunc
+	void    bool // guarded by the cache's mu: what is read is not kept
+	done    chan struct{}
+	blob    []byte
+	err     error
+}
+
+// Counters count what a cache does. Bytes is what it holds now.
+type Counters struct {
+	Hits, Misses, Evictions, Bytes atomic.Int64
+}
+
+// New returns a cache for that many bytes; with 0 or less it keeps nothing, but
+// reads are shared all the same.
+func New[K comparable](budgetBytes int64) *Cache[K] {
+	return &Cache[K]{budget: budgetBytes, entries: map[K]*list.Element{}, recent: list.New(), loading: map[K]*load{}}
+}
+
+// Counters returns the cache's counters.
+func (c *Cache[K]) Counters() *Counters { return &c.counters }
+
+// Get returns the blob of a key, which nobody may change, from the cache or by
+// read. The context that read gets ends when nobody waits for it any more.
+func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([]byte, error)) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	if e, ok := c.entries[key]; ok {
+		c.recent.MoveToFront(e)
+		blob := e.Value.(*cached[K]).blob
+		c.mu.Unlock()
+		c.counters.Hits.Add(1)
+		return blob, nil
+	}
+	l, shared := c.loading[key]
+	if shared {
+		l.waiters++
+		c.counters.Hits.Add(1)
+	} else {
+		c.counters.Misses.Add(1)
+		var reading context.Context
+		l = &load{waiters: 1, done: make(chan struct{})}
+		reading, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		c.loading[key] = l
+		go c.run(reading, key, l, read)
+	}
+	c.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.blob, l.err
+	case <-ctx.Done():
+		c.leave(key, l)
+		return nil, ctx.Err()
+	}
+}
+
+func (c *Cache[K]) run(ctx context.Context, key K, l *load, read func(context.Context) ([]byte, error)) {
+	defer l.cancel()
+	l.blob, l.err = read(ctx)
+	c.mu.Lock()
+	if c.loading[key] == l {
+		delete(c.loading, key)
+	}
+	if l.err == nil && !l.void {
+		c.put(key, l.blob)
+	}
+	c.mu.Unlock()
+	close(l.done)
+}
+
+// leave is called by who does not wait for a read any more.
+func (c *Cache[K]) leave(key K, l *load) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.waiters--; l.waiters > 0 {
+		return
+	}
+	l.cancel()
+	if c.loading[key] == l {
+		delete(c.loading, key) // the next caller must not share what was given up
+	}
+}
+
+// put keeps a blob if it fits; c.mu is held.
+func (c *Cache[K]) put(key K, blob []byte) {
+	if int64(len(blob)) > c.budget {
+		return
+	}
+	if e, ok := c.entries[key]; ok {
+		c.remove(e)
+	}
+	c.entries[key] = c.recent.PushFront(&cached[K]{key, blob})
+	c.used += int64(len(blob))
+	for c.used > c.budget {
+		c.remove(c.recent.Back())
+		c.counters.Evictions.Add(1)
+	}
+	c.counters.Bytes.Store(c.used)
+}
+
+func (c *Cache[K]) remove(e *list.Element) {
+	old := c.recent.Remove(e).(*cached[K])
+	delete(c.entries, old.key)
+	c.used -= int64(len(old.blob))
+}
+
+// Forget drops a blob that is not wanted any more. One that is being read now
+// goes to who waits for it, and is not kept.
+func (c *Cache[K]) Forget(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.entries[key]; ok {
+		c.remove(e)
+		c.counters.Bytes.Store(c.used)
+	}
+	if l, ok := c.loading[key]; ok {
+		l.void = true
+		delete(c.loading, key)
+	}
+}
+
+// Collectors returns the counters as metrics, to register or unregister.
+func (n *Counters) Collectors() []prometheus.Collector {
+	counter := func(name, help string, v *atomic.Int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "phyllo_blob_cache_" + name, Help: help}, func() float64 { return float64(v.Load()) })
+	}
+	return []prometheus.Collector{
+		counter("hits_total", "Column blobs that were in memory.", &n.Hits),
+		counter("misses_total", "Column blobs that had to be read.", &n.Misses),
+		counter("evictions_total", "Column blobs dropped from memory to make room.", &n.Evictions),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "phyllo_blob_cache_bytes", Help: "Bytes of column blobs in memory."},
+			func() float64 { return float64(n.Bytes.Load()) }),
+	}
+}

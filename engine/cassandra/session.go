@@ -1,0 +1,232 @@
+package cassandra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+)
+
+// protocolVersion is pinned: version 5 costs several times more CPU per blob
+// in the driver.
+const protocolVersion = 4
+
+// cluster returns the driver's configuration, without policies.
+func (o Options) cluster() (*gocql.ClusterConfig, error) {
+	c := gocql.NewCluster(o.Hosts...)
+	c.Port = o.Port
+	c.ProtoVersion = protocolVersion
+	c.ConnectTimeout, c.Timeout, c.WriteTimeout = o.ConnectTimeout, o.RequestTimeout, o.RequestTimeout
+	c.NumConns = o.NumConns
+	c.ReconnectInterval = reconnectInterval
+	c.Metadata.CacheMode = gocql.KeyspaceOnly
+	c.Logger = driverLog{o.Logger}
+	if o.User != "" || o.Password != "" {
+		c.Authenticator = gocql.PasswordAuthenticator{Username: o.User, Password: o.Password}
+	}
+	if o.TLS != nil {
+		config, err := o.TLS.config()
+		if err != nil {
+			return nil, err
+		}
+		c.SslOpts = &gocql.SslOptions{Config: config, EnableHostVerification: !o.TLS.SkipHostVerification}
+	}
+	if o.Dial != nil {
+		c.Dialer = dialer(o.Dial)
+	}
+	return c, nil
+}
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return d(ctx, network, address)
+}
+
+// connectErrors remembers why connections failed: the driver's own error says
+// it only in words.
+type connectErrors struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+const maxConnectErrors = 16
+
+// ObserveConnect implements gocql.ConnectObserver.
+func (c *connectErrors) ObserveConnect(o gocql.ObservedConnect) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o.Err != nil && len(c.errs) < maxConnectErrors {
+		c.errs = append(c.errs, fmt.Errorf("%s: %w", o.Host.HostnameAndPort(), o.Err))
+	}
+}
+
+// explain says why no session came to be.
+func (c *connectErrors) explain(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.errs) > 0 {
+		err = errors.Join(c.errs...)
+	}
+	text := err.Error()
+	kind, e := ErrUnreachable, pgerr.New(pgerr.ConnectionFailure, "could not connect to Cassandra: %v", err)
+	code, _ := serverCode(err)
+	switch {
+	case code == gocql.ErrCodeCredentials:
+		kind, e.Code = ErrAuthentication, pgerr.InvalidPassword
+	case code == gocql.ErrCodeUnauthorized:
+		kind, e.Code = ErrAuthentication, pgerr.InvalidAuthorization
+	case strings.Contains(text, "authentication required"):
+		kind, e.Code = ErrAuthentication, pgerr.InvalidAuthorization
+		e.Hint = "The cluster asks for a user and a password."
+	case code == gocql.ErrCodeProtocol || strings.Contains(text, "unsupported protocol version"):
+		kind, e.Code = ErrProtocol, pgerr.ProtocolViolation
+		e.Hint = fmt.Sprintf("The servers must speak version %d of Cassandra's protocol.", protocolVersion)
+	}
+	e.Cause = fmt.Errorf("%w: %w", kind, err)
+	return e
+}
+
+// newSession connects; the driver has no context for it, so it goes on in the
+// background after ctx has ended, and is closed then.
+func newSession(ctx context.Context, c *gocql.ClusterConfig) (*gocql.Session, error) {
+	errs := &connectErrors{}
+	c.ConnectObserver = errs
+	type result struct {
+		session *gocql.Session
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		s, err := c.CreateSession()
+		done <- result{s, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, errs.explain(r.err)
+		}
+		return r.session, nil
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.err == nil {
+				r.session.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// centres are what a contact point says of the cluster.
+type centres struct {
+	local string         // the contact point's data centre
+	nodes map[string]int // by data centre
+}
+
+func (c centres) names() []string {
+	names := make([]string, 0, len(c.nodes))
+	for name := range c.nodes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// probe connects to a contact point alone and asks for the data centres.
+func (o Options) probe(ctx context.Context) (*gocql.Session, centres, error) {
+	c, err := o.cluster()
+	if err != nil {
+		return nil, centres{}, err
+	}
+	c.DisableInitialHostLookup = true
+	c.NumConns = 1
+	c.Events.DisableNodeStatusEvents, c.Events.DisableTopologyEvents, c.Events.DisableSchemaEvents = true, true, true
+	c.PoolConfig.HostSelectionPolicy = gocql.RoundRobinHostPolicy()
+	c.Consistency = gocql.One
+	session, err := newSession(ctx, c)
+	if err != nil {
+		return nil, centres{}, err
+	}
+	found := centres{nodes: map[string]int{}}
+	err = session.Query(`SELECT data_center FROM system.local WHERE key = 'local'`).ScanContext(ctx, &found.local)
+	if err == nil {
+		found.nodes[found.local]++
+		scanner := session.Query(`SELECT data_center FROM system.peers`).IterContext(ctx).Scanner()
+		for scanner.Next() {
+			var dc string
+			if err = scanner.Scan(&dc); err != nil {
+				break
+			}
+			if dc != "" {
+				found.nodes[dc]++
+			}
+		}
+		if err == nil {
+			err = scanner.Err()
+		}
+	}
+	if err != nil {
+		session.Close()
+		return nil, centres{}, failed("find the data centres", err)
+	}
+	return session, found, nil
+}
+
+// localDC chooses the data centre to work with.
+func (o Options) localDC(c centres) (string, error) {
+	if o.LocalDC == "" {
+		return c.local, nil
+	}
+	if c.nodes[o.LocalDC] == 0 {
+		e := pgerr.New(pgerr.InvalidParameterValue, "the Cassandra cluster has no data centre %q", o.LocalDC).
+			WithHint("It has %s.", strings.Join(c.names(), ", "))
+		e.Cause = ErrDataCentre
+		return "", e
+	}
+	return o.LocalDC, nil
+}
+
+// connect opens the session that a store works with.
+func (o Options) connect(ctx context.Context, dc string) (*gocql.Session, error) {
+	c, err := o.cluster()
+	if err != nil {
+		return nil, err
+	}
+	l, err := o.levels()
+	if err != nil {
+		return nil, err
+	}
+	c.Consistency, c.SerialConsistency = l.write, l.serial
+	c.PoolConfig.HostSelectionPolicy = newHostPolicy(dc)
+	return newSession(ctx, c)
+}
+
+// driverLog passes on what the driver logs. What it calls errors are mostly
+// servers that are down, of which requests tell if it matters.
+type driverLog struct{ to *slog.Logger }
+
+func (l driverLog) log(level slog.Level, text string, fields []gocql.LogField) {
+	if !l.to.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, len(fields)+1)
+	attrs = append(attrs, slog.String("event", text))
+	for _, f := range fields {
+		attrs = append(attrs, slog.String(f.Name, f.Value.String()))
+	}
+	l.to.LogAttrs(context.Background(), level, "cassandra driver", attrs...)
+}
+
+func (l driverLog) Error(text string, fields ...gocql.LogField) { l.log(slog.LevelWarn, text, fields) }
+func (l driverLog) Warning(text string, fields ...gocql.LogField) {
+	l.log(slog.LevelWarn, text, fields)
+}
+func (l driverLog) Info(text string, fields ...gocql.LogField)  { l.log(slog.LevelDebug, text, fields) }
+func (l driverLog) Debug(text string, fields ...gocql.LogField) { l.log(slog.LevelDebug, text, fields) }
