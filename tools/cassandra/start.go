@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/phyllodb/phyllo/tools/testenv"
 )
+
+// cqlPort is where clients look for Cassandra.
+const cqlPort = 9042
 
 // startCommand starts the servers that do not run.
 type startCommand struct {
@@ -42,7 +47,7 @@ func (s *startCommand) Run(ctx context.Context, dir folder) error {
 		}
 	case errors.Is(err, os.ErrNotExist):
 		if s.Port == 0 {
-			s.Port = 9042
+			s.Port = cqlPort
 		}
 	default:
 		return err
@@ -84,21 +89,23 @@ func count(nodes int) string {
 
 // connect prints how to use the cluster.
 func connect(c *testenv.Cassandra) {
-	hosts := strings.Join(c.Hosts(), ",")
+	points := contactPoints(c)
 	say("")
-	say("  hosts    %s", hosts)
+	say("  hosts    %s", strings.Join(c.Hosts(), ","))
 	say("  port     %d (CQL)", c.Port)
 	say("  logs     %s", filepath.Join(c.Dir(), "node*", "cassandra.log"))
-	say("  schema   %s", phyllo("migrate", hosts, c))
-	say("  server   %s", phyllo("serve", hosts, c))
+	say("  tables   bin/phyllo migrate --cassandra %s", points)
+	say("  server   bin/phyllo serve --cassandra %s --node a", points)
 	say("  end      make cassandra-stop (CLEAN=1 removes the data)")
 }
 
-// phyllo is a command line of the program for the cluster.
-func phyllo(command, hosts string, c *testenv.Cassandra) string {
-	line := fmt.Sprintf("bin/phyllo %s --store cassandra --cassandra.hosts %s", command, hosts)
-	if c.Port != 9042 {
-		line += fmt.Sprintf(" --cassandra.port %d", c.Port)
+// contactPoints is what phyllo takes for --cassandra.
+func contactPoints(c *testenv.Cassandra) string {
+	points := c.Hosts()
+	if c.Port != cqlPort {
+		for i := range points {
+			points[i] = net.JoinHostPort(points[i], strconv.Itoa(c.Port))
+		}
 	}
-	return line
+	return strings.Join(points, ",")
 }

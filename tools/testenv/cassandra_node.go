@@ -115,12 +115,18 @@ func (n *cassandraNode) signal(s syscall.Signal) error {
 	return nil
 }
 
-// tail returns the last lines of a file.
+// tail returns the last lines of a file, shortened where they are very long.
 func tail(path string, lines int) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
 	all := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	last := all[max(0, len(all)-lines):]
+	for i, line := range last {
+		if len(line) > 500 {
+			last[i] = line[:500] + " ..."
+		}
+	}
+	return strings.Join(last, "\n")
 }
