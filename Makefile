@@ -25,8 +25,9 @@ soak: ## random tests for about an hour; SEED=n repeats a run
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	$(GO) run ./tools/testrun fuzz
 
-bench: build ## comparison with PostgreSQL on bus positions
+bench: build ## comparison with PostgreSQL, and on Cassandra with a CQL table, on bus positions
 	$(GO) run ./benchmarks/bus
+	$(GO) run ./benchmarks/cassandra
 
 docs: ## run the examples of the pages and write down what they print
 	$(GO) test ./tools/doctest -count=1 -rewrite

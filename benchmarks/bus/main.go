@@ -5,23 +5,16 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
-	"math"
 	"os"
 	"os/signal"
-	"sort"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5"
-	"github.com/phyllodb/phyllo/tools/citybus"
+	"github.com/phyllodb/phyllo/benchmarks/measure"
 	"github.com/phyllodb/phyllo/tools/testenv"
 )
 
@@ -45,13 +38,10 @@ func main() {
 	}
 }
 
-const columns = `(vehicle_id text, timestamp timestamptz, speed real, route_id text, trip_id text,
-  latitude double precision, longitude double precision, trip_headsign text)`
-
 const layout = ` PARTITION BY HASH (vehicle_id) WITH (partitions = 4, slice = '30 days')`
 
 func run(ctx context.Context, opt options) error {
-	data, err := history(opt)
+	data, err := measure.History(opt.CSV, opt.Seed, opt.Rows)
 	if err != nil {
 		return err
 	}
@@ -82,28 +72,6 @@ func run(ctx context.Context, opt options) error {
 		}
 	}
 	return nil
-}
-
-// history returns the CSV, unpacked.
-func history(opt options) ([]byte, error) {
-	var buf bytes.Buffer
-	if opt.CSV == "" {
-		err := citybus.WriteHistory(&buf, opt.Seed, opt.Rows)
-		return buf.Bytes(), err
-	}
-	f, err := os.Open(opt.CSV)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var in io.Reader = bufio.NewReader(f)
-	if strings.HasSuffix(opt.CSV, ".gz") {
-		if in, err = gzip.NewReader(in); err != nil {
-			return nil, err
-		}
-	}
-	_, err = io.Copy(&buf, in)
-	return buf.Bytes(), err
 }
 
 type bench struct {
@@ -138,7 +106,7 @@ func (b *bench) load(ctx context.Context) error {
 			suffix string
 			times  *[]float64
 		}{{b.pg, "", &pgTime}, {b.ph, layout, &phTime}} {
-			if _, err := side.conn.Exec(ctx, "CREATE TABLE "+table+" "+columns+side.suffix); err != nil {
+			if _, err := side.conn.Exec(ctx, "CREATE TABLE "+table+" "+measure.Columns+side.suffix); err != nil {
 				return err
 			}
 			start := time.Now()
@@ -150,7 +118,7 @@ func (b *bench) load(ctx context.Context) error {
 			b.rows = tag.RowsAffected()
 		}
 	}
-	p, o := median(pgTime), median(phTime)
+	p, o := measure.Median(pgTime), measure.Median(phTime)
 	fmt.Printf("COPY of %d rows, durable: postgresql %.0f rows/s, phyllo %.0f rows/s, ratio %.2f\n", b.rows, float64(b.rows)/p, float64(b.rows)/o, p/o)
 	return nil
 }
@@ -175,12 +143,12 @@ func (b *bench) density(ctx context.Context) error {
 func (b *bench) scale(ctx context.Context) error {
 	insert := fmt.Sprintf(`INSERT INTO positions SELECT (vehicle_id::int + 10000 * k)::text, timestamp, speed, route_id, trip_id, latitude, longitude, trip_headsign
 		FROM load_0, generate_series(0, %d) k`, b.opt.Copies-1)
-	for _, sql := range []string{"CREATE TABLE positions " + columns, insert, "CREATE INDEX ON positions (vehicle_id, timestamp)", "VACUUM ANALYZE positions", "CHECKPOINT"} {
+	for _, sql := range []string{"CREATE TABLE positions " + measure.Columns, insert, "CREATE INDEX ON positions (vehicle_id, timestamp)", "VACUUM ANALYZE positions", "CHECKPOINT"} {
 		if _, err := b.pg.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("postgresql: %s: %w", sql, err)
 		}
 	}
-	for _, sql := range []string{"CREATE TABLE positions " + columns + layout, insert, "CHECKPOINT"} {
+	for _, sql := range []string{"CREATE TABLE positions " + measure.Columns + layout, insert, "CHECKPOINT"} {
 		if _, err := b.ph.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("phyllo: %s: %w", sql, err)
 		}
@@ -213,76 +181,30 @@ func (b *bench) queries(ctx context.Context) error {
 }
 
 func (b *bench) query(ctx context.Context, name, sql string) error {
-	want, _, err := fetch(ctx, b.pg, sql)
+	want, _, err := measure.Fetch(ctx, b.pg, sql)
 	if err != nil {
 		return fmt.Errorf("postgresql: %w", err)
 	}
-	got, _, err := fetch(ctx, b.ph, sql)
+	got, _, err := measure.Fetch(ctx, b.ph, sql)
 	if err != nil {
 		return fmt.Errorf("phyllo: %w", err)
 	}
-	if err := same(want, got); err != nil {
+	if err := measure.Same(want, got); err != nil {
 		return err
 	}
 	var pgTime, phTime []float64
 	for range b.opt.Runs {
-		_, p, err := fetch(ctx, b.pg, sql)
+		_, p, err := measure.Fetch(ctx, b.pg, sql)
 		if err != nil {
 			return err
 		}
-		_, o, err := fetch(ctx, b.ph, sql)
+		_, o, err := measure.Fetch(ctx, b.ph, sql)
 		if err != nil {
 			return err
 		}
 		pgTime, phTime = append(pgTime, p), append(phTime, o)
 	}
-	p, o := median(pgTime), median(phTime)
+	p, o := measure.Median(pgTime), measure.Median(phTime)
 	fmt.Printf("%-28s %14.2f %14.2f %8.1f   (phyllo min %.2f max %.2f)\n", name, p, o, p/o, phTime[0], phTime[len(phTime)-1])
 	return nil
-}
-
-// fetch runs a query and returns its rows as sorted lines, and the milliseconds.
-func fetch(ctx context.Context, conn *pgx.Conn, sql string) ([]string, float64, error) {
-	start := time.Now()
-	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
-	took := float64(time.Since(start).Microseconds()) / 1000
-	if err != nil {
-		return nil, 0, err
-	}
-	var lines []string
-	for _, row := range results[0].Rows {
-		cells := make([]string, len(row))
-		for i, c := range row {
-			cells[i] = string(c)
-		}
-		lines = append(lines, strings.Join(cells, "\x00"))
-	}
-	sort.Strings(lines)
-	return lines, took, results[0].Err
-}
-
-// same compares answers; floats may differ in the last places.
-func same(want, got []string) error {
-	if len(want) != len(got) {
-		return fmt.Errorf("answers differ: %d rows and %d", len(want), len(got))
-	}
-	for i := range want {
-		if want[i] == got[i] {
-			continue
-		}
-		w, g := strings.Split(want[i], "\x00"), strings.Split(got[i], "\x00")
-		for j := range w {
-			x, err1 := strconv.ParseFloat(w[j], 64)
-			y, err2 := strconv.ParseFloat(g[j], 64)
-			if w[j] != g[j] && (err1 != nil || err2 != nil || math.Abs(x-y) > 1e-5*math.Abs(x)) {
-				return fmt.Errorf("answers differ: %q and %q", want[i], got[i])
-			}
-		}
-	}
-	return nil
-}
-
-func median(v []float64) float64 {
-	sort.Float64s(v)
-	return v[len(v)/2]
 }

@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 // doors says where alone a library may be imported.
 var doors = map[string][]string{
 	"github.com/jackc/pgx/v5/pgproto3":                        {"sqlwire"},
-	"github.com/apache/cassandra-gocql-driver":                {"engine/cassandra"},
+	"github.com/apache/cassandra-gocql-driver":                {"engine/cassandra", "benchmarks"}, // the benchmark compares with a plain table
 	"github.com/knadh/koanf":                                  {"tools"},
 	"github.com/alecthomas/kong":                              {"tools", "benchmarks"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"tools"},
