@@ -20,7 +20,7 @@ const maxCheckpointBytes = 1 << 30
 const checkpointTries = 5
 
 // checkpointPlace spreads the parts of a checkpoint over partitions of its own.
-func checkpointPlace(id gocql.UUID) place {
+func checkpointPlace(id gocql.UUID) partAddress {
 	return func(part int) (gocql.UUID, int64) { return id, int64(part / partsPerGroup) }
 }
 

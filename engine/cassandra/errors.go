@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strings"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 	"github.com/phyllodb/phyllo/chunk"
@@ -17,7 +18,8 @@ import (
 var (
 	// ErrUnreachable reports that no server answered (08006). Try again later.
 	ErrUnreachable = errors.New("cassandra: no server can be reached")
-	// ErrAuthentication reports a wrong or missing password (28P01, 28000).
+	// ErrAuthentication reports a wrong or missing password (28P01, 28000), or
+	// that client and server do not trust each other's certificates (28000).
 	ErrAuthentication = errors.New("cassandra: authentication failed")
 	// ErrProtocol reports a server that does not speak protocol version 4 (08P01).
 	ErrProtocol = errors.New("cassandra: no common protocol version")
@@ -35,11 +37,12 @@ var (
 // errClosed is what calls on a closed store return; it wraps fs.ErrClosed.
 var errClosed = fmt.Errorf("cassandra: store is closed: %w", fs.ErrClosed)
 
-// Retryable tells whether what failed may work later as it is: servers are
-// down, slow or not enough of them.
+// Retryable tells whether what failed to open may be opened later: servers are
+// down, slow or not enough of them. That is also so if the outcome of a write is
+// unknown, since opening looks for what it finds done.
 func Retryable(err error) bool {
 	switch pgerr.Code(err) {
-	case pgerr.IOError, pgerr.ConnectionFailure:
+	case pgerr.IOError, pgerr.ConnectionFailure, pgerr.OutcomeUnknown:
 		return true
 	}
 	return false
@@ -83,9 +86,9 @@ func failed(op string, err error) error {
 		return errClosed
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("cassandra: %s: %w", op, err)
+		return fmt.Errorf("Cassandra: %s: %w", strings.ReplaceAll(op, "_", " "), err)
 	}
-	e := describe(op, err)
+	e := describe(strings.ReplaceAll(op, "_", " "), err)
 	e.Cause = err
 	if e.Code == pgerr.IOError {
 		e.Hint = "Try again: the cluster may be busy, or servers of it down."

@@ -108,6 +108,16 @@ func (l *log) see(name gocql.UUID, t tail) {
 	l.tail, l.known = t, true
 }
 
+// seen returns the last entry of a bucket that is known to be there, 0 if none is.
+func (l *log) seen(name gocql.UUID, bucket int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known && l.name == name && l.tail.exists && l.tail.bucket == bucket {
+		return l.tail.head
+	}
+	return 0
+}
+
 // mark remembers where a bucket begins.
 func (l *log) mark(name gocql.UUID, m mark) {
 	l.mu.Lock()

@@ -174,7 +174,7 @@ func (a *appending) store(ctx context.Context, t tail) error {
 	return nil
 }
 
-func (a *appending) partPlace() place {
+func (a *appending) partPlace() partAddress {
 	name, bucket := a.name, a.partIn
 	return func(int) (gocql.UUID, int64) { return name, bucket }
 }

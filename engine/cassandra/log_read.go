@@ -64,9 +64,11 @@ func (r *reading) run(ctx context.Context) error {
 // bucket reads the rest of one bucket, and tells whether there may be more in
 // the next one.
 func (r *reading) bucket(ctx context.Context, name gocql.UUID, bucket int64, level gocql.Consistency) (more bool, err error) {
+	head := r.log.seen(name, bucket)
 	for tries := 1; ; tries++ {
 		var p page
 		p, err = r.rows(ctx, name, bucket, level)
+		head = max(head, p.head)
 		switch {
 		case r.stopped:
 			return false, nil
@@ -76,7 +78,7 @@ func (r *reading) bucket(ctx context.Context, name gocql.UUID, bucket int64, lev
 			return false, err
 		case err == nil && p.dropped:
 			return false, errDropped
-		case err == nil && (!p.seen || r.next > p.head):
+		case err == nil && r.next > head:
 			if p.seen {
 				r.remember(name, bucket, p)
 			}
@@ -86,7 +88,7 @@ func (r *reading) bucket(ctx context.Context, name gocql.UUID, bucket int64, lev
 		// agree on what there is.
 		r.s.metrics.gaps.Inc()
 		if err == nil {
-			err = corrupt("%v: entry %d is missing, the last one is %d", r.log, r.next, p.head)
+			err = corrupt("%v: entry %d is missing, the last one is %d", r.log, r.next, head)
 		}
 		if tries == gapTries {
 			return false, err

@@ -54,12 +54,12 @@ func (s *Store) newPayload(data []byte) (payload, error) {
 // columns are the row's columns: id, data, size, crc, parts.
 func (p *payload) columns() []any { return []any{p.id, p.inline, p.size, p.crc, p.parts} }
 
-// place says in which partition a part lies.
-type place func(part int) (owner gocql.UUID, bucket int64)
+// partAddress says in which partition a part lies.
+type partAddress func(part int) (owner gocql.UUID, bucket int64)
 
 // writeParts makes the parts of a payload durable. They are never changed, so
 // they are written plainly, and before the row that names them.
-func (s *Store) writeParts(ctx context.Context, p *payload, data []byte, at place) error {
+func (s *Store) writeParts(ctx context.Context, p *payload, data []byte, at partAddress) error {
 	if p.parts == 0 {
 		return nil
 	}
@@ -91,7 +91,7 @@ func errFirst(errs ...error) error {
 
 // bytes returns the bytes of a payload that a row has, checked. what names it
 // in errors.
-func (s *Store) payloadBytes(ctx context.Context, p *payload, at place, what string) ([]byte, error) {
+func (s *Store) payloadBytes(ctx context.Context, p *payload, at partAddress, what string) ([]byte, error) {
 	if p.size < 0 || p.size > maxPayloadBytes || p.parts < 0 || int64(p.parts) > p.size {
 		return nil, corrupt("%s: %d bytes in %d parts", what, p.size, p.parts)
 	}
@@ -111,7 +111,7 @@ func (s *Store) payloadBytes(ctx context.Context, p *payload, at place, what str
 	return data, nil
 }
 
-func (s *Store) readParts(ctx context.Context, p *payload, at place, what string) ([]byte, error) {
+func (s *Store) readParts(ctx context.Context, p *payload, at partAddress, what string) ([]byte, error) {
 	parts := make([][]byte, p.parts)
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range parts {

@@ -1,7 +1,7 @@
 package cassandra
 
 import (
-	"container/list"
+	lru "container/list"
 	"encoding/binary"
 	"sync"
 
@@ -32,8 +32,8 @@ func partCount(size int64, partBytes int) int {
 // after its first chunk.
 type buckets struct {
 	mu     sync.Mutex // guards the following
-	open   map[bucketKey]*list.Element
-	recent *list.List // of *bucket; front: written to last
+	open   map[bucketKey]*lru.Element
+	recent *lru.List // of *bucket; front: written to last
 }
 
 type bucketKey struct {
@@ -56,7 +56,7 @@ func (b *buckets) place(part chunk.PartitionID, e *chunk.Entry, l Limits) chunk.
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open == nil {
-		b.open, b.recent = map[bucketKey]*list.Element{}, list.New()
+		b.open, b.recent = map[bucketKey]*lru.Element{}, lru.New()
 	}
 	key := bucketKey{part, e.Slice}
 	at := b.open[key]
@@ -84,7 +84,7 @@ func (b *bucket) fits(e *chunk.Entry, l Limits) bool {
 		return false
 	}
 	for _, c := range e.Columns {
-		if have := b.columns[c.ID]; have > 0 && have+c.Size > l.ColumnBytes {
+		if have := b.columns[c.ID]; have > 0 && c.Size > 0 && have+c.Size > l.ColumnBytes {
 			return false
 		}
 	}

@@ -32,7 +32,6 @@ func versionsTable(keyspace string) string {
 // is in docs/design/cassandra.md.
 func firstTables(keyspace string) []string {
 	const plain = `compression = {'enabled': 'false'}`
-	const unified = `compaction = {'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}`
 	tables := []string{
 		`log_names (
   kind tinyint, shard tinyint, key blob, log uuid,
@@ -50,7 +49,7 @@ func firstTables(keyspace string) []string {
 		`parts (
   owner uuid, bucket bigint, id uuid, part int, data blob, crc bigint,
   PRIMARY KEY ((owner, bucket), id, part)
-) WITH ` + plain + ` AND ` + unified + ` AND comment = 'Large entries of logs, and checkpoints.'`,
+) WITH ` + plain + ` AND comment = 'Large entries of logs, and checkpoints.'`,
 		`checkpoints (
   kind tinyint, key blob, id uuid, data blob, size bigint, crc bigint, parts int,
   PRIMARY KEY ((kind, key))
@@ -62,7 +61,7 @@ func firstTables(keyspace string) []string {
 		`chunks (
   table_id bigint, partition blob, bucket blob, column_id bigint, chunk_id blob, part int, data blob, crc bigint,
   PRIMARY KEY ((table_id, partition, bucket, column_id), chunk_id, part)
-) WITH ` + plain + ` AND ` + unified + ` AND comment = 'Column blobs of chunks in parts; they have checksums and encodings of their own.'`,
+) WITH ` + plain + ` AND comment = 'Column blobs of chunks in parts; they have checksums and encodings of their own.'`,
 		`chunk_index (
   table_id bigint, partition blob, period bigint, chunk_id blob, bucket blob, columns blob,
   PRIMARY KEY ((table_id, partition, period), chunk_id, bucket)

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,7 +79,15 @@ func (c *connectErrors) explain(err error) error {
 	text := err.Error()
 	kind, e := ErrUnreachable, pgerr.New(pgerr.ConnectionFailure, "could not connect to Cassandra: %v", err)
 	code, _ := serverCode(err)
+	var untrusted *tls.CertificateVerificationError
+	var alert tls.AlertError
 	switch {
+	case errors.As(err, &untrusted):
+		kind, e.Code = ErrAuthentication, pgerr.InvalidAuthorization
+		e.Hint = "The server's certificate is not signed by whom the TLS settings trust, or is for another name."
+	case errors.As(err, &alert):
+		kind, e.Code = ErrAuthentication, pgerr.InvalidAuthorization
+		e.Hint = "The server refuses the connection: it may ask for a client certificate, or for one that it trusts."
 	case code == gocql.ErrCodeCredentials:
 		kind, e.Code = ErrAuthentication, pgerr.InvalidPassword
 	case code == gocql.ErrCodeUnauthorized:

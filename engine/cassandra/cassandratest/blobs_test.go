@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/engine/storetest"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -49,9 +51,11 @@ func (s *server) exec(t *testing.T, text string, args ...any) {
 	}
 }
 
+// int returns a number; counts go over few rows at a time, for the server holds
+// them in its heap.
 func (s *server) int(t *testing.T, text string, args ...any) (n int64) {
 	t.Helper()
-	if err := s.session.Query(strings.ReplaceAll(text, "KS.", s.keyspace+"."), args...).Scan(&n); err != nil {
+	if err := s.session.Query(strings.ReplaceAll(text, "KS.", s.keyspace+"."), args...).PageSize(16).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
 	return n
@@ -109,20 +113,26 @@ func TestDamagedBlobs(t *testing.T) {
 	}
 }
 
-// TestRepairsBlob has the answer of one replica come damaged: a quorum has it
-// good, which is returned and written again over the bad one.
+// TestRepairsBlob has the answer of one replica come damaged, or also that of
+// the quorum: who is asked next has it good, which is returned and written again
+// over the bad one.
 func TestRepairsBlob(t *testing.T) {
-	const localOne = 0x0a
+	for _, bad := range []int32{1, 2} {
+		t.Run(fmt.Sprint("bad=", bad), func(t *testing.T) { repairsBlob(t, bad) })
+	}
+}
+
+func repairsBlob(t *testing.T, bad int32) {
 	opts := emptyKeyspace(t)
 	opts.Limits.PartBytes = 1000
 	reg := prometheus.NewRegistry()
 	opts.Registerer = reg
 	p := newProxy(t, opts.Hosts[0], 0, func() fault { return pass })
-	var spoilt atomic.Int32
-	p.spoil = func(text string, level uint16) bool {
-		return strings.Contains(text, ".chunks WHERE") && strings.HasPrefix(text, "SELECT data") && level == localOne && spoilt.Add(1) == 1
+	var reads atomic.Int32
+	p.spoil = func(text string, _ uint16) bool {
+		return strings.Contains(text, ".chunks WHERE") && strings.HasPrefix(text, "SELECT data") && reads.Add(1) <= bad
 	}
-	opts.Dial = p.dial
+	opts.Dial, opts.SpeculativeDelay = p.dial, -1
 	s := open(t, opts)
 	defer s.Close()
 	c := storetest.Sealed(storetest.ChunkID(1), noise(1, 900))
@@ -138,6 +148,9 @@ func TestRepairsBlob(t *testing.T) {
 	}
 	if n := counter(t, reg, "phyllo_cassandra_repaired_parts_total"); n != 1 {
 		t.Errorf("%v parts were repaired, want 1", n)
+	}
+	if n := reads.Load(); n != bad+1 {
+		t.Errorf("%d reads, want %d", n, bad+1)
 	}
 	// A deletion takes what was repaired, and the chunk can be put back.
 	if err := s.DeleteChunks(t.Context(), part, []*chunk.Entry{&c.Entry}); err != nil {
@@ -259,7 +272,7 @@ func TestReadConsistency(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, level := range []string{"LOCAL_ONE", "ONE", "ALL", "QUORUM", "LOCAL_QUORUM"} {
-		ctx := store.WithReadConsistency(t.Context(), level)
+		ctx := reading.With(t.Context(), reading.Options{Consistency: level})
 		if b, err := s.Column(ctx, part, &c.Entry, 0); err != nil || !bytes.Equal(b, []byte("blob")) {
 			t.Errorf("%s: column: %q, %v", level, b, err)
 		}
@@ -267,12 +280,60 @@ func TestReadConsistency(t *testing.T) {
 			t.Errorf("%s: log: %q, %v", level, got, err)
 		}
 	}
-	ctx := store.WithReadConsistency(t.Context(), "TWO") // there is one
+	ctx := reading.With(t.Context(), reading.Options{Consistency: "TWO"}) // there is one
 	if _, err := s.Column(ctx, part, &c.Entry, 0); !cassandra.Retryable(err) || !strings.Contains(fmt.Sprint(err), "not enough replicas") {
 		t.Errorf("TWO of one replica: %v", err)
 	}
-	ctx = store.WithReadConsistency(t.Context(), "SOME")
+	ctx = reading.With(t.Context(), reading.Options{Consistency: "SOME"})
 	if _, err := s.Column(ctx, part, &c.Entry, 0); pgerr.Code(err) != pgerr.InvalidParameterValue {
 		t.Errorf("an unknown level: %v (%s)", err, pgerr.Code(err))
+	}
+}
+
+// TestHedgedReads has every read be too slow at once: where there is no second
+// server the first one's answer counts.
+func TestHedgedReads(t *testing.T) {
+	opts := emptyKeyspace(t)
+	opts.SpeculativeDelay = 1
+	opts.CacheBytes = -1
+	reg := prometheus.NewRegistry()
+	opts.Registerer = reg
+	s := open(t, opts)
+	defer s.Close()
+	c := storetest.Sealed(storetest.ChunkID(1), noise(1, 2<<20))
+	put(t, s, c)
+	for range 20 {
+		has(t, s, &c.Entry, 0, noise(1, 2<<20))
+	}
+	if n := counter(t, reg, "phyllo_cassandra_hedged_reads_total"); n == 0 {
+		t.Error("no read was hedged")
+	}
+}
+
+// TestSharedReads has many ask for one blob at once: it is read once.
+func TestSharedReads(t *testing.T) {
+	opts := emptyKeyspace(t)
+	reg := prometheus.NewRegistry()
+	opts.Registerer = reg
+	s := open(t, opts)
+	defer s.Close()
+	c := storetest.Sealed(storetest.ChunkID(1), noise(1, 300<<10))
+	put(t, s, c)
+	before := counter(t, reg, "phyllo_cassandra_blob_bytes_read_total")
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			if b, err := s.Column(t.Context(), part, &c.Entry, 0); err != nil || len(b) != 300<<10 {
+				t.Errorf("column: %d bytes, %v", len(b), err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := counter(t, reg, "phyllo_cassandra_blob_bytes_read_total") - before; n != 300<<10 {
+		t.Errorf("%v bytes were read, want %d", n, 300<<10)
+	}
+	hits, misses := counter(t, reg, "phyllo_blob_cache_hits_total"), counter(t, reg, "phyllo_blob_cache_misses_total")
+	if hits != 31 || misses != 1 {
+		t.Errorf("%v hits, %v misses; want 31, 1", hits, misses)
 	}
 }

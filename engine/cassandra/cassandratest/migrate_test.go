@@ -35,7 +35,7 @@ func refuses(t *testing.T, opts cassandra.Options, want error, code, hint string
 		s.Close()
 		t.Fatalf("the store was opened, want %v", want)
 	}
-	var e *pgerr.Error
+	e := &pgerr.Error{}
 	if !errors.Is(err, want) || !errors.As(err, &e) || e.Code != code || !strings.Contains(e.Hint, hint) {
 		t.Fatalf("open: %v (%s, hint %q); want %v (%s, hint with %q)", err, pgerr.Code(err), e.Hint, want, code, hint)
 	}
