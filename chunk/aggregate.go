@@ -183,17 +183,9 @@ func (f *fold) add(v, n int, whole bool, sel *codec.Bits) error {
 		}
 		f.extremeInts(x, sel)
 	case formFloat32:
-		x, err := f.col.f32.Shared(v)
-		if err != nil {
-			return err
-		}
-		foldFloats(f, x, sel, whole)
+		return foldEncoded(f, f.col.f32, v, sel)
 	case formFloat64:
-		x, err := f.col.f64.Shared(v)
-		if err != nil {
-			return err
-		}
-		foldFloats(f, x, sel, whole)
+		return foldEncoded(f, f.col.f64, v, sel)
 	case formBytes:
 		return f.extremeBytes(v, sel)
 	default:
@@ -217,9 +209,24 @@ func (f *fold) extremeInts(x []int64, sel *codec.Bits) {
 	f.b.minI, f.b.maxI = lo, hi
 }
 
-func foldFloats[F codec.Float](f *fold, x []F, sel *codec.Bits, whole bool) {
+// foldEncoded adds the selected floats of vector v.
+func foldEncoded[F codec.Float](f *fold, r *codec.Floats[F], v int, sel *codec.Bits) error {
 	if f.Func == AggSum {
-		f.out.Float += sumFloats(x, sel, whole)
+		sum, err := r.Sum(v, sel)
+		f.out.Float += sum
+		return err
+	}
+	x, err := r.Shared(v)
+	if err != nil {
+		return err
+	}
+	foldFloats(f, x, sel)
+	return nil
+}
+
+func foldFloats[F codec.Float](f *fold, x []F, sel *codec.Bits) {
+	if f.Func == AggSum {
+		f.out.Float += codec.SumFloats(x, sel)
 		return
 	}
 	for w, word := range sel {

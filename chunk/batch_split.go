@@ -223,9 +223,9 @@ func (f *fold) addArray(a arrow.Array, from, n int, sel codec.Bits) {
 	}
 	switch a := a.(type) {
 	case *array.Float64:
-		foldFloats(f, a.Float64Values()[from:from+n], &sel, k == n)
+		foldFloats(f, a.Float64Values()[from:from+n], &sel)
 	case *array.Float32:
-		foldFloats(f, a.Float32Values()[from:from+n], &sel, k == n)
+		foldFloats(f, a.Float32Values()[from:from+n], &sel)
 	case *array.String, *array.Binary, *array.FixedSizeBinary:
 		for w, word := range sel {
 			for ; word != 0; word &= word - 1 {

@@ -20,7 +20,8 @@ type blobColumn struct {
 	order       order
 	rows, nulls int
 	null        *codec.Bitmap // nil if no row or every row is NULL
-	index       []bounds      // of vectors; nil if there is none
+	index       []bounds      // of vectors; nil if there is none, or not loaded
+	rawIndex    []byte        // what index is decoded from
 	size        int
 
 	ints  *codec.Ints // the lengths of lists
@@ -44,16 +45,43 @@ type blobColumn struct {
 // openBlob checks the blob's header and checksum and opens the parts of the
 // column, which must be of a type that can be read as want. The column keeps src.
 func openBlob(src []byte, want datum.Type) (*blobColumn, error) {
-	if len(src) < blobHeaderSize+blobCRCSize || string(src[:2]) != blobMagic {
-		return nil, corrupt("no column blob: %d bytes", len(src))
+	if err := checkHeader(src); err != nil {
+		return nil, err
 	}
-	if src[2] != BlobVersion {
-		return nil, corrupt("blob version %d is not known", src[2])
-	}
-	body := src[:len(src)-blobCRCSize]
-	if sum := binary.LittleEndian.Uint32(src[len(body):]); sum != crc32.Checksum(body, castagnoli) {
+	if !ChecksumHolds(src) {
 		return nil, corrupt("checksum of %d bytes is wrong", len(src))
 	}
+	c, err := openChecked(src, want)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.loadIndex()
+}
+
+func checkHeader(src []byte) error {
+	if len(src) < blobHeaderSize+blobCRCSize || string(src[:2]) != blobMagic {
+		return corrupt("no column blob: %d bytes", len(src))
+	}
+	if src[2] != BlobVersion {
+		return corrupt("blob version %d is not known", src[2])
+	}
+	return nil
+}
+
+// ChecksumHolds says whether a blob ends in the checksum of its bytes, for who
+// keeps blobs in memory and reads them more than once.
+func ChecksumHolds(blob []byte) bool {
+	body := len(blob) - blobCRCSize
+	return body >= 0 && binary.LittleEndian.Uint32(blob[body:]) == crc32.Checksum(blob[:body], castagnoli)
+}
+
+// openChecked is openBlob of a blob whose checksum holds. The index is not
+// loaded: only who filters looks at it.
+func openChecked(src []byte, want datum.Type) (*blobColumn, error) {
+	if err := checkHeader(src); err != nil {
+		return nil, err
+	}
+	body := src[:len(src)-blobCRCSize]
 	typ := datum.Type{OID: datum.OID(binary.LittleEndian.Uint32(src[4:])), Mod: int32(binary.LittleEndian.Uint32(src[8:]))}
 	if !readable(typ, want) {
 		return nil, corrupt("blob holds %v, not %v", typ, want)
@@ -71,12 +99,20 @@ func openBlob(src []byte, want datum.Type) (*blobColumn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ok bool
-	if c.index, ok = decodeIndex(index, c.order, c.form, codec.Vectors(c.rows)); !ok {
-		return nil, corrupt("bad vector index of %d bytes", len(index))
-	}
-	c.size = len(src)
+	c.rawIndex, c.size = index, len(src)
 	return c, nil
+}
+
+// loadIndex decodes the vector index, once.
+func (c *blobColumn) loadIndex() error {
+	if c.index != nil {
+		return nil
+	}
+	var ok bool
+	if c.index, ok = decodeIndex(c.rawIndex, c.order, c.form, codec.Vectors(c.rows)); !ok {
+		return corrupt("bad vector index of %d bytes", len(c.rawIndex))
+	}
+	return nil
 }
 
 // openValues opens a null mask and values.

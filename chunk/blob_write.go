@@ -106,8 +106,8 @@ func (v *values) sum(e *ColumnEntry) {
 	for from := 0; from < v.rows; from += VectorRows {
 		n := min(VectorRows, v.rows-from)
 		all := v.null == nil
+		sel.Fill(n)
 		if !all {
-			sel.Fill(n)
 			for i := range n {
 				if v.isNull(from + i) {
 					sel[i>>6] &^= 1 << (i & 63)
@@ -119,9 +119,9 @@ func (v *values) sum(e *ColumnEntry) {
 			hi, lo := sumInts(v.ints[from:from+n], &sel, all)
 			e.SumHi, e.SumLo = add128(e.SumHi, e.SumLo, hi, lo)
 		case formFloat32:
-			e.SumFloat += sumFloats(v.f32[from:from+n], &sel, all)
+			e.SumFloat += codec.SumFloats(v.f32[from:from+n], &sel)
 		case formFloat64:
-			e.SumFloat += sumFloats(v.f64[from:from+n], &sel, all)
+			e.SumFloat += codec.SumFloats(v.f64[from:from+n], &sel)
 		}
 	}
 }

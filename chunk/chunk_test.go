@@ -194,7 +194,7 @@ func rowText(l *Layout, row []datum.Value) string {
 }
 
 func fetcher(s *Sealed) Fetch {
-	return func(_ context.Context, i int) ([]byte, error) { return s.Blobs[i], nil }
+	return func(_ context.Context, i int) ([]byte, bool, error) { return s.Blobs[i], false, nil }
 }
 
 func scanAll(t *testing.T, mem memory.Allocator, s Split, stats *ScanStats) []arrow.RecordBatch {

@@ -97,7 +97,7 @@ func Verify(ctx context.Context, e *Entry, fetch Fetch) error {
 		return err
 	}
 	for i := range e.Columns {
-		blob, err := fetch(ctx, i)
+		blob, _, err := fetch(ctx, i)
 		if err != nil {
 			return fmt.Errorf("chunk %v column %d: %w", e.ID, e.Columns[i].ID, err)
 		}

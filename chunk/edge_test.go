@@ -64,7 +64,7 @@ func TestEdge(t *testing.T) {
 					s := spec
 					s.Edge = edge
 					var stats ScanStats
-					r, err := NewSplit(&sealed[0].Entry, l, s, func(_ context.Context, i int) ([]byte, error) { return sealed[0].Blobs[i], nil }).
+					r, err := NewSplit(&sealed[0].Entry, l, s, fetcher(sealed[0])).
 						Scan(context.Background(), memory.DefaultAllocator, &stats)
 					if err != nil {
 						t.Fatal(err)

@@ -42,9 +42,9 @@ func TestMergeOldValues(t *testing.T) {
 	old, young := run("open", 5), run("done", 9)
 	fetched := map[string]int{}
 	fetch := func(name string, s *Sealed) Fetch {
-		return func(ctx context.Context, i int) ([]byte, error) {
+		return func(ctx context.Context, i int) ([]byte, bool, error) {
 			fetched[fmt.Sprint(name, " ", i)]++
-			return s.Blobs[i], nil
+			return s.Blobs[i], false, nil
 		}
 	}
 	inputs := []MergeInput{{Entry: &old.Entry, Fetch: fetch("old", old), Rank: 2}, {Entry: &young.Entry, Fetch: fetch("young", young), Rank: 1}}
@@ -187,9 +187,9 @@ func TestMergeStops(t *testing.T) {
 		bad := slices.Clone(inputs)
 		for i := range bad[:3] {
 			fetch := bad[i].Fetch
-			bad[i].Fetch = func(ctx context.Context, c int) ([]byte, error) {
+			bad[i].Fetch = func(ctx context.Context, c int) ([]byte, bool, error) {
 				if left--; left < 0 {
-					return nil, broken
+					return nil, false, broken
 				}
 				return fetch(ctx, c)
 			}
@@ -299,16 +299,16 @@ func TestMergeCorrupt(t *testing.T) {
 			bad := slices.Clone(inputs)
 			seed := r.Uint64()
 			column := r.IntN(len(inputs[0].Entry.Columns))
-			bad[0].Fetch = func(ctx context.Context, i int) ([]byte, error) {
-				blob, err := inputs[0].Fetch(ctx, i)
+			bad[0].Fetch = func(ctx context.Context, i int) ([]byte, bool, error) {
+				blob, _, err := inputs[0].Fetch(ctx, i)
 				if i != column || err != nil {
-					return blob, err
+					return blob, false, err
 				}
 				r := rand.New(rand.NewPCG(seed, 0))
 				blob = slices.Clone(blob)
 				blob[blobHeaderSize+r.IntN(len(blob)-blobHeaderSize-blobCRCSize)] ^= 1 << r.IntN(8)
 				binary.LittleEndian.PutUint32(blob[len(blob)-4:], crc32.Checksum(blob[:len(blob)-4], castagnoli))
-				return blob, nil
+				return blob, false, nil
 			}
 			spec := ScanSpec{Columns: randomColumns(r, l), Descending: r.IntN(2) == 0}
 			err := drain(NewMergeSplit(bad, l, spec), mem)

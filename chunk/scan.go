@@ -18,8 +18,9 @@ import (
 )
 
 // Fetch returns the blob of column number i of an entry, which stays valid and
-// unchanged as long as the scan.
-type Fetch func(ctx context.Context, column int) ([]byte, error)
+// unchanged as long as the scan. checked says that its checksum is known to hold
+// (ChecksumHolds); else readers compare it.
+type Fetch func(ctx context.Context, column int) (blob []byte, checked bool, err error)
 
 // A chunkSplit reads one chunk.
 type chunkSplit struct {
@@ -68,7 +69,8 @@ type chunkScan struct {
 	vectors int
 	next    int // vectors looked at so far
 	sel     codec.Bits
-	empty   bool // the entry excludes every row
+	more    codec.Bits // of a further filter
+	empty   bool       // the entry excludes every row
 }
 
 // start compiles the filters and judges them by the entry. Those that the
@@ -126,12 +128,16 @@ func (c *chunkScan) column(ctx context.Context, id schema.ColumnID) (*blobColumn
 		}
 		col.size = 0
 	} else {
-		blob, err := c.fetch(ctx, i)
+		blob, checked, err := c.fetch(ctx, i)
 		if err != nil {
 			return nil, fmt.Errorf("chunk %v column %d: %w", c.entry.ID, id, err)
 		}
 		c.stats.BytesRead += int64(len(blob))
-		if col, err = openBlob(blob, c.layout.Columns[k].Type); err != nil {
+		open := openBlob
+		if checked {
+			open = openChecked
+		}
+		if col, err = open(blob, c.layout.Columns[k].Type); err != nil {
 			return nil, c.wrap(err, id)
 		}
 		e := &c.entry.Columns[i]
@@ -149,6 +155,9 @@ func (c *chunkScan) open(ctx context.Context, filters []*filter) error {
 		col, err := c.column(ctx, f.pred.Column)
 		if err != nil {
 			return err
+		}
+		if err := col.loadIndex(); err != nil {
+			return c.wrap(err, f.pred.Column)
 		}
 		c.filters = append(c.filters, &blobFilter{filter: f, col: col, encoded: !c.spec.Pruning.Encoded})
 	}
@@ -215,15 +224,14 @@ func (c *chunkScan) evaluate(v int, verdict verdict) error {
 	if err := c.filters[0].eval(v, &c.sel); err != nil {
 		return c.wrap(err, c.filters[0].pred.Column)
 	}
-	var out codec.Bits
 	for _, f := range c.filters[1:] {
 		if c.sel == (codec.Bits{}) && !c.spec.Pruning.Late {
 			break
 		}
-		if err := f.eval(v, &out); err != nil {
+		if err := f.eval(v, &c.more); err != nil {
 			return c.wrap(err, f.pred.Column)
 		}
-		c.sel.And(&out)
+		c.sel.And(&c.more)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package chunk
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -308,68 +307,6 @@ func add128(hi int64, lo uint64, hi2 int64, lo2 uint64) (int64, uint64) {
 		hi++
 	}
 	return hi, sum
-}
-
-// sumFloats adds the selected floats of one vector, row i in sum i%4. The order
-// depends on nothing but the rows, so that the same rows give the same sum
-// however they were found.
-func sumFloats[F codec.Float](v []F, sel *codec.Bits, all bool) float64 {
-	var s0, s1, s2, s3 float64 // not an array, which would live in memory
-	whole := len(v) &^ 3
-	if all {
-		for i := 0; i < whole; i += 4 {
-			p := (*[4]F)(v[i:])
-			s0 += float64(p[0])
-			s1 += float64(p[1])
-			s2 += float64(p[2])
-			s3 += float64(p[3])
-		}
-	} else {
-		s0, s1, s2, s3 = maskedSums(v[:whole], sel)
-	}
-	for i, x := range v[whole:] {
-		if row := whole + i; all || sel.Has(row) {
-			switch i {
-			case 0:
-				s0 += float64(x)
-			case 1:
-				s1 += float64(x)
-			default:
-				s2 += float64(x)
-			}
-		}
-	}
-	return s0 + s1 + (s2 + s3)
-}
-
-// maskedSums adds the selected floats, row i in sum i%4; the others count as
-// 0.0, also infinities and NaNs, because their bits are cleared.
-func maskedSums[F codec.Float](v []F, sel *codec.Bits) (s0, s1, s2, s3 float64) {
-	if len(v) == 0 {
-		return 0, 0, 0, 0
-	}
-	if unsafe.Sizeof(v[0]) == 8 {
-		u := unsafe.Slice((*uint64)(unsafe.Pointer(&v[0])), len(v))
-		for i := 0; i+4 <= len(u); i += 4 {
-			p := (*[4]uint64)(u[i:])
-			m := sel[i>>6] >> (i & 63)
-			s0 += math.Float64frombits(p[0] & -(m & 1))
-			s1 += math.Float64frombits(p[1] & -(m >> 1 & 1))
-			s2 += math.Float64frombits(p[2] & -(m >> 2 & 1))
-			s3 += math.Float64frombits(p[3] & -(m >> 3 & 1))
-		}
-		return s0, s1, s2, s3
-	}
-	u := unsafe.Slice((*uint32)(unsafe.Pointer(&v[0])), len(v))
-	for i := 0; i+4 <= len(u); i += 4 {
-		p := (*[4]uint32)(u[i:])
-		m := uint32(sel[i>>6] >> (i & 63))
-		s0 += float64(math.Float32frombits(p[0] & -(m & 1)))
-		s1 += float64(math.Float32frombits(p[1] & -(m >> 1 & 1)))
-		s2 += float64(math.Float32frombits(p[2] & -(m >> 2 & 1)))
-		s3 += float64(math.Float32frombits(p[3] & -(m >> 3 & 1)))
-	}
-	return s0, s1, s2, s3
 }
 
 // nullRows copies the null bits of an array's rows from..from+n-1 as a set.

@@ -210,24 +210,45 @@ func (a *alp[F]) vector(v int, dst []F) error {
 	for ; i < len(d); i++ {
 		dst[i] = F(float64(d[i]) * fac * inv)
 	}
-	return a.exceptions(v, len(dst), func(p int, x F) { dst[p] = x })
-}
-
-// exceptions calls put for each exception of vector v.
-func (a *alp[F]) exceptions(v, n int, put func(p int, x F)) error {
-	if a.starts == nil {
+	if !a.hasExceptions(v) {
 		return nil
 	}
-	var x [1]F
 	for i := a.starts[v]; i < a.starts[v+1]; i++ {
-		p := int(binary.LittleEndian.Uint16(a.positions[2*i:]))
-		if p >= n {
-			return corrupt("ALP: exception at %d of %d values in vector %d", p, n, v)
+		p := a.position(i)
+		if p >= len(dst) {
+			return a.outside(p, v)
 		}
-		readFloats(x[:], a.raw[int(i)*width[F]():])
-		put(p, x[0])
+		dst[p] = a.exception(i)
 	}
 	return nil
+}
+
+// hasExceptions says whether a value of vector v is an exception.
+func (a *alp[F]) hasExceptions(v int) bool { return a.starts != nil && a.starts[v] < a.starts[v+1] }
+
+// sum adds the selected rows of a vector without exceptions.
+func (a *alp[F]) sum(v int, sel *Bits) (float64, error) {
+	buf := scratch.Get().(*[VectorRows]int64)
+	defer scratch.Put(buf)
+	d, err := a.ints.picked(v, sel, buf)
+	if err != nil {
+		return 0, err
+	}
+	return sumScaled[F](d, pow10[a.f], invPow10[a.e], sel), nil
+}
+
+// position returns the row of exception i in its vector.
+func (a *alp[F]) position(i int32) int { return int(binary.LittleEndian.Uint16(a.positions[2*i:])) }
+
+func (a *alp[F]) exception(i int32) F {
+	if width[F]() == 4 {
+		return floatOf[F](uint64(binary.LittleEndian.Uint32(a.raw[4*i:])))
+	}
+	return floatOf[F](binary.LittleEndian.Uint64(a.raw[8*i:]))
+}
+
+func (a *alp[F]) outside(p, v int) error {
+	return corrupt("ALP: exception at %d of %d values in vector %d", p, VectorLen(a.n, v), v)
 }
 
 // filter turns the bounds into bounds of the integers, which works because
@@ -242,9 +263,18 @@ func (a *alp[F]) filter(v int, f *FloatFilter, out *Bits) (bool, error) {
 	if err := a.ints.Filter(v, a.asInts, out); err != nil {
 		return true, err
 	}
-	return true, a.exceptions(v, VectorLen(a.n, v), func(p int, x F) {
-		out[p>>6] = out[p>>6]&^(1<<(p&63)) | b2u(f.keeps(float64(x)))<<(p&63)
-	})
+	if !a.hasExceptions(v) {
+		return true, nil
+	}
+	n := VectorLen(a.n, v)
+	for i := a.starts[v]; i < a.starts[v+1]; i++ {
+		p := a.position(i)
+		if p >= n {
+			return true, a.outside(p, v)
+		}
+		out[p>>6] = out[p>>6]&^(1<<(p&63)) | b2u(f.keeps(float64(a.exception(i))))<<(p&63)
+	}
+	return true, nil
 }
 
 func (a *alp[F]) decode(d int64) float64 { return float64(F(float64(d) * pow10[a.f] * invPow10[a.e])) }

@@ -18,7 +18,7 @@ func BenchmarkUnpack(b *testing.B) {
 		var dst [VectorRows]int64
 		b.Run(fmt.Sprintf("width=%d", w), func(b *testing.B) {
 			for b.Loop() {
-				unpack(dst[:], src, w, 5)
+				unpack(dst[:], src, w, 5, allGroups)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*VectorRows), "ns/value")
 		})
@@ -27,7 +27,7 @@ func BenchmarkUnpack(b *testing.B) {
 	var dst [1000]int64
 	b.Run("width=13/short", func(b *testing.B) {
 		for b.Loop() {
-			unpack(dst[:], src, 13, 5)
+			unpack(dst[:], src, 13, 5, allGroups)
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/value")
 	})

@@ -45,6 +45,14 @@ func (b *Bits) AndNot(o *Bits) {
 	}
 }
 
+// groups returns the words that hold a row.
+func (b *Bits) groups() (g groups) {
+	for i, w := range b {
+		g |= groups(b2u(w != 0)) << i
+	}
+	return g
+}
+
 // Count returns the number of rows in the set.
 func (b *Bits) Count() int {
 	n := 0
@@ -87,23 +95,4 @@ func b2u(b bool) uint64 {
 		x = 1
 	}
 	return x
-}
-
-// within sets the bits of the values that are at most span as unsigned numbers.
-func within(v []int64, span uint64, out *Bits) {
-	*out = Bits{}
-	i := 0
-	for ; i+64 <= len(v); i += 64 {
-		var w uint64
-		for j := 0; j < 64; j += 8 {
-			p := (*[8]int64)(v[i+j:])
-			w |= (b2u(uint64(p[0]) <= span) | b2u(uint64(p[1]) <= span)<<1 | b2u(uint64(p[2]) <= span)<<2 |
-				b2u(uint64(p[3]) <= span)<<3 | b2u(uint64(p[4]) <= span)<<4 | b2u(uint64(p[5]) <= span)<<5 |
-				b2u(uint64(p[6]) <= span)<<6 | b2u(uint64(p[7]) <= span)<<7) << (j & 63)
-		}
-		out[i>>6] = w
-	}
-	for ; i < len(v); i++ {
-		out[i>>6] |= b2u(uint64(v[i]) <= span) << (i & 63)
-	}
 }

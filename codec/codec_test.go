@@ -347,12 +347,21 @@ func allBytes(t *testing.T, src []byte, n int) {
 		check(err)
 		for v := range Vectors(n) {
 			check(d.Filter(v, &FloatFilter{Lo: 5, Hi: 90}, &bits))
+			d.decoded = 0
+			_, err := d.Sum(v, &bits)
+			check(err)
 		}
 		d.Describe()
 	}
 	if d, err := OpenFloats[float32](src, n); check(err) {
 		_, err := d.all()
 		check(err)
+		for v := range Vectors(n) {
+			bits.Fill(VectorLen(n, v))
+			d.decoded = 0
+			_, err := d.Sum(v, &bits)
+			check(err)
+		}
 	}
 	if d, err := OpenBits(src, n); check(err) {
 		for v := range Vectors(n) {

@@ -201,16 +201,30 @@ func lookup[T any](dst []T, codes []int64, values []T) bool {
 
 func (d *intDictionary) filter(v int, f *IntFilter, out *Bits) (bool, error) {
 	if d.filtered != f {
-		if err := d.load(); err != nil {
+		keep, err := filterEntries(d.values.Len(), func(v int, out *Bits) error { return d.values.Filter(v, f, out) })
+		if err != nil {
 			return true, err
-		}
-		keep := make([]uint8, len(d.loaded))
-		for i, x := range d.loaded {
-			keep[i] = uint8(b2u(f.keeps(x)))
 		}
 		d.keep, d.filtered = NewTableFilter(keep), f
 	}
 	return true, d.codes.FilterTable(v, d.keep, out)
+}
+
+// filterEntries marks the entries of a dictionary that pass; filter is the
+// entries' own, so that they need not be decoded for it.
+func filterEntries(n int, filter func(v int, out *Bits) error) ([]uint8, error) {
+	keep := make([]uint8, n)
+	var some Bits
+	for v := range Vectors(n) {
+		if err := filter(v, &some); err != nil {
+			return nil, err
+		}
+		part := keep[v*VectorRows:][:VectorLen(n, v)]
+		for i := range part {
+			part[i] = uint8(some[i>>6] >> (i & 63) & 1)
+		}
+	}
+	return keep, nil
 }
 
 func (d *intDictionary) describe() Node {

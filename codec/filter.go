@@ -37,22 +37,7 @@ func FilterInts(v []int64, f *IntFilter, out *Bits) {
 	case f.Hi < f.Lo:
 		out.fill(len(v), false)
 	default:
-		*out = Bits{}
-		lo, span := f.Lo, uint64(f.Hi)-uint64(f.Lo)
-		i := 0
-		for ; i+64 <= len(v); i += 64 {
-			var w uint64
-			for j := 0; j < 64; j += 8 {
-				p := (*[8]int64)(v[i+j:])
-				w |= (b2u(uint64(p[0]-lo) <= span) | b2u(uint64(p[1]-lo) <= span)<<1 | b2u(uint64(p[2]-lo) <= span)<<2 |
-					b2u(uint64(p[3]-lo) <= span)<<3 | b2u(uint64(p[4]-lo) <= span)<<4 | b2u(uint64(p[5]-lo) <= span)<<5 |
-					b2u(uint64(p[6]-lo) <= span)<<6 | b2u(uint64(p[7]-lo) <= span)<<7) << (j & 63)
-			}
-			out[i>>6] = w
-		}
-		for ; i < len(v); i++ {
-			out[i>>6] |= b2u(uint64(v[i]-lo) <= span) << (i & 63)
-		}
+		within(v, f.Lo, uint64(f.Hi)-uint64(f.Lo), out)
 	}
 	if f.Not {
 		out.invert(len(v))
@@ -94,22 +79,11 @@ func FilterFloats[F Float](v []F, f *FloatFilter, out *Bits) {
 		return
 	}
 	lo, hi := floatBounds[F](f)
-	i := 0
-	for ; i+64 <= len(v); i += 64 {
-		var w uint64
-		for j := 0; j < 64; j += 8 {
-			p := (*[8]F)(v[i+j:])
-			w |= (b2u(p[0] >= lo)&b2u(p[0] <= hi) | (b2u(p[1] >= lo)&b2u(p[1] <= hi))<<1 |
-				(b2u(p[2] >= lo)&b2u(p[2] <= hi))<<2 | (b2u(p[3] >= lo)&b2u(p[3] <= hi))<<3 |
-				(b2u(p[4] >= lo)&b2u(p[4] <= hi))<<4 | (b2u(p[5] >= lo)&b2u(p[5] <= hi))<<5 |
-				(b2u(p[6] >= lo)&b2u(p[6] <= hi))<<6 | (b2u(p[7] >= lo)&b2u(p[7] <= hi))<<7) << (j & 63)
-		}
-		out[i>>6] = w
+	nan := f.NaN && lo <= hi && math.IsInf(float64(hi), 1)
+	if lo <= hi {
+		floatsWithin(v, lo, hi, nan, out)
 	}
-	for ; i < len(v); i++ {
-		out[i>>6] |= (b2u(v[i] >= lo) & b2u(v[i] <= hi)) << (i & 63)
-	}
-	if f.NaN {
+	if f.NaN && !nan {
 		for i, x := range v {
 			out[i>>6] |= b2u(x != x) << (i & 63)
 		}

@@ -102,6 +102,26 @@ func (r *Floats[F]) Filter(v int, f *FloatFilter, out *Bits) error {
 	return nil
 }
 
+// Sum adds the rows of vector v that are in sel, which holds none beyond the
+// vector. The same rows give the same sum, however they are encoded.
+func (r *Floats[F]) Sum(v int, sel *Bits) (float64, error) {
+	if r.decoded != v+1 {
+		switch n := r.node.(type) {
+		case *alp[F]:
+			if !n.hasExceptions(v) {
+				return n.sum(v, sel)
+			}
+		case *floatDictionary[F]:
+			return n.sum(v, sel)
+		}
+	}
+	x, err := r.Shared(v)
+	if err != nil {
+		return 0, err
+	}
+	return SumFloats(x, sel), nil
+}
+
 // Describe returns the tree of encodings.
 func (r *Floats[F]) Describe() Node { return r.node.describe() }
 
@@ -416,16 +436,31 @@ func (d *floatDictionary[F]) vector(v int, dst []F) error {
 
 func (d *floatDictionary[F]) filter(v int, f *FloatFilter, out *Bits) (bool, error) {
 	if d.filtered != f {
-		if err := d.load(); err != nil {
+		keep, err := filterEntries(d.values.Len(), func(v int, out *Bits) error { return d.values.Filter(v, f, out) })
+		if err != nil {
 			return true, err
-		}
-		keep := make([]uint8, len(d.loaded))
-		for i, x := range d.loaded {
-			keep[i] = uint8(b2u(f.keeps(float64(x))))
 		}
 		d.keep, d.filtered = NewTableFilter(keep), f
 	}
 	return true, d.codes.FilterTable(v, d.keep, out)
+}
+
+// sum adds the selected rows without writing down their values.
+func (d *floatDictionary[F]) sum(v int, sel *Bits) (float64, error) {
+	if err := d.load(); err != nil {
+		return 0, err
+	}
+	buf := scratch.Get().(*[VectorRows]int64)
+	defer scratch.Put(buf)
+	codes, err := d.codes.picked(v, sel, buf)
+	if err != nil {
+		return 0, err
+	}
+	sum, ok := sumCodes(codes, d.loaded, sel)
+	if !ok {
+		return 0, corrupt("dictionary: code beyond %d entries in vector %d", len(d.loaded), v)
+	}
+	return sum, nil
 }
 
 func (d *floatDictionary[F]) describe() Node {

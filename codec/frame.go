@@ -245,31 +245,61 @@ func (f *frame) vector(v int, dst []int64) error {
 	if err != nil {
 		return err
 	}
+	if err := f.stored(v, &b, dst, allGroups); err != nil {
+		return err
+	}
+	if f.scheme == Delta {
+		prefixSums(dst)
+	}
+	f.scale(dst)
+	return nil
+}
+
+// scale turns stored numbers into values.
+func (f *frame) scale(v []int64) {
+	if f.unit <= 1 {
+		return
+	}
+	unit, origin := int64(f.unit), f.origin
+	for i, x := range v {
+		v[i] = x*unit + origin
+	}
+}
+
+// picked decodes the groups of a FOR vector that are wanted, and leaves anything
+// in the others.
+func (f *frame) picked(v int, dst []int64, want groups) error {
+	b, err := f.body(v)
+	if err != nil {
+		return err
+	}
+	if err := f.stored(v, &b, dst, want); err != nil {
+		return err
+	}
+	if f.unit > 1 {
+		for from := 0; from < len(dst); from += 64 {
+			if want>>(from/64)&1 != 0 {
+				f.scale(dst[from:min(from+64, len(dst))])
+			}
+		}
+	}
+	return nil
+}
+
+// stored decodes the stored numbers of vector v, for delta the first one and
+// the differences that follow. Groups are for FOR; others want all.
+func (f *frame) stored(v int, b *frameBody, dst []int64, want groups) error {
+	if !b.block.decode(dst, uint64(b.base), want) {
+		return corrupt("%v: patch outside of vector %d", f.scheme, v)
+	}
 	switch f.scheme {
 	case Delta:
-		if !b.block.decode(dst, uint64(b.base)) {
-			return corrupt("delta: patch outside of vector %d", v)
-		}
 		dst[0] = b.first
-		prefixSums(dst)
 	case Linear:
-		if !b.block.decode(dst, uint64(b.base)) {
-			return corrupt("linear: patch outside of vector %d", v)
-		}
 		at := int64(0)
 		for i := range dst {
 			dst[i] += at >> linearBits
 			at += b.slope
-		}
-	default:
-		if !b.block.decode(dst, uint64(b.base)) {
-			return corrupt("FOR: patch outside of vector %d", v)
-		}
-	}
-	if f.unit > 1 {
-		unit, origin := int64(f.unit), f.origin
-		for i, x := range dst {
-			dst[i] = x*unit + origin
 		}
 	}
 	return nil
@@ -303,14 +333,11 @@ func prefixSums(v []int64) {
 	}
 }
 
-// filter evaluates a range on a FOR vector: if the block's reach decides it,
-// nothing is unpacked.
+// filter evaluates a range on the stored numbers, which saves multiplying by
+// the unit and, for delta, writing down the sums. If a FOR block's reach decides
+// it, nothing is unpacked.
 func (f *frame) filter(v int, flt *IntFilter, out *Bits) (done bool, err error) {
-	if f.scheme != FOR || flt.Set != nil {
-		return false, nil
-	}
-	lo, hi := flt.Lo, flt.Hi
-	if f.unit > 1 {
+	if flt.Set != nil {
 		return false, nil
 	}
 	b, err := f.body(v)
@@ -318,32 +345,59 @@ func (f *frame) filter(v int, flt *IntFilter, out *Bits) (done bool, err error) 
 		return true, err
 	}
 	n := VectorLen(f.n, v)
-	if b.block.patches == 0 && b.block.width < 62 {
-		top := b.base + int64(1)<<b.block.width - 1
-		if top >= b.base {
-			if hi < lo || b.base > hi || top < lo {
-				out.fill(n, flt.Not)
-				return true, nil
-			}
-			if lo <= b.base && top <= hi {
-				out.fill(n, !flt.Not)
+	lo, hi, some := f.bounds(flt)
+	if !some {
+		out.fill(n, flt.Not)
+		return true, nil
+	}
+	if f.scheme == FOR && b.block.patches == 0 && b.block.width < 62 {
+		if top := b.base + int64(1)<<b.block.width - 1; top >= b.base {
+			none, all := b.base > hi || top < lo, lo <= b.base && top <= hi
+			if none || all {
+				out.fill(n, all != flt.Not)
 				return true, nil
 			}
 		}
 	}
-	if hi < lo {
-		out.fill(n, flt.Not)
-		return true, nil
+	buf := scratch.Get().(*[VectorRows]int64)
+	defer scratch.Put(buf)
+	x := buf[:n]
+	if err := f.stored(v, &b, x, allGroups); err != nil {
+		return true, err
 	}
-	var buf [VectorRows]int64
-	if !b.block.decode(buf[:n], uint64(b.base)-uint64(lo)) {
-		return true, corrupt("FOR: patch outside of vector %d", v)
+	span := uint64(hi) - uint64(lo)
+	if f.scheme == Delta {
+		sumsWithin(x, lo, span, out)
+	} else {
+		within(x, lo, span, out)
 	}
-	within(buf[:n], uint64(hi)-uint64(lo), out)
 	if flt.Not {
 		out.invert(n)
 	}
 	return true, nil
+}
+
+// bounds returns the range of a filter in stored numbers; some is false if no
+// number is in it.
+func (f *frame) bounds(flt *IntFilter) (lo, hi int64, some bool) {
+	if flt.Hi < flt.Lo || f.unit <= 1 {
+		return flt.Lo, flt.Hi, flt.Lo <= flt.Hi
+	}
+	// Values are origin + unit*x with x from 0 on, and x*unit is below maxUnitRange.
+	if flt.Hi < f.origin {
+		return 0, 0, false
+	}
+	top := uint64(maxUnitRange) / f.unit
+	last := min((uint64(flt.Hi)-uint64(f.origin))/f.unit, top)
+	first := uint64(0)
+	if flt.Lo > f.origin {
+		d := uint64(flt.Lo) - uint64(f.origin)
+		first = d / f.unit
+		if d%f.unit != 0 {
+			first++
+		}
+	}
+	return int64(first), int64(last), first <= last
 }
 
 func (f *frame) describe() Node {

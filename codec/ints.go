@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"sync"
 )
 
 func detail(format string, args ...any) string { return fmt.Sprintf(format, args...) }
@@ -24,6 +25,10 @@ type Ints struct {
 	buf  []int64
 	// decoded is the number of the vector in buf, plus one.
 	decoded int
+	// filtered is the vector that Filter was last asked for, plus one; follows
+	// says that such a vector was then asked for itself.
+	filtered int
+	follows  bool
 }
 
 // OpenInts returns a reader of n integers encoded by AppendInts, which keeps
@@ -72,6 +77,7 @@ func (r *Ints) Shared(v int) ([]int64, error) {
 		if r.buf == nil {
 			r.buf = make([]int64, min(VectorRows, r.n))
 		}
+		r.follows = r.follows || r.filtered == v+1
 		r.decoded = 0
 		if err := r.node.vector(v, r.buf[:n]); err != nil {
 			return nil, err
@@ -79,6 +85,23 @@ func (r *Ints) Shared(v int) ([]int64, error) {
 		r.decoded = v + 1
 	}
 	return r.buf[:n], nil
+}
+
+// scratch has room for a vector that is looked at within one call. Readers are
+// made for each chunk anew, and would spend more on clearing their own.
+var scratch = sync.Pool{New: func() any { return new([VectorRows]int64) }}
+
+// picked is Vector for who looks at the rows of sel only: other rows of groups
+// without one of them hold anything.
+func (r *Ints) picked(v int, sel *Bits, dst *[VectorRows]int64) ([]int64, error) {
+	n := VectorLen(r.n, v)
+	if r.decoded == v+1 {
+		return r.buf[:n], nil
+	}
+	if f, ok := r.node.(*frame); ok && f.scheme == FOR {
+		return dst[:n], f.picked(v, dst[:n], sel.groups())
+	}
+	return dst[:n], r.node.vector(v, dst[:n])
 }
 
 // all decodes every value.
@@ -94,8 +117,9 @@ func (r *Ints) all() ([]int64, error) {
 
 // Filter sets out to the rows of vector v that f keeps.
 func (r *Ints) Filter(v int, f *IntFilter, out *Bits) error {
-	if r.decoded != v+1 {
+	if r.decoded != v+1 && !(r.follows && chained(r.node)) {
 		if done, err := r.node.filter(v, f, out); done || err != nil {
+			r.filtered = v + 1
 			return err
 		}
 	}
@@ -105,6 +129,13 @@ func (r *Ints) Filter(v int, f *IntFilter, out *Bits) error {
 	}
 	FilterInts(x, f, out)
 	return nil
+}
+
+// chained says whether to filter a node takes most of the work of decoding it,
+// so that decoding comes first if the values are wanted as well.
+func chained(n intNode) bool {
+	f, ok := n.(*frame)
+	return ok && f.scheme != FOR
 }
 
 // FilterTable sets out to the rows of vector v whose code the filter keeps, by

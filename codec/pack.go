@@ -69,24 +69,32 @@ func appendShort(dst []byte, v []uint64, width int) []byte {
 	return dst
 }
 
-// unpack decodes len(dst) values, each plus add (modulo 2^64). src holds
-// exactly packedLen bytes and width is at most 64.
-func unpack(dst []int64, src []byte, width int, add uint64) {
+// groups is a set of groups of 64 rows of a vector, the words of Bits.
+type groups uint16
+
+const allGroups = ^groups(0)
+
+// unpack decodes len(dst) values, each plus add (modulo 2^64); outside of want it
+// may leave anything. src holds exactly packedLen bytes and width is at most 64.
+func unpack(dst []int64, src []byte, width int, add uint64, want groups) {
 	switch {
 	case width == 0:
 		for i := range dst {
 			dst[i] = int64(add)
 		}
 	case len(dst) == VectorRows:
-		unpackVector((*[VectorRows]int64)(dst), src, width, add)
+		unpackVector((*[VectorRows]int64)(dst), src, width, add, want)
 	default:
 		unpackShort(dst, src, width, add)
 	}
 }
 
-func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64) {
+func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64, want groups) {
 	mask := ^uint64(0) >> (64 - width)
 	for r := range VectorRows / lanes {
+		if want>>(r/(64/lanes))&1 == 0 {
+			continue
+		}
 		bit := r * width
 		k, sh := bit>>6*lanes*8, uint(bit&63)
 		o := (*[lanes]int64)(dst[r*lanes:])
@@ -132,28 +140,43 @@ func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64) {
 	}
 }
 
+// unpackShort unpacks values that follow each other.
 func unpackShort(dst []int64, src []byte, width int, add uint64) {
 	mask := ^uint64(0) >> (64 - width)
-	bit := 0
-	for i := range dst {
-		b, sh := bit>>3, uint(bit&7)
-		bit += width
-		var x uint64
-		if b+9 <= len(src) {
-			x = binary.LittleEndian.Uint64(src[b:]) >> sh
-			if int(sh)+width > 64 {
-				x |= uint64(src[b+8]) << (64 - sh)
-			}
-		} else {
-			for j := len(src) - 1; j > b; j-- {
-				if s := uint(j-b)*8 - sh; s < 64 {
-					x |= uint64(src[j]) << s
-				}
-			}
-			x |= uint64(src[b]) >> sh
+	i, bit := 0, 0
+	if width <= 64-7 && len(src) >= 8 {
+		// A value lies in the eight bytes from its first one on, as long as there
+		// are so many.
+		n := min(len(dst), ((len(src)-8)*8+7)/width+1)
+		for ; i < n; i++ {
+			dst[i] = int64(binary.LittleEndian.Uint64(src[bit>>3:])>>(bit&7)&mask + add)
+			bit += width
 		}
-		dst[i] = int64(x&mask + add)
 	}
+	for ; i < len(dst); i++ {
+		dst[i] = int64(packedAt(src, bit, width) + add)
+		bit += width
+	}
+}
+
+// packedAt returns the number of width bits, at least 1, at a bit of src.
+func packedAt(src []byte, bit, width int) uint64 {
+	mask := ^uint64(0) >> (64 - width)
+	b, sh := bit>>3, uint(bit&7)
+	if b+9 <= len(src) {
+		x := binary.LittleEndian.Uint64(src[b:]) >> sh
+		if int(sh)+width > 64 {
+			x |= uint64(src[b+8]) << (64 - sh)
+		}
+		return x & mask
+	}
+	x := uint64(src[b]) >> sh
+	for j := len(src) - 1; j > b; j-- {
+		if s := uint(j-b)*8 - sh; s < 64 {
+			x |= uint64(src[j]) << s
+		}
+	}
+	return x & mask
 }
 
 // Packed blocks: signed residuals of which nearly all lie in 0..2^width-1. The
@@ -226,7 +249,7 @@ type block struct {
 	restBits  int
 	patches   int
 	positions []byte
-	rest      []byte
+	rest      []byte // and whatever follows it
 	packed    []byte
 }
 
@@ -244,7 +267,8 @@ func (c *cursor) block(n int) (b block) {
 			return b
 		}
 		b.positions = c.take(packedLen(b.patches, positionBits))
-		b.rest = c.take(packedLen(b.patches, b.restBits))
+		b.rest = c.b
+		c.take(packedLen(b.patches, b.restBits))
 	}
 	if b.width > 64 {
 		c.bad = true
@@ -257,29 +281,46 @@ func (c *cursor) block(n int) (b block) {
 	return b
 }
 
-// decode writes the residuals plus add to dst. It reports false if a patch
-// lies outside.
-func (b *block) decode(dst []int64, add uint64) bool {
-	unpack(dst, b.packed, b.width, add)
+// decode writes the residuals plus add to dst, outside of want anything. It
+// reports false if a patch lies outside of dst.
+func (b *block) decode(dst []int64, add uint64, want groups) bool {
+	unpack(dst, b.packed, b.width, add, want)
 	if b.patches == 0 {
 		return true
 	}
-	// By groups of 64, which start at whole bytes; larger buffers would take
-	// longer to clear than to use.
-	const group = 64
-	var pos, rest [group]int64
-	for at := 0; at < b.patches; at += group {
-		n := min(group, b.patches-at)
-		unpackShort(pos[:n], b.positions[at/8*positionBits:], positionBits, 0)
-		if b.restBits > 0 {
-			unpackShort(rest[:n], b.rest[at/8*b.restBits:], b.restBits, 0)
+	return b.patch(dst)
+}
+
+// patch adds what the packed bits have no room for.
+func (b *block) patch(dst []int64) bool {
+	i, n := 0, 0
+	if b.restBits <= 64-7 && len(b.rest) >= 8 && b.restBits > 0 {
+		n = min(b.patches, ((len(b.rest)-8)*8+7)/b.restBits+1) // those with eight bytes to read
+	}
+	mask, at := uint64(1)<<b.restBits-1, 0
+	for ; i < n; i++ {
+		z := binary.LittleEndian.Uint64(b.rest[at>>3:]) >> (at & 7) & mask
+		at += b.restBits
+		p := b.position(i)
+		if p >= len(dst) {
+			return false
 		}
-		for i, p := range pos[:n] {
-			if int(p) >= len(dst) {
-				return false
-			}
-			dst[p] += unzigzag(uint64(rest[i])) << b.width
+		dst[p] += unzigzag(z) << b.width
+	}
+	for ; i < b.patches; i++ {
+		p := b.position(i)
+		if p >= len(dst) {
+			return false
+		}
+		if b.restBits > 0 {
+			dst[p] += unzigzag(packedAt(b.rest, i*b.restBits, b.restBits)) << b.width
 		}
 	}
 	return true
+}
+
+// position returns the row of patch i: its ten bits always lie in two bytes.
+func (b *block) position(i int) int {
+	at := i * positionBits
+	return int(binary.LittleEndian.Uint16(b.positions[at>>3:]) >> (at & 7) & (1<<positionBits - 1))
 }

@@ -300,23 +300,39 @@ func (p *scanPlan) overlap(id chunk.PartitionID, inputs []keyedInput) error {
 
 // fetch reads a chunk's blobs from the store; errors say which table is hurt.
 func (db *DB) fetch(id chunk.PartitionID, in *tableInfo, e *chunk.Entry) chunk.Fetch {
-	return func(ctx context.Context, column int) ([]byte, error) {
-		blob, err := db.store.Column(ctx, id, e, column)
+	return func(ctx context.Context, column int) ([]byte, bool, error) {
+		blob, checked, err := db.column(ctx, id, e, column)
 		if err == nil {
-			return blob, nil
+			return blob, checked, nil
 		}
 		if errors.Is(err, store.ErrNotFound) {
 			if db.freed(id, e.ID) {
-				return nil, pgerr.New(pgerr.SnapshotTooOld, "snapshot too old").
+				return nil, false, pgerr.New(pgerr.SnapshotTooOld, "snapshot too old").
 					WithDetail("Chunk %v of table %q was removed more than %v ago.", e.ID, in.name(), db.opt.SnapshotLifetime)
 			}
-			return nil, in.corrupt(id, e, err)
+			return nil, false, in.corrupt(id, e, err)
 		}
 		if errors.Is(err, chunk.ErrCorrupt) {
-			return nil, in.corrupt(id, e, err)
+			return nil, false, in.corrupt(id, e, err)
 		}
-		return nil, err
+		return nil, false, err
 	}
+}
+
+// checkedColumns is what a store has that keeps blobs in memory and compares
+// their checksums when they get there.
+type checkedColumns interface {
+	// CheckedColumn is store.Blobs.Column; checked says that the blob's checksum
+	// holds.
+	CheckedColumn(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (blob []byte, checked bool, err error)
+}
+
+func (db *DB) column(ctx context.Context, id chunk.PartitionID, e *chunk.Entry, column int) (blob []byte, checked bool, err error) {
+	if s, ok := db.store.(checkedColumns); ok {
+		return s.CheckedColumn(ctx, id, e, column)
+	}
+	blob, err = db.store.Column(ctx, id, e, column)
+	return blob, false, err
 }
 
 func (in *tableInfo) corrupt(id chunk.PartitionID, e *chunk.Entry, err error) error {

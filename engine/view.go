@@ -233,8 +233,9 @@ func waiting(c *catalogueLog, storages map[datum.OID]*TableView, src commitlog.S
 // there gives an error wrapping store.ErrNotFound, bad bytes one wrapping
 // chunk.ErrCorrupt.
 func (v *View) Fetch(id chunk.PartitionID, e *chunk.Entry) chunk.Fetch {
-	return func(ctx context.Context, column int) ([]byte, error) {
-		return v.store.Column(ctx, id, e, column)
+	return func(ctx context.Context, column int) ([]byte, bool, error) {
+		blob, err := v.store.Column(ctx, id, e, column)
+		return blob, false, err
 	}
 }
 

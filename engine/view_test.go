@@ -167,7 +167,7 @@ func TestViewFetches(t *testing.T) {
 			gone := *e
 			gone.ID[0] ^= 1
 			gone.Location.Segment[0] ^= 1
-			if _, err := v.Fetch(part.ID, &gone)(context.Background(), 0); !errors.Is(err, store.ErrNotFound) {
+			if _, _, err := v.Fetch(part.ID, &gone)(context.Background(), 0); !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("a chunk that is not there: %v", err)
 			}
 		}

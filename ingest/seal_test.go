@@ -24,7 +24,7 @@ func readChunk(t testing.TB, l *chunk.Layout, s *chunk.Sealed) arrow.RecordBatch
 	for _, c := range l.Columns {
 		spec.Columns = append(spec.Columns, c.ID)
 	}
-	fetch := func(_ context.Context, i int) ([]byte, error) { return s.Blobs[i], nil }
+	fetch := func(_ context.Context, i int) ([]byte, bool, error) { return s.Blobs[i], false, nil }
 	r := must(chunk.NewSplit(&s.Entry, l, spec, fetch).Scan(context.Background(), heap, &chunk.ScanStats{}))
 	defer r.Close()
 	var batches []arrow.RecordBatch

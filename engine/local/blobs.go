@@ -264,17 +264,25 @@ func (g *segment) holdsJust(chunks []*chunk.Sealed) bool {
 
 // Column implements store.Blobs. The blob is shared with other readers.
 func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) ([]byte, error) {
+	blob, _, err := s.CheckedColumn(ctx, part, e, column)
+	return blob, err
+}
+
+// CheckedColumn is Column; checked says that the blob's checksum holds. It is
+// compared when the blob is read from the disk, and not again as long as it is in
+// the cache.
+func (s *Store) CheckedColumn(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (data []byte, checked bool, err error) {
 	if err := s.enter(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer s.busy.Done()
 	if column < 0 || column >= len(e.Columns) {
-		return nil, fmt.Errorf("%w: chunk %v has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
+		return nil, false, fmt.Errorf("%w: chunk %v has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
 	}
 	p := s.partition(part)
 	seg, err := s.segmentOf(p, e)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	b := blob{store: s, part: p, entry: e, column: column, offset: e.Location.Offset, size: e.Columns[column].Size}
 	for _, c := range e.Columns[:column] {
@@ -284,14 +292,15 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 		c := seg.chunks[e.ID]
 		b.check = true
 		if c.offset != e.Location.Offset || len(c.columns) != len(e.Columns) || c.columns[column].size != b.size {
-			return nil, b.corrupt("the segment's directory does not agree with the manifest")
+			return nil, false, b.corrupt("the segment's directory does not agree with the manifest")
 		}
 		b.crc = c.columns[column].crc
 	}
 	if b.size == 0 {
-		return []byte{}, nil // it shares its offset, and so its key, with the next one
+		return []byte{}, false, nil // it shares its offset, and so its key, with the next one
 	}
-	return s.cache.get(ctx, blobKey{e.Location.Segment, b.offset}, b.read)
+	in, err := s.cache.get(ctx, blobKey{e.Location.Segment, b.offset}, b.read)
+	return in.blob, in.checked, err
 }
 
 // segmentOf returns the segment that holds a chunk, or ErrNotFound.
@@ -355,23 +364,24 @@ func (b *blob) corrupt(format string, args ...any) error {
 		b.path(), b.part.id.Table, b.part.id.Key, b.entry.ID, c.ID, b.column, b.size, b.offset, fmt.Sprintf(format, args...))
 }
 
-func (b *blob) read() ([]byte, error) {
+func (b *blob) read() (content, error) {
 	f, err := b.store.fs.Open(b.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: segment %s, chunk %v", store.ErrNotFound, b.path(), b.entry.ID)
+		return content{}, fmt.Errorf("%w: segment %s, chunk %v", store.ErrNotFound, b.path(), b.entry.ID)
 	}
 	if err != nil {
-		return nil, diskError("could not open segment "+b.path(), err)
+		return content{}, diskError("could not open segment "+b.path(), err)
 	}
 	data, err := b.readFrom(f)
 	if cerr := f.Close(); err == nil && cerr != nil {
 		err = diskError("could not close segment "+b.path(), cerr)
 	}
 	if err != nil {
-		return nil, err
+		return content{}, err
 	}
 	b.store.metrics.BytesRead.Add(int64(len(data)))
-	return data, nil
+	// Wrong ones are not refused here: who reads the column says what is wrong.
+	return content{blob: data, checked: chunk.ChecksumHolds(data)}, nil
 }
 
 func (b *blob) readFrom(f vfs.File) ([]byte, error) {

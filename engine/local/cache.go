@@ -28,16 +28,22 @@ type blobKey struct {
 	offset  int64
 }
 
+// content is a blob, and whether its own checksum was compared and holds.
+type content struct {
+	blob    []byte
+	checked bool
+}
+
 type cached struct {
-	key  blobKey
-	blob []byte
+	key blobKey
+	content
 }
 
 // load is a read under way; the rest is set when done is closed.
 type load struct {
 	done chan struct{}
-	blob []byte
-	err  error
+	content
+	err error
 }
 
 func newCache(budget int64, m *Metrics) *cache {
@@ -45,23 +51,23 @@ func newCache(budget int64, m *Metrics) *cache {
 }
 
 // get returns a blob, from the cache or by read, which does not depend on ctx.
-func (c *cache) get(ctx context.Context, key blobKey, read func() ([]byte, error)) ([]byte, error) {
+func (c *cache) get(ctx context.Context, key blobKey, read func() (content, error)) (content, error) {
 	c.mu.Lock()
 	if e, ok := c.entries[key]; ok {
 		c.recent.MoveToFront(e)
-		blob := e.Value.(*cached).blob
+		in := e.Value.(*cached).content
 		c.mu.Unlock()
 		c.metrics.CacheHits.Add(1)
-		return blob, nil
+		return in, nil
 	}
 	if l, ok := c.loading[key]; ok {
 		c.mu.Unlock()
 		c.metrics.CacheHits.Add(1)
 		select {
 		case <-l.done:
-			return l.blob, l.err
+			return l.content, l.err
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return content{}, ctx.Err()
 		}
 	}
 	l := &load{done: make(chan struct{})}
@@ -69,24 +75,24 @@ func (c *cache) get(ctx context.Context, key blobKey, read func() ([]byte, error
 	c.mu.Unlock()
 
 	c.metrics.CacheMisses.Add(1)
-	l.blob, l.err = read()
+	l.content, l.err = read()
 	c.mu.Lock()
 	delete(c.loading, key)
 	if l.err == nil {
-		c.put(key, l.blob)
+		c.put(key, l.content)
 	}
 	c.mu.Unlock()
 	close(l.done)
-	return l.blob, l.err
+	return l.content, l.err
 }
 
 // put keeps a blob if it fits; c.mu is held.
-func (c *cache) put(key blobKey, blob []byte) {
-	if int64(len(blob)) > c.budget {
+func (c *cache) put(key blobKey, in content) {
+	if int64(len(in.blob)) > c.budget {
 		return
 	}
-	c.entries[key] = c.recent.PushFront(&cached{key, blob})
-	c.used += int64(len(blob))
+	c.entries[key] = c.recent.PushFront(&cached{key, in})
+	c.used += int64(len(in.blob))
 	for c.used > c.budget {
 		c.evict(c.recent.Back())
 	}

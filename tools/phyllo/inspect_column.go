@@ -40,7 +40,7 @@ type columnReport struct {
 func (f *folder) columnReport(ctx context.Context, at *place) (report, error) {
 	e := at.entry
 	c := &e.Columns[at.column]
-	blob, err := f.view.Fetch(at.partition.ID, e)(ctx, at.column)
+	blob, _, err := f.view.Fetch(at.partition.ID, e)(ctx, at.column)
 	if err != nil {
 		return nil, err
 	}

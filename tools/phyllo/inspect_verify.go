@@ -219,7 +219,7 @@ func (v *verifier) chunk(ctx context.Context, f *folder, t *engine.TableView, p 
 	fetch := f.view.Fetch(p.ID, e)
 	offset := e.Location.Offset
 	for i := range e.Columns {
-		blob, err := fetch(ctx, i)
+		blob, _, err := fetch(ctx, i)
 		if errors.Is(err, store.ErrNotFound) {
 			v.mu.Lock()
 			defer v.mu.Unlock()
