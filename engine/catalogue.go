@@ -19,16 +19,23 @@ import (
 
 // A catalogueEntry is one record of the catalogue log, as JSON.
 type catalogueEntry struct {
-	Format  int             // catalogueFormat
+	Format  int             // catalogueFormat if there is a Base, else 1
 	ID      [16]byte        // of the transaction
 	Changes []schema.Change // none: the entry decides that no transaction has this number
+	// Base is the entry whose checkpoint readers begin with, 0 for none, or for the
+	// one without a number of format 1.
+	Base uint64 `json:",omitempty"`
 }
 
 // catalogueFormat is the version of entries and checkpoints that this code
 // writes, and the newest that it reads.
-const catalogueFormat = 1
+const catalogueFormat = 2
 
-// catalogueCheckpoint is what the log's checkpoint holds, as JSON.
+// catalogueCheckpoint is what a checkpoint of the log holds, as JSON. It is written
+// under a name of its own, which is given one content only; the next entry says
+// that readers begin with it; then the entries that it covers and the checkpoint
+// before it are removed. So of several nodes that write checkpoints, however late,
+// none takes away what another relies on.
 type catalogueCheckpoint struct {
 	Format  int
 	Catalog *schema.Catalog
@@ -38,7 +45,7 @@ type catalogueCheckpoint struct {
 }
 
 // checkpointChanges is after how many entries the catalogue is folded.
-const checkpointChanges = 256
+var checkpointChanges uint64 = 256 // lowered by tests
 
 // A catalogueLog is the catalogue log of the database. Its writer is the
 // committer, or recovery before it: but for need, forget and undecided it is not
@@ -47,7 +54,8 @@ type catalogueLog struct {
 	store   store.Store
 	log     store.LogID
 	catalog *schema.Catalog // as of the last entry
-	folded  uint64          // sequence number of the checkpoint
+	base    uint64          // the checkpoint that the last entry names
+	written *catalogueBase  // a later one, for the next entry to name; nil if there is none
 	// open says that recovery has read all source logs, so that needs are
 	// complete: before that no entry may be trimmed.
 	open bool
@@ -64,6 +72,9 @@ type catalogueLog struct {
 	// followed is up to which entry the needs of other nodes' records are known.
 	followed uint64
 }
+
+// catalogueBase is a checkpoint that this process has written.
+type catalogueBase struct{ seq, retained uint64 }
 
 // A sourcePosition names a record of a source log.
 type sourcePosition struct {
@@ -82,36 +93,100 @@ func newTxnID() (id [16]byte) {
 	return id
 }
 
-// openCatalogue folds the catalogue log.
+// openCatalogue folds the catalogue log. Others may replace its checkpoint
+// meanwhile; then it begins again.
 func openCatalogue(ctx context.Context, st store.Store, database string) (*catalogueLog, error) {
-	c := &catalogueLog{store: st, log: store.LogID{Kind: store.CatalogueLog, Key: database},
-		catalog: schema.NewCatalog(database), ids: map[uint64][16]byte{}, needs: map[sourcePosition]uint64{}, followed: math.MaxUint64}
-	from := uint64(1)
-	data, err := st.Checkpoint(ctx, c.log)
+	for last, tries := uint64(0), 0; ; {
+		c := &catalogueLog{store: st, log: store.LogID{Kind: store.CatalogueLog, Key: database},
+			catalog: schema.NewCatalog(database), ids: map[uint64][16]byte{}, needs: map[sourcePosition]uint64{}, followed: math.MaxUint64}
+		err := c.load(ctx)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, store.ErrTrimmed) && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		if c.base != last {
+			last, tries = c.base, 0
+		}
+		if tries++; tries == maxTries {
+			return nil, fmt.Errorf("%w: catalogue checkpoint %d or entries after it are missing: %w", chunk.ErrCorrupt, last, err)
+		}
+	}
+}
+
+// load reads the log from its checkpoint on.
+func (c *catalogueLog) load(ctx context.Context) error {
+	head, err := c.store.Head(ctx, c.log)
+	if err != nil {
+		return err
+	}
+	if c.base, err = c.lastBase(ctx, head); err != nil {
+		return err
+	}
+	from, err := c.store.First(ctx, c.log) // entries from before the checkpoint are kept for their IDs
+	if err != nil {
+		return err
+	}
+	data, err := c.store.Checkpoint(ctx, c.checkpointID(c.base))
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case c.base == 0 && errors.Is(err, store.ErrNotFound):
 	case err != nil:
-		return nil, err
+		return err
 	default:
 		var cp catalogueCheckpoint
 		if err := decodeCatalogue(data, &cp, &cp.Format, "checkpoint"); err != nil {
-			return nil, err
+			return err
 		}
 		if cp.Catalog == nil {
-			return nil, fmt.Errorf("%w: catalogue checkpoint without a catalogue", chunk.ErrCorrupt)
+			return fmt.Errorf("%w: catalogue checkpoint without a catalogue", chunk.ErrCorrupt)
 		}
-		c.catalog, c.folded, from = cp.Catalog, cp.Catalog.Seq, max(cp.Retained, 1)
+		c.catalog = cp.Catalog
+		from = max(from, cp.Retained)
 	}
-	for e, err := range st.Read(ctx, c.log, from) {
+	if from > c.catalog.Seq+1 {
+		return fmt.Errorf("%w: the catalogue is folded up to %d, the first entry is %d", store.ErrTrimmed, c.catalog.Seq, from)
+	}
+	folded := c.catalog.Seq
+	for e, err := range c.store.Read(ctx, c.log, max(from, 1)) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := c.fold(e); err != nil {
-			return nil, err
+		if err := c.fold(e, folded); err != nil {
+			return err
 		}
 	}
 	c.last = c.catalog.Seq
-	return c, nil
+	return nil
+}
+
+// lastBase returns the checkpoint that the entry at the head names.
+func (c *catalogueLog) lastBase(ctx context.Context, head uint64) (uint64, error) {
+	if head == 0 {
+		return 0, nil
+	}
+	for e, err := range c.store.Read(ctx, c.log, head) {
+		if errors.Is(err, store.ErrTrimmed) {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		var entry catalogueEntry
+		if err := decodeCatalogue(e.Data, &entry, &entry.Format, fmt.Sprintf("entry %d", e.Seq)); err != nil {
+			return 0, err
+		}
+		return entry.Base, nil
+	}
+	return 0, nil // format 1 trims the last one too
+}
+
+// checkpointID names the checkpoint at an entry.
+func (c *catalogueLog) checkpointID(base uint64) store.LogID {
+	if base == 0 {
+		return c.log
+	}
+	return store.LogID{Kind: c.log.Kind, Key: fmt.Sprintf("%s@%d", c.log.Key, base)}
 }
 
 func decodeCatalogue(data []byte, into any, format *int, what string) error {
@@ -125,7 +200,8 @@ func decodeCatalogue(data []byte, into any, format *int, what string) error {
 	return nil
 }
 
-func (c *catalogueLog) fold(e store.Entry) error {
+// fold takes in an entry; of those that are folded already it takes the ID.
+func (c *catalogueLog) fold(e store.Entry, folded uint64) error {
 	var entry catalogueEntry
 	if err := decodeCatalogue(e.Data, &entry, &entry.Format, fmt.Sprintf("entry %d", e.Seq)); err != nil {
 		return err
@@ -133,26 +209,32 @@ func (c *catalogueLog) fold(e store.Entry) error {
 	c.mu.Lock()
 	c.ids[e.Seq] = entry.ID
 	c.mu.Unlock()
-	if e.Seq <= c.folded {
+	if e.Seq <= folded {
 		return nil
 	}
 	next, err := c.catalog.Apply(e.Seq, entry.Changes...)
 	if err != nil {
 		return fmt.Errorf("%w: catalogue entry %d: %v", chunk.ErrCorrupt, e.Seq, err)
 	}
-	c.catalog = next
+	c.catalog, c.base = next, entry.Base
 	return nil
 }
 
 // append writes entry seq and returns the catalogue with it. An error wraps
 // errCatalogueUnknown if the entry may have been written.
 func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEntry) (*schema.Catalog, error) {
-	entry.Format = catalogueFormat
 	if seq <= c.catalog.Seq && c.committed(seq, entry.ID) {
 		return c.catalog, nil // it came late
 	}
 	if seq != c.catalog.Seq+1 {
 		return nil, errCatalogueChanged
+	}
+	entry.Format, entry.Base = 1, c.base
+	if c.written != nil {
+		entry.Base = c.written.seq
+	}
+	if entry.Base > 0 {
+		entry.Format = catalogueFormat
 	}
 	next, err := c.catalog.Apply(seq, entry.Changes...)
 	if err != nil {
@@ -171,8 +253,11 @@ func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEn
 	c.mu.Lock()
 	c.ids[seq], c.last = entry.ID, seq
 	c.mu.Unlock()
-	if c.open && seq-c.folded >= checkpointChanges {
-		// A failure shows again at the next one; nothing depends on it.
+	// A failure of what follows shows again at the next one; nothing depends on it.
+	if c.written != nil {
+		_ = c.use(ctx)
+	}
+	if c.open && seq-c.base >= checkpointChanges {
 		_ = c.checkpoint(ctx)
 	}
 	return next, nil
@@ -206,11 +291,12 @@ func (c *catalogueLog) settle(ctx context.Context, seq uint64, data []byte, fail
 	return fmt.Errorf("%w: another process writes to the catalogue: %w", errCatalogueUnknown, failure)
 }
 
-// checkpoint writes the folded catalogue and trims the entries that nobody
-// needs any more.
+// checkpoint writes the folded catalogue, for the next entry to name.
 func (c *catalogueLog) checkpoint(ctx context.Context) error {
-	if c.folded == c.catalog.Seq {
-		return nil
+	if c.shared {
+		if err := c.forgetTrimmed(ctx); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	retained := min(c.catalog.Seq, c.followed) + 1
@@ -222,18 +308,54 @@ func (c *catalogueLog) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.store.PutCheckpoint(ctx, c.log, data); err != nil {
+	if err := c.store.PutCheckpoint(ctx, c.checkpointID(c.catalog.Seq), data); err != nil {
 		return err
 	}
-	c.folded = c.catalog.Seq
+	c.written = &catalogueBase{seq: c.catalog.Seq, retained: retained}
+	return nil
+}
+
+// use removes what the checkpoint that the last entry is the first to name takes
+// the place of.
+func (c *catalogueLog) use(ctx context.Context) error {
+	before, now := c.base, *c.written
+	c.base, c.written = now.seq, nil
 	c.mu.Lock()
 	for seq := range c.ids {
-		if seq < retained {
+		if seq < now.retained {
 			delete(c.ids, seq)
 		}
 	}
 	c.mu.Unlock()
-	return c.store.Trim(ctx, c.log, retained)
+	if err := c.store.Trim(ctx, c.log, now.retained); err != nil {
+		return err
+	}
+	return c.store.DeleteCheckpoint(ctx, c.checkpointID(before))
+}
+
+// forgetTrimmed forgets the needs of records of other nodes that are trimmed.
+func (c *catalogueLog) forgetTrimmed(ctx context.Context) error {
+	c.mu.Lock()
+	below := map[commitlog.Source]uint64{}
+	for p := range c.needs {
+		below[p.source] = math.MaxUint64
+	}
+	c.mu.Unlock()
+	err := eachSourceLog(ctx, c.store, func(log store.LogID, src commitlog.Source) error {
+		if below[src] == 0 {
+			return nil
+		}
+		first, err := c.store.First(ctx, log)
+		below[src] = first
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for src, seq := range below {
+		c.forget(src, seq)
+	}
+	return nil
 }
 
 // need notes that a record counts only if entry seq is its transaction's; the
@@ -316,11 +438,17 @@ func (c *catalogueLog) advance(ctx context.Context) error {
 			return c.reopen(ctx)
 		}
 		if err == nil {
-			err = c.fold(e)
+			err = c.fold(e, 0)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if c.written != nil && c.base >= c.written.seq { // another node was faster
+		if c.base > c.written.seq {
+			_ = c.store.DeleteCheckpoint(ctx, c.checkpointID(c.written.seq)) // what stays is garbage of a few kB
+		}
+		c.written = nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -334,7 +462,7 @@ func (c *catalogueLog) reopen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.catalog, c.folded = next.catalog, next.folded
+	c.catalog, c.base, c.written = next.catalog, next.base, nil
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ids, c.last = next.ids, next.last

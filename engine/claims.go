@@ -25,6 +25,12 @@ import (
 type claim struct {
 	Holder string   // a source
 	Wanted []string // sources of nodes that wait for it, by arrival
+	// Nonce changes each time that somebody takes the claim, so that what its
+	// holder tried before, such as to give it back, cannot be done late.
+	Nonce uint64
+	// Chunks says that a node had it whose log others cannot see. What that wrote
+	// was flushed before it gave the claim back.
+	Chunks bool
 }
 
 // claims are those of this node. Its methods are safe for concurrent use.
@@ -38,7 +44,8 @@ type claims struct {
 type heldClaim struct {
 	taking chan struct{} // of one token: the claim is being asked for or given back
 	users  int           // transactions that rely on it
-	value  []byte        // of the register; nil if we do not have the claim
+	has    bool          // we have the claim
+	wanted bool          // by another node, for long enough: nobody here begins to use it
 	since  time.Time
 }
 
@@ -79,7 +86,7 @@ func (c *claims) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.held {
-		h.value = nil
+		h.has, h.wanted = false, false
 	}
 }
 
@@ -107,16 +114,51 @@ func (t *Txn) claimKeys(ctx context.Context, in *tableInfo) error {
 		return nil
 	}
 	if in.def.OnDuplicate == schema.DuplicateReplace {
-		return t.db.cluster.alone(in)
+		return t.db.cluster.beAlone(ctx, in)
 	}
 	return t.claim(ctx, in.def.OID)
 }
 
-// alone refuses what cannot be done while other nodes write to a table.
-func (c *cluster) alone(in *tableInfo) error {
-	if len(c.members.alive()) == 0 && c.members.leased() {
-		return nil
+// beAlone waits until all that other nodes have left is known. It refuses what
+// cannot be done while there are any.
+func (c *cluster) beAlone(ctx context.Context, in *tableInfo) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, claimWait, errNotAlone(in))
+	defer cancel()
+	for {
+		if c.alone() {
+			return nil
+		}
+		since, ok := c.members.alone()
+		if !ok {
+			return errNotAlone(in)
+		}
+		poke(c.wake) // the logs of nodes that were there before are sealed
+		if err := c.follower.wait(ctx, since); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(claimPoll):
+		}
 	}
+}
+
+// alone says whether no other node writes, and all that others wrote is known.
+func (c *cluster) alone() bool {
+	since, ok := c.members.alone()
+	return ok && c.follower.knows(since)
+}
+
+// knows says whether all logs of others were sealed and read to their ends, in a
+// round that began at since or later.
+func (f *follower) knows(since time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open == 0 && !f.began.Before(since)
+}
+
+func errNotAlone(in *tableInfo) error {
 	return pgerr.Unsupported("ON CONFLICT on table %q, whose rows replace each other, is not supported while several nodes write", in.name()).
 		WithHint("Use a plain INSERT, which replaces rows, or a table WITH (on_duplicate = 'error').")
 }
@@ -129,80 +171,112 @@ func (t *Txn) unclaim() {
 	t.claimed = nil
 }
 
+// take gets a claim for one more user. One that another node waits for is given
+// back first, and then asked for again.
 func (c *claims) take(ctx context.Context, name datum.OID) error {
 	h := c.entry(name)
-	select {
-	case h.taking <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	deadline := time.Now().Add(claimWait)
+	for {
+		select {
+		case h.taking <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		again, err := c.use(ctx, name, h, deadline)
+		<-h.taking
+		if !again {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errClaimed()
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(claimPoll):
+		}
 	}
-	defer func() { <-h.taking }()
+}
+
+// use makes one more user of a claim, which is acquired if need be; again, if it is
+// to be given back first. The caller has the token.
+func (c *claims) use(ctx context.Context, name datum.OID, h *heldClaim, deadline time.Time) (again bool, err error) {
 	c.mu.Lock()
-	have := h.value != nil
-	if have {
+	has, wanted := h.has, h.wanted
+	if has && !wanted {
 		h.users++
 	}
 	c.mu.Unlock()
-	if have {
-		return nil
+	if has {
+		return wanted, nil
 	}
-	value, err := c.acquire(ctx, name)
+	self := c.c.db.own()
+	chunks, err := c.acquire(ctx, name, self, deadline)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// What the holder before us committed has to be known.
+	if chunks {
+		c.c.follower.readAll()
+	}
 	if err := c.c.follower.wait(ctx, time.Now()); err != nil {
-		return err // the claim stays ours, and the next one finds it so
+		return false, err // the register says that we have it: yield gives it back
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h.value, h.since = value, time.Now()
+	if c.c.db.own() != self {
+		return false, errSealed // it is of a source that we are not any more
+	}
+	h.has, h.wanted, h.since = true, false, time.Now()
 	h.users++
-	return nil
+	return false, nil
 }
 
-// acquire gets the register to name us.
-func (c *claims) acquire(ctx context.Context, name datum.OID) ([]byte, error) {
-	self := c.c.db.own().String()
+func errClaimed() error {
+	return pgerr.New(pgerr.LockNotAvailable, "another node has the table or the catalogue locked for writing").
+		WithDetail("Waited %v for it.", claimWait).
+		WithHint("Send ON CONFLICT, writes to tables with on_duplicate = 'error' and definitions to one node, or try again.")
+}
+
+// acquire gets the register to name us, and returns what that says of Chunks.
+func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Source, deadline time.Time) (chunks bool, err error) {
 	r := c.register(name)
-	deadline := time.Now().Add(claimWait)
 	var held []byte
 	for {
-		next, mine, err := c.next(held, self)
+		if c.c.db.own() != self {
+			return false, errSealed
+		}
+		next, mine, err := c.next(ctx, held, self)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if mine && held != nil && bytes.Equal(held, next) {
-			return held, nil
+		value, err := json.Marshal(next)
+		if err != nil {
+			return false, err
 		}
-		if !bytes.Equal(held, next) {
-			now, swapped, err := c.c.shared.Swap(ctx, r, held, next, 0)
-			if err != nil {
-				return nil, err
-			}
-			if swapped && mine {
-				return next, nil
-			}
-			if !swapped {
+		if !bytes.Equal(held, value) {
+			now, swapped, err := c.c.shared.Swap(ctx, r, held, value, 0)
+			switch {
+			case err != nil:
+				return false, err
+			case swapped && mine:
+				return next.Chunks, nil
+			case !swapped:
 				held = now
 				continue
 			}
-			held = next
 		}
 		if time.Now().After(deadline) {
-			return nil, pgerr.New(pgerr.LockNotAvailable, "another node has the table or the catalogue locked for writing").
-				WithDetail("Waited %v for it.", claimWait).
-				WithHint("Send ON CONFLICT, writes to tables with on_duplicate = 'error' and definitions to one node, or try again.")
+			return false, errClaimed()
 		}
-		poke(c.c.members.wake) // a holder that died is taken over sooner
 		select {
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		case <-time.After(claimPoll):
 		}
 		all, err := c.c.shared.Registers(ctx, c.scope())
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		held = all[r.Name]
 	}
@@ -210,50 +284,55 @@ func (c *claims) acquire(ctx context.Context, name datum.OID) ([]byte, error) {
 
 // next returns what a claim's register is to hold, if it is held now, and whether
 // that makes us its holder.
-func (c *claims) next(held []byte, self string) (value []byte, mine bool, err error) {
-	var now claim
+func (c *claims) next(ctx context.Context, held []byte, self commitlog.Source) (now claim, mine bool, err error) {
 	if held != nil {
 		if err := json.Unmarshal(held, &now); err != nil {
-			return nil, false, err
+			return now, false, err
 		}
 	}
-	if now.Holder == self {
-		return held, true, nil
-	}
-	free := now.Holder == ""
-	if !free {
-		src, err := commitlog.ParseSource(now.Holder)
-		if err != nil {
-			return nil, false, err
+	me := self.String()
+	mine = now.Holder == "" || now.Holder == me
+	if !mine {
+		if mine, err = c.over(ctx, now.Holder); err != nil {
+			return now, false, err
 		}
-		free = c.sealed(src)
 	}
 	// Who came first is first, if it is alive.
-	for free && len(now.Wanted) > 0 && now.Wanted[0] != self {
+	for mine && now.Holder != me && len(now.Wanted) > 0 && now.Wanted[0] != me {
 		src, err := commitlog.ParseSource(now.Wanted[0])
 		if err == nil && c.c.members.has(src) {
-			free = false
+			mine = false
 			break
 		}
 		now.Wanted = now.Wanted[1:]
 	}
-	if free {
-		now.Holder = self
-		now.Wanted = slices.DeleteFunc(now.Wanted, func(s string) bool { return s == self })
-	} else if !slices.Contains(now.Wanted, self) {
-		now.Wanted = append(now.Wanted, self)
+	switch {
+	case mine:
+		now.Holder, now.Nonce = me, newEpoch()
+		now.Wanted = slices.DeleteFunc(now.Wanted, func(s string) bool { return s == me })
+	case !slices.Contains(now.Wanted, me):
+		now.Wanted = append(now.Wanted, me)
 	}
-	value, err = json.Marshal(now)
-	return value, free, err
+	return now, mine, nil
 }
 
-// sealed says whether a source cannot commit any more: its log was sealed, or is
-// gone.
-func (c *claims) sealed(src commitlog.Source) bool {
-	f := c.c.follower
-	f.round.Lock()
-	defer f.round.Unlock()
-	return f.sealed[src] || f.floors[src] == gone
+// over says whether a source that had a claim cannot commit any more: its log was
+// sealed and read to its end, or is gone. If it died that is seen to.
+func (c *claims) over(ctx context.Context, source string) (bool, error) {
+	src, err := commitlog.ParseSource(source)
+	if err != nil {
+		return false, err
+	}
+	if c.c.follower.isOver(src) {
+		return true, nil
+	}
+	if c.c.members.has(src) || elsewhere(src) && src.Writer != c.c.db.opt.Writer {
+		return false, nil
+	}
+	poke(c.c.wake)
+	poke(c.c.follower.wake)
+	there, err := c.c.follower.logs(ctx)
+	return err == nil && !there[src], err
 }
 
 // give ends a transaction's use of a claim.
@@ -265,40 +344,60 @@ func (c *claims) give(name datum.OID) {
 	}
 }
 
-// yield gives back the claims that others want and nobody here uses.
+// yield gives back the claims that others want and nobody here uses, and does not
+// keep others waiting behind us for those that nobody here wants any more.
 func (c *claims) yield(ctx context.Context) error {
 	c.mu.Lock()
 	any := len(c.held) > 0
 	c.mu.Unlock()
-	if !any {
+	if !any && !c.c.opt.LocalLog {
 		return nil
 	}
 	values, err := c.c.shared.Registers(ctx, c.scope())
 	if err != nil {
 		return err
 	}
-	self := c.c.db.own().String()
+	me := c.c.db.own().String()
 	for key, value := range values {
 		var now claim
 		if err := json.Unmarshal(value, &now); err != nil {
 			return err
 		}
-		if now.Holder != self || len(now.Wanted) == 0 {
-			continue
+		if now.Holder != me && !slices.Contains(now.Wanted, me) {
+			left, err := c.left(ctx, now)
+			if err != nil {
+				return err
+			}
+			if !left {
+				continue
+			}
+			now.Holder = me
 		}
 		name, err := strconv.ParseUint(key, 10, 32)
 		if err != nil {
 			return err
 		}
-		if err := c.release(ctx, datum.OID(name), value, now); err != nil {
+		if err := c.release(ctx, datum.OID(name), value, now, me); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// release gives one claim back, unless it is used.
-func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now claim) error {
+// left says whether an earlier process of this node left a claim that others want
+// and cannot take, for they do not see what became of its log.
+func (c *claims) left(ctx context.Context, now claim) (bool, error) {
+	src, err := commitlog.ParseSource(now.Holder)
+	if err != nil || !elsewhere(src) || src.Writer != c.c.db.opt.Writer || len(now.Wanted) == 0 {
+		return false, nil
+	}
+	there, err := c.c.follower.logs(ctx)
+	return err == nil && !there[src], err
+}
+
+// release gives back one claim, or our place among those that want it, unless it is
+// used.
+func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now claim, me string) error {
 	h := c.entry(name)
 	select {
 	case h.taking <- struct{}{}:
@@ -306,21 +405,45 @@ func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now 
 		return nil // somebody here is taking it
 	}
 	defer func() { <-h.taking }()
-	c.mu.Lock()
-	used := h.users > 0 || time.Since(h.since) < claimKeep
-	if !used {
-		h.value = nil
-	}
-	c.mu.Unlock()
-	if used {
+	if now.Holder == me && !c.letGo(h, len(now.Wanted) > 0, c.ofNothing(name)) {
 		return nil
 	}
-	now.Holder = ""
-	next, err := json.Marshal(now)
-	if err != nil {
-		return err
+	if now.Holder == me {
+		if c.c.opt.LocalLog {
+			if err := c.c.db.flushTable(ctx, name); err != nil {
+				return err
+			}
+			now.Chunks = true
+		}
+		now.Holder = ""
+	}
+	now.Wanted = slices.DeleteFunc(now.Wanted, func(s string) bool { return s == me })
+	var next []byte
+	if now.Holder != "" || len(now.Wanted) > 0 || !c.ofNothing(name) {
+		var err error
+		if next, err = json.Marshal(now); err != nil {
+			return err
+		}
 	}
 	// If it fails, or another one joined those who wait, the next round tries again.
-	_, _, err = c.c.shared.Swap(ctx, c.register(name), value, next, 0)
+	_, _, err := c.c.shared.Swap(ctx, c.register(name), value, next, 0)
 	return err
+}
+
+// letGo says whether a claim of ours is to be given back now, and notes if another
+// node waits for it.
+func (c *claims) letGo(h *heldClaim, wanted, useless bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.wanted = wanted && (!h.has || time.Since(h.since) >= claimKeep)
+	if h.users > 0 || !h.wanted && !useless {
+		return false
+	}
+	h.has, h.wanted = false, false
+	return true
+}
+
+// ofNothing says whether a claim's table is gone.
+func (c *claims) ofNothing(name datum.OID) bool {
+	return name != catalogueLock && c.c.db.current.Load().catalog.Tables[name] == nil
 }

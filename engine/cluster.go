@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/phyllodb/phyllo/engine/commitlog"
@@ -25,6 +26,15 @@ type ClusterOptions struct {
 	// Insist is how long a commit whose outcome is unknown is tried again before
 	// its client hears so. Default 10 s.
 	Insist time.Duration
+	// LocalLog says that this node's source logs are not in the shared store: other
+	// nodes see its rows when they have been flushed, and cannot take them over.
+	LocalLog bool
+	// Predecessor is the source of an earlier process of this node that has ended
+	// for certain: its lease need not run out first.
+	Predecessor string
+	// Began, if not nil, hears of each source of this node before it is used, to
+	// give the last one to the next process as its Predecessor.
+	Began func(source string) error
 }
 
 func (o ClusterOptions) validate() error {
@@ -63,14 +73,20 @@ type cluster struct {
 	members  *members
 	claims   *claims
 
-	dropped endedSources // logs that were taken over, folded and dropped
-
 	// epoch is held for reading by what acts in the name of our source, for
 	// writing while that changes.
 	epoch sync.RWMutex
+	// taken says that our log was taken over and that the committer has not begun
+	// a new one yet.
+	taken atomic.Bool
 
-	cancel func()
-	over   sync.WaitGroup
+	mu      sync.Mutex                // guards adopted
+	adopted map[commitlog.Source]bool // logs of others that are ours to flush
+
+	wake    chan struct{}   // of what takes over
+	running context.Context // ends what start began; it is no call's
+	cancel  func()
+	over    sync.WaitGroup
 }
 
 func newCluster(db *DB, s store.Store) (*cluster, error) {
@@ -78,22 +94,21 @@ func newCluster(db *DB, s store.Store) (*cluster, error) {
 	if !ok {
 		return nil, pgerr.New(pgerr.ObjectNotInState, "the store cannot be shared by several nodes")
 	}
-	c := &cluster{db: db, opt: db.opt.Cluster.withDefaults(), shared: shared}
+	c := &cluster{db: db, opt: db.opt.Cluster.withDefaults(), shared: shared, adopted: map[commitlog.Source]bool{}, wake: make(chan struct{}, 1)}
+	c.running, c.cancel = context.WithCancel(context.Background())
 	c.follower = newFollower(c)
 	c.members = newMembers(c)
 	c.claims = newClaims(c)
 	return c, nil
 }
 
-// start runs what goes on in the background, until stop.
-func (c *cluster) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
-	for _, run := range []func(context.Context){c.follower.run, c.members.run} {
+// start has something go on in the background, until stop.
+func (c *cluster) start(runs ...func(context.Context)) {
+	for _, run := range runs {
 		c.over.Add(1)
 		go func() {
 			defer c.over.Done()
-			run(ctx)
+			run(c.running)
 		}()
 	}
 }
@@ -135,6 +150,35 @@ func (db *DB) hold() (release func()) {
 	}
 	db.cluster.epoch.RLock()
 	return db.cluster.epoch.RUnlock
+}
+
+// begin notes a source before it is used.
+func (c *cluster) begin(src commitlog.Source) error {
+	if c.opt.Began == nil {
+		return nil
+	}
+	return c.opt.Began(src.String())
+}
+
+// newSource makes a source for this node. If its log is to be where others cannot
+// see it, ClusterOptions.LocalLog, the epoch is odd.
+func (c *cluster) newSource() commitlog.Source {
+	src := commitlog.Source{Writer: c.db.opt.Writer, Epoch: newEpoch() &^ 1}
+	if c.opt.LocalLog {
+		src.Epoch |= 1
+	}
+	return src
+}
+
+// elsewhere says whether a source's log may be on another node's disk: that it is
+// not there then means nothing.
+func elsewhere(src commitlog.Source) bool { return src.Epoch&1 != 0 }
+
+// takenOver notes that another node has our log: what we have of our own rows may
+// be in chunks as well by now. The committer begins anew.
+func (c *cluster) takenOver() {
+	c.taken.Store(true)
+	poke(c.db.committer.wake)
 }
 
 // own returns our source: that of the log to which this node commits.

@@ -37,7 +37,12 @@ type commitRequest struct {
 	// check looks whether what the transaction read still holds, with those that
 	// go before it in its group.
 	check func(s *state, before []*commitRequest) error
-	done  chan error // gets one value
+	// release lets go of what the transaction has locked and claimed. It is for
+	// the committer to call if open, because the outcome was unknown, else for the
+	// transaction.
+	release func()
+	open    bool
+	done    chan error // gets one value
 }
 
 // A committer appends transactions to this process's source log, one group at a
@@ -50,6 +55,8 @@ type committer struct {
 	// open, if not nil, is to be done before anything else is appended: it finds
 	// out what became of a commit of which that was unknown. In a cluster only.
 	open func() error
+	// undecided are the requests that open is of.
+	undecided []*commitRequest
 	// sealed says that our log has been taken over; in a cluster only.
 	sealed bool
 
@@ -98,9 +105,10 @@ func (c *committer) close() {
 
 func (c *committer) run() {
 	defer close(c.done)
+	defer c.settled() // what is open then is decided by who takes over
 	for {
 		group, more := c.group()
-		if len(group) > 0 || c.open != nil {
+		if len(group) > 0 || c.open != nil || c.lostLog() {
 			c.write(group)
 		}
 		if more {
@@ -199,13 +207,13 @@ func (c *committer) writeRows(group []*commitRequest) {
 	made := records(group)
 	seq, err := c.append(data)
 	if errors.Is(err, errUndecided) {
-		c.open = func() error {
+		c.leaveOpen(group, func() error {
 			seq, err := c.append(data)
 			if err == nil {
 				c.db.apply(seq, c.db.own(), made, nil)
 			}
 			return err
-		}
+		})
 		err = outcomeUnknown(err)
 	}
 	if err == nil {
@@ -390,13 +398,13 @@ func (c *committer) writeDefinition(r *commitRequest) error {
 	}
 	err := write()
 	if errors.Is(err, errUndecided) {
-		c.open = func() error {
+		c.leaveOpen([]*commitRequest{r}, func() error {
 			err := write()
 			if !errors.Is(err, errUndecided) {
 				catalogue.writing.Unlock()
 			}
 			return err
-		}
+		})
 		return outcomeUnknown(err)
 	}
 	catalogue.writing.Unlock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -91,13 +92,42 @@ func outcomeUnknown(err error) error {
 // retryOpen is how often a commit whose outcome is unknown is tried again.
 const retryOpen = time.Second
 
+// again has the committer go on with what it could not settle.
+func (c *committer) again() {
+	time.AfterFunc(retryOpen, func() { poke(c.wake) })
+}
+
+// leaveOpen is for a group of which the outcome is unknown: decide finds it out, and
+// what its transactions have locked and claimed stays so until then, for it may be
+// that they commit.
+func (c *committer) leaveOpen(group []*commitRequest, decide func() error) {
+	for _, r := range group {
+		r.open = true
+	}
+	c.open, c.undecided = decide, group
+	c.again()
+}
+
+// settled ends what leaveOpen began.
+func (c *committer) settled() {
+	for _, r := range c.undecided {
+		r.release()
+	}
+	c.open, c.undecided = nil, nil
+}
+
+// lostLog says whether our log has been taken over.
+func (c *committer) lostLog() bool {
+	return c.db.cluster != nil && (c.sealed || c.db.cluster.taken.Load())
+}
+
 // ready settles what earlier commits left before anything else is written: one
 // whose outcome is unknown, or a log that was taken over.
 func (c *committer) ready(group []*commitRequest) error {
 	if c.open != nil {
 		err := c.open()
 		if errors.Is(err, errUndecided) {
-			time.AfterFunc(retryOpen, func() { poke(c.wake) })
+			c.again()
 			e := pgerr.New(pgerr.CannotConnectNow, "the cluster does not answer: %v", err).
 				WithDetail("Nothing of this transaction was written.").WithHint("Try the transaction again.")
 			e.Cause = err
@@ -106,13 +136,14 @@ func (c *committer) ready(group []*commitRequest) error {
 		if err != nil && !errors.Is(err, errSealed) {
 			c.db.opt.Logger.Warn("a commit whose outcome was unknown was not made", slog.String("error", err.Error()))
 		}
-		c.open = nil
+		c.settled()
 	}
-	if c.sealed {
+	if c.lostLog() {
 		if err := c.db.cluster.rejoin(context.Background()); err != nil {
+			c.again()
 			return err
 		}
-		c.log, c.next, c.sealed = sourceLog(c.db.own()), 1, false
+		c.log, c.next, c.sealed = sourceLog(c.db.own()), firstCommit, false
 	}
 	var unseen []*commitRequest
 	for _, r := range group {
@@ -163,7 +194,7 @@ func (c *committer) checkShared(r *commitRequest, s *state) error {
 func (c *cluster) meet(group []*commitRequest) error {
 	s := c.db.current.Load()
 	f := c.follower
-	fresh := false
+	var fresh []chunk.PartitionID
 	for _, r := range group {
 		for i := range r.record.Parts {
 			id := r.record.Parts[i].Partition
@@ -174,14 +205,14 @@ func (c *cluster) meet(group []*commitRequest) error {
 			if _, err := c.db.ensurePartition(context.Background(), id); err != nil {
 				return err
 			}
-			f.round.Lock()
-			f.opened[id] = true
-			f.round.Unlock()
-			fresh = true
+			fresh = append(fresh, id)
 		}
 	}
-	if !fresh {
+	if len(fresh) == 0 {
 		return nil
 	}
-	return f.once(context.Background(), nil)
+	return f.add(context.Background(), fresh...)
 }
+
+var errSealed = pgerr.New(pgerr.SerializationFailure, "another node has taken over from this one, which was not heard of for too long").
+	WithDetail("Nothing of this transaction was written.").WithHint("Try the transaction again.")

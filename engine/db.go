@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/chunk"
@@ -53,7 +54,8 @@ type DB struct {
 	flusher   *flusher
 	cluster   *cluster                         // nil unless the store is shared
 	source    atomic.Pointer[commitlog.Source] // whose log we append to; see own
-	buffered  atomic.Int64                     // bytes of rows that are not in chunks
+	buffered  atomic.Int64                     // bytes of rows of this node that are not in chunks
+	followed  atomic.Int64                     // bytes of such rows of other nodes
 
 	partMu sync.Mutex // guards parts
 	parts  map[chunk.PartitionID]*partState
@@ -81,17 +83,23 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 		if db.cluster, err = newCluster(db, s); err != nil {
 			return nil, err
 		}
+		src := db.cluster.newSource()
+		db.source.Store(&src)
 	}
 	db.committer = newCommitter(db)
 	db.flusher = newFlusher(db)
 	if err := db.recover(ctx); err != nil {
+		if db.cluster != nil {
+			db.cluster.stop()
+			db.cluster.members.leave(ctx)
+		}
 		db.metrics.unregister()
 		return nil, fmt.Errorf("recovery: %w", err)
 	}
 	go db.committer.run()
 	db.flusher.start()
 	if db.cluster != nil {
-		db.cluster.start()
+		db.cluster.start(db.cluster.follower.run, db.cluster.inherit)
 	}
 	return db, nil
 }
@@ -102,15 +110,21 @@ func (db *DB) Close() error {
 	if db.closed.Swap(true) {
 		return nil
 	}
+	ctx := context.Background()
+	if db.cluster != nil { // whose store may be out of reach
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, closeWait)
+		defer cancel()
+	}
 	db.committer.close()
 	db.flusher.stop()
-	err := db.Checkpoint(context.Background())
+	err := db.Checkpoint(ctx)
 	if err == nil {
-		err = db.retire(context.Background())
+		err = db.retire(ctx)
 	}
 	if db.cluster != nil {
 		db.cluster.stop()
-		db.cluster.members.leave(context.Background())
+		db.cluster.members.leave(ctx)
 	}
 	db.metrics.unregister()
 	if err != nil {
@@ -118,6 +132,9 @@ func (db *DB) Close() error {
 	}
 	return nil
 }
+
+// closeWait bounds how long a node of a cluster flushes before it ends.
+const closeWait = 30 * time.Second
 
 // Checkpoint writes every buffer to chunks and folds the logs.
 func (db *DB) Checkpoint(ctx context.Context) error {

@@ -1,7 +1,7 @@
 package engine
 
 // Buffered returns the bytes of rows that are not in chunks.
-func (db *DB) Buffered() int64 { return db.buffered.Load() }
+func (db *DB) Buffered() int64 { return db.buffered.Load() + db.followed.Load() }
 
 // Waiting returns how many transactions wait for a lock.
 func (db *DB) Waiting() int { return db.locks.Waiting() }
@@ -18,3 +18,11 @@ func (db *DB) Poke() { db.flusher.poke() }
 
 // Reclaim frees what nobody needs any more.
 func (db *DB) Reclaim() { db.reclaim() }
+
+// SetCheckpointChanges sets after how many changes the catalogue is folded, until
+// the function that it returns is called.
+func SetCheckpointChanges(n uint64) (reset func()) {
+	old := checkpointChanges
+	checkpointChanges = n
+	return func() { checkpointChanges = old }
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/ingest"
+	"github.com/phyllodb/phyllo/internal/datum"
 )
 
 // flush writes a partition's delta to chunks and commits them. Queries see the
@@ -26,13 +27,37 @@ func (db *DB) flush(ctx context.Context, id chunk.PartitionID) error {
 	defer part.flush.Unlock()
 	for !part.freed {
 		f, err := db.freeze(ctx, part)
-		if err != nil || f == nil {
+		if err != nil {
 			return err
 		}
-		if err := db.commitFlush(ctx, part, f); err != nil || !f.again {
+		if f == nil {
+			break
+		}
+		if err := db.commitFlush(ctx, part, f); err != nil {
 			return err
+		}
+		if !f.again {
+			break
 		}
 		// What an earlier flush left is done; what came since is next.
+	}
+	if db.cluster != nil {
+		return db.cluster.flushLeft(ctx, part)
+	}
+	return nil
+}
+
+// flushTable flushes the partitions of a table.
+func (db *DB) flushTable(ctx context.Context, table datum.OID) error {
+	s := db.current.Load()
+	def := s.catalog.Tables[table]
+	if def == nil || s.storages[def.Storage] == nil {
+		return nil
+	}
+	for _, p := range s.storages[def.Storage].parts {
+		if err := db.flush(ctx, p.part.id); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -95,36 +120,28 @@ func (db *DB) commitFlush(ctx context.Context, part *partition, f *frozenFlush) 
 	}
 	if err != nil {
 		db.deleteChunks(part.id, f.sealed)
+		if db.cluster != nil && taken(part.log.Manifest(), db.own()) {
+			db.cluster.takenOver()
+		}
 		return err
 	}
-	if err := db.land(ctx, part, m); err != nil {
-		// It is in the log; the next flush finds it there.
-		f.again = true
-		part.unsettled = f
-		return err
-	}
+	db.land(part, f.commit, m)
 	db.metrics.flushed(f.delta.rows(), len(f.commit.Adds), time.Since(begin))
 	return nil
 }
 
 // land shows a flush that is in the commit log: in one step the partition has the
 // chunks, and no longer the rows.
-func (db *DB) land(ctx context.Context, part *partition, m *commitlog.Manifest) error {
-	var flushed *delta
-	change := func(p *partState) {
-		p.manifest, p.flushing, flushed = m, nil, p.flushing
-	}
+func (db *DB) land(part *partition, c *commitlog.Commit, m *commitlog.Manifest) {
 	if db.cluster != nil {
-		if err := db.cluster.land(ctx, part, m, change); err != nil {
-			return err
-		}
-	} else {
-		db.updatePart(part.id, func(_ *state, p *partState) { change(p) })
+		db.cluster.land(part.id, c)
+		return
 	}
+	var flushed *delta
+	db.updatePart(part.id, func(_ *state, p *partState) { p.manifest, p.flushing, flushed = m, nil, p.flushing })
 	if flushed != nil {
 		db.buffered.Add(-flushed.bytes())
 	}
-	return nil
 }
 
 // covers returns how far s has taken in each source: our own, and those that
@@ -193,9 +210,20 @@ func (f *flusher) poke() {
 	}
 }
 
+// flushBytes is from how many buffered bytes on the largest partitions are flushed:
+// half of the budget. What several nodes buffer the others hold as well, each up to
+// a budget's worth of all.
+func (db *DB) flushBytes() int64 {
+	n := db.opt.BufferBytes / 2
+	if db.cluster != nil {
+		n /= int64(max(1, len(db.cluster.members.alive())))
+	}
+	return n
+}
+
 // added looks whether partitions that rows came to are to be flushed.
 func (f *flusher) added(s *state, ids []chunk.PartitionID) {
-	if f.db.buffered.Load() > f.db.opt.BufferBytes/2 {
+	if f.db.buffered.Load() > f.db.flushBytes() {
 		f.poke()
 		return
 	}
@@ -284,15 +312,16 @@ func (f *flusher) due() []chunk.PartitionID {
 	old := f.db.opt.Now().Add(-f.db.opt.SealAge)
 	for _, st := range f.db.current.Load().storages {
 		for _, p := range st.parts {
-			if p.pending.empty() && p.flushing == nil {
+			left := len(f.db.cluster.left(p)) > 0
+			if p.pending.empty() && p.flushing == nil && !left {
 				continue
 			}
 			n := p.pending.bytes()
-			all = append(all, candidate{p.part.id, n, p.flushing != nil || n > f.db.sealBytes || !p.pending.since.After(old) || len(p.pending.staged) > maxPendingStaged})
+			all = append(all, candidate{p.part.id, n, left || p.flushing != nil || n > f.db.sealBytes || !p.pending.since.After(old) || len(p.pending.staged) > maxPendingStaged})
 		}
 	}
 	slices.SortFunc(all, func(a, b candidate) int { return int(max(-1, min(1, b.bytes-a.bytes))) })
-	short := f.db.buffered.Load() - f.db.opt.BufferBytes/2
+	short := f.db.buffered.Load() - f.db.flushBytes()
 	var out []chunk.PartitionID
 	for _, c := range all {
 		if c.must || short > 0 {

@@ -3,9 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -13,10 +11,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
-	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/datum"
-	"github.com/phyllodb/phyllo/internal/pgerr"
-	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"golang.org/x/sync/errgroup"
 )
@@ -27,25 +22,39 @@ import (
 // order is what makes that state whole: what a manifest or the catalogue tells of
 // was in a source log before, so that each transaction is in all of the state or
 // in none of it.
+//
+// Most rounds read only the commit logs that are due. That is enough as long as
+// each source log is there until we have read it: its owner trims what is in
+// chunks, which we find out, and drops it only when every node that has a lease
+// has read it to its end. So a round is full, and reads all commit logs, if
+// something was trimmed before we read it, and if our lease does not last from
+// the last full round to the end of this one.
 type follower struct {
 	c    *cluster
 	wake chan struct{}
 
 	round sync.Mutex // held over a round; guards the fields below
-	full  bool       // all commit logs are to be read, not only those that are due
+	full  bool       // the next round is
 	// floors are positions of sources up to which everything is in chunks, as was
 	// found when the log had been trimmed up to there. A source whose log is gone
 	// has the greatest.
 	floors    map[commitlog.Source]uint64
 	sealed    map[commitlog.Source]bool // read to the seal at their end
 	refreshed map[chunk.PartitionID]time.Time
-	opened    map[chunk.PartitionID]bool // for records to come; not in a state yet
-	decide    map[commitlog.Source]bool  // their undecided records are decided by us
+	opened    map[chunk.PartitionID]bool // not in a state yet
+	stalled   uint64                     // the catalogue's entry at which a round stopped
 
-	mu    sync.Mutex    // guards the fields below
-	began time.Time     // when the last round that went well began
-	err   error         // of the last round
-	ended chan struct{} // closed and replaced at the end of each round
+	mu    sync.Mutex                // guards the fields below
+	began time.Time                 // when the last round that went well began
+	tried time.Time                 // when the last round began
+	err   error                     // of the last round
+	term  uint64                    // of the lease, in which the last full round was; 0: in none
+	over  map[commitlog.Source]bool // sources of which all was read: their logs are sealed or gone
+	gone  map[commitlog.Source]bool // those whose logs are gone
+	read  []string                  // those whose logs are still there, sorted
+	all   bool                      // the next round is to be full
+	open  int                       // how many logs of others were not sealed
+	ended chan struct{}             // closed and replaced at the end of each round
 }
 
 const (
@@ -64,14 +73,21 @@ const (
 func newFollower(c *cluster) *follower {
 	return &follower{c: c, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		floors: map[commitlog.Source]uint64{}, sealed: map[commitlog.Source]bool{}, refreshed: map[chunk.PartitionID]time.Time{},
-		opened: map[chunk.PartitionID]bool{}, decide: map[commitlog.Source]bool{}}
+		opened: map[chunk.PartitionID]bool{}, over: map[commitlog.Source]bool{}}
 }
 
 // run follows until ctx ends.
 func (f *follower) run(ctx context.Context) {
 	failing := false
+	var behind time.Time
 	every(ctx, f.c.opt.Poll, f.wake, func() {
+		if time.Since(behind) < refreshAge {
+			return // others have to flush first
+		}
 		err := f.once(ctx, nil)
+		if errors.Is(err, errBehind) {
+			behind = time.Now()
+		}
 		if err == nil {
 			err = f.c.claims.yield(ctx)
 		}
@@ -87,78 +103,38 @@ func (f *follower) run(ctx context.Context) {
 	})
 }
 
-// wait returns once a round that began at since or later has ended.
-func (f *follower) wait(ctx context.Context, since time.Time) error {
-	for {
-		f.mu.Lock()
-		began, ended, err := f.began, f.ended, f.err
-		f.mu.Unlock()
-		if !began.Before(since) {
-			return nil
-		}
-		poke(f.wake)
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-ended:
-		}
-		f.mu.Lock()
-		err = f.err
-		f.mu.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// fresh waits until what we know of other nodes is as new as a statement needs.
-func (db *DB) fresh(ctx context.Context) error {
-	if db.cluster == nil {
-		return nil
-	}
-	since := time.Now()
-	if !reading.From(ctx).Latest && db.cluster.members.leased() {
-		since = since.Add(-db.cluster.opt.Staleness)
-	}
-	err := db.cluster.follower.wait(ctx, since)
-	if err != nil && ctx.Err() == nil && relaxed(store.ReadConsistency(ctx)) {
-		return nil // what we have is what a replica that lags may have
-	}
-	return err
-}
-
-// relaxed says whether a level of consistency does with one replica.
-func relaxed(level string) bool { return level == "ONE" || level == "LOCAL_ONE" }
-
-// A landing is a change of a partition that waits for a round, because its
-// manifest tells of what we have not read yet.
-type landing struct {
-	part     *partition
-	manifest *commitlog.Manifest
-	change   func(p *partState)
-}
-
-// once makes a round.
-func (f *follower) once(ctx context.Context, l *landing) error {
+// once makes a round. The commit log of a partition, if not nil, counts in it up
+// to what we know of it.
+func (f *follower) once(ctx context.Context, part *partition) error {
 	f.round.Lock()
 	defer f.round.Unlock()
-	return f.rounds(ctx, l, nil)
+	return f.rounds(ctx, part, nil)
 }
 
 // rounds tries until a state was published; f.round is held.
-func (f *follower) rounds(ctx context.Context, l *landing, fresh *commitlog.Source) error {
+func (f *follower) rounds(ctx context.Context, part *partition, fresh *commitlog.Source) error {
 	begin := time.Now()
+	f.mu.Lock()
+	f.full, f.all = f.full || f.all, false
+	f.mu.Unlock()
 	err := errors.New("logs move on faster than they can be read")
 	for range maxTries {
 		var again bool
-		again, err = f.try(ctx, l, fresh)
+		again, err = f.try(ctx, part, fresh)
 		if err != nil || !again {
 			break
 		}
+		err = errors.New("logs move on faster than they can be read")
+	}
+	switch {
+	case errors.Is(err, errTaken):
+		f.c.takenOver()
+	case errors.Is(err, errBehind):
+		f.full = true // all that is in chunks by then is not read
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.err = err
+	f.tried, f.err = begin, err
 	if err == nil {
 		f.began = begin
 	}
@@ -167,45 +143,29 @@ func (f *follower) rounds(ctx context.Context, l *landing, fresh *commitlog.Sour
 	return err
 }
 
-// findings are what a round has read.
-type findings struct {
-	manifests map[chunk.PartitionID]*commitlog.Manifest
-	catalog   *schema.Catalog
-	sources   []*sourceReading
-	stopped   bool // at a record that the catalogue read before does not suffice for
-}
-
-type sourceReading struct {
-	source  commitlog.Source
-	from    uint64 // everything up to it is known
-	entries []sourceEntry
-	sealed  bool
-}
-
-type sourceEntry struct {
-	seq     uint64
-	records []*ingest.Record // those that count
-}
-
-func (r *sourceReading) head() uint64 {
-	if n := len(r.entries); n > 0 {
-		return r.entries[n-1].seq
-	}
-	return r.from
-}
-
 // try reads once and publishes what it read. It returns again if something was
 // found that has to be known before the reading began. With fresh, our source is
 // a new one, and nothing of what we had counts any more.
-func (f *follower) try(ctx context.Context, l *landing, fresh *commitlog.Source) (again bool, err error) {
+func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.Source) (again bool, err error) {
 	db := f.c.db
 	s := db.current.Load()
+	own, heads := db.own(), s.heads
+	if fresh != nil {
+		own, heads = *fresh, nil
+	}
+	term, covered := f.c.members.term()
+	f.full = f.full || fresh != nil || !f.covered(term, covered)
 	r := &findings{}
-	if r.manifests, err = f.refresh(ctx, s, fresh != nil); err != nil {
+	if r.manifests, err = f.refresh(ctx, s); err != nil {
 		return false, err
 	}
-	if l != nil {
-		r.manifests[l.part.id] = l.part.log.Manifest()
+	if part != nil {
+		r.manifests[part.id] = part.log.Manifest()
+	}
+	for _, m := range r.manifests {
+		if fresh == nil && taken(m, own) {
+			return false, errTaken
+		}
 	}
 	if r.catalog, err = db.catalogue.follow(ctx); err != nil {
 		return false, err
@@ -213,52 +173,76 @@ func (f *follower) try(ctx context.Context, l *landing, fresh *commitlog.Source)
 	if r.catalog == nil { // a definition of ours is on its way
 		r.catalog = s.catalog
 	}
-	heads := s.heads
-	own := db.own()
-	if fresh != nil {
-		heads, own = nil, *fresh
+	if again, err = f.discover(ctx, s, r.catalog); again || err != nil {
+		return again, err
 	}
-	if again, err = f.readSources(ctx, r, own, heads); again || err != nil {
+	if again, err = f.readSources(ctx, s, r, own, heads); again || err != nil {
 		return again, err
 	}
 	if again, err = f.openPartitions(ctx, s, r); again || err != nil {
 		return again, err
 	}
-	if busy := f.publish(r, l, fresh); busy {
-		// A flush of ours is about to publish its manifest, and has to do so first.
-		select {
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		case <-time.After(20 * time.Millisecond):
-		}
+	if !f.full && !f.covered(f.c.members.term()) {
+		f.full = true
 		return true, nil
 	}
-	f.full = false
+	f.publish(r, own, fresh != nil)
+	if f.full {
+		f.full = false
+		f.whole(term, covered)
+	}
 	db.catalogue.reached(r.catalog.Seq)
-	if r.stopped {
+	if r.stopped && f.stalled != r.catalog.Seq {
+		f.stalled = r.catalog.Seq
 		poke(f.wake)
 	}
 	return false, nil
 }
 
-// refresh reads the commit logs that are due.
-func (f *follower) refresh(ctx context.Context, s *state, all bool) (map[chunk.PartitionID]*commitlog.Manifest, error) {
+// covered says whether the lease, as members.term tells of it, lasts since before
+// the last full round.
+func (f *follower) covered(term uint64, leased bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return leased && term == f.term
+}
+
+// whole notes a full round and the lease that there was when it began.
+func (f *follower) whole(term uint64, leased bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.term = 0
+	if leased {
+		f.term = term
+	}
+}
+
+// taken says whether a manifest tells that another node flushes our rows.
+func taken(m *commitlog.Manifest, own commitlog.Source) bool {
+	return m.Owner(own) != own || m.Ended(own)
+}
+
+// refresh reads the commit logs that are due, all in a full round.
+func (f *follower) refresh(ctx context.Context, s *state) (map[chunk.PartitionID]*commitlog.Manifest, error) {
 	now := time.Now()
-	out := map[chunk.PartitionID]*commitlog.Manifest{}
 	var due []*partition
 	for _, st := range s.storages {
 		for _, p := range st.parts {
 			age := now.Sub(f.refreshed[p.part.id])
-			if all || f.full || len(p.others) > 0 && age >= refreshAge || age >= idleAge {
+			if f.full || len(p.others) > 0 && age >= refreshAge || age >= idleAge {
 				due = append(due, p.part)
 			}
 		}
+	}
+	if f.full {
+		clear(f.refreshed) // of partitions that are gone, too
 	}
 	for id := range f.opened {
 		if p := f.c.db.newPartState(id); p != nil {
 			due = append(due, p.part)
 		}
 	}
+	out := map[chunk.PartitionID]*commitlog.Manifest{}
 	var mu sync.Mutex
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxReaders)
@@ -278,6 +262,80 @@ func (f *follower) refresh(ctx context.Context, s *state, all bool) (map[chunk.P
 	return out, g.Wait()
 }
 
+// discover finds, in a full round, the partitions that others made and of which
+// no source log tells any more.
+func (f *follower) discover(ctx context.Context, s *state, catalog *schema.Catalog) (again bool, err error) {
+	if !f.full {
+		return false, nil
+	}
+	live := storagesOf(catalog)
+	err = eachCommitLog(ctx, f.c.db.store, func(id chunk.PartitionID) error {
+		found, err := f.meet(ctx, s, live, id)
+		again = again || found
+		return err
+	})
+	return again, err
+}
+
+// meet opens a partition that is of a table and not in the state yet. The round
+// begins again then, since commit logs come first.
+func (f *follower) meet(ctx context.Context, s *state, live map[datum.OID]bool, id chunk.PartitionID) (again bool, err error) {
+	st := s.storages[id.Table]
+	if !live[id.Table] || st != nil && st.part(id.Key) != nil || f.opened[id] {
+		return false, nil
+	}
+	if _, err := f.c.db.ensurePartition(ctx, id); err != nil {
+		return false, err
+	}
+	f.opened[id] = true
+	return true, nil
+}
+
+// readAll makes the next round a full one.
+func (f *follower) readAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = true
+}
+
+// add puts partitions that were opened into the state, with all that their commit
+// logs tell of.
+func (f *follower) add(ctx context.Context, ids ...chunk.PartitionID) error {
+	f.round.Lock()
+	defer f.round.Unlock()
+	for _, id := range ids {
+		f.opened[id] = true
+	}
+	return f.rounds(ctx, nil, nil)
+}
+
+// openPartitions opens those that records tell of and that we have not seen.
+func (f *follower) openPartitions(ctx context.Context, s *state, r *findings) (again bool, err error) {
+	live := storagesOf(r.catalog)
+	for _, sr := range r.sources {
+		for _, e := range sr.entries {
+			for _, rec := range e.records {
+				for i := range rec.Parts {
+					found, err := f.meet(ctx, s, live, rec.Parts[i].Partition)
+					if err != nil {
+						return false, err
+					}
+					again = again || found
+				}
+			}
+		}
+	}
+	return again, nil
+}
+
+func storagesOf(c *schema.Catalog) map[datum.OID]bool {
+	live := make(map[datum.OID]bool, len(c.Tables))
+	for _, def := range c.Tables {
+		live[def.Storage] = true
+	}
+	return live
+}
+
 // scout notes up to where the source logs have been trimmed. Commit logs that are
 // read after it tell of all that is below.
 func (f *follower) scout(ctx context.Context) error {
@@ -291,363 +349,48 @@ func (f *follower) scout(ctx context.Context) error {
 	})
 }
 
-// readSources reads what is new in the source logs of others.
-func (f *follower) readSources(ctx context.Context, r *findings, own commitlog.Source, heads map[commitlog.Source]uint64) (again bool, err error) {
-	db := f.c.db
-	there := map[commitlog.Source]bool{own: true}
-	err = eachSourceLog(ctx, db.store, func(_ store.LogID, src commitlog.Source) error {
-		there[src] = true
-		_, known := heads[src]
-		if src != own && (!known || !f.sealed[src]) {
-			r.sources = append(r.sources, &sourceReading{source: src, from: max(heads[src], f.floors[src])})
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	if f.vanished(r, there, heads) {
-		return true, nil
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(maxReaders)
-	var mu sync.Mutex
-	for _, sr := range r.sources {
-		g.Go(func() error {
-			trimmed, stopped, err := f.readSource(gctx, sr, heads, r.catalog)
-			mu.Lock()
-			defer mu.Unlock()
-			again = again || trimmed
-			r.stopped = r.stopped || stopped
-			return err
-		})
-	}
-	err = g.Wait()
-	f.full = f.full || again
-	return again, err
-}
-
-// vanished looks for sources whose logs are gone, which is when all that was in
-// them is in chunks: the commit logs have to be read again to know of it.
-func (f *follower) vanished(r *findings, there map[commitlog.Source]bool, heads map[commitlog.Source]uint64) (again bool) {
-	lost := func(src commitlog.Source) {
-		if !there[src] && f.floors[src] != gone {
-			f.floors[src] = gone
-			f.full, again = true, true
+// note makes known what the rounds have read; there are the logs that the last one
+// found.
+func (f *follower) note(own commitlog.Source, there map[commitlog.Source]bool) {
+	over, away, read, open := map[commitlog.Source]bool{}, map[commitlog.Source]bool{}, []string{}, 0
+	for src, floor := range f.floors {
+		if floor == gone {
+			over[src], away[src] = true, true
 		}
 	}
-	for src := range heads {
-		lost(src)
-	}
-	for _, m := range r.manifests {
-		for _, s := range m.Sources() {
-			lost(s.Source)
+	for src := range there {
+		if f.sealed[src] || over[src] {
+			over[src] = true
+			read = append(read, src.String())
+		} else if src != own {
+			open++
 		}
 	}
-	return again
-}
-
-// readSource reads the new entries of one source log. It reports trimmed if some
-// of them are gone, since they are in chunks.
-func (f *follower) readSource(ctx context.Context, sr *sourceReading, heads map[commitlog.Source]uint64, catalog *schema.Catalog) (trimmed, stopped bool, err error) {
-	db := f.c.db
-	log := sourceLog(sr.source)
-	trim := func() (bool, bool, error) {
-		first, err := db.store.First(ctx, log)
-		if err == nil {
-			f.raise(sr.source, first-1)
-		}
-		return true, false, err
-	}
-	for e, err := range db.store.Read(ctx, log, sr.from+1) {
-		if errors.Is(err, store.ErrTrimmed) {
-			return trim()
-		}
-		if err != nil {
-			return false, false, err
-		}
-		records, sealedBy, err := ingest.DecodeRecords(db.mem, e.Data)
-		if err != nil {
-			return false, false, fmt.Errorf("source log %s: entry %d: %w", sr.source, e.Seq, err)
-		}
-		entry := sourceEntry{seq: e.Seq}
-		for _, rec := range records {
-			counts, known, err := f.counts(ctx, sr.source, e.Seq, rec, catalog)
-			if err != nil {
-				return false, false, err
-			}
-			if !known {
-				return false, true, nil
-			}
-			if counts {
-				entry.records = append(entry.records, rec)
-			}
-		}
-		sr.entries = append(sr.entries, entry)
-		if sealedBy != "" {
-			sr.sealed = true
-			break
-		}
-	}
-	return false, false, nil
-}
-
-// raise notes that a log was trimmed.
-func (f *follower) raise(src commitlog.Source, floor uint64) {
+	slices.Sort(read)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.floors[src] = max(f.floors[src], floor)
+	f.over, f.gone, f.read, f.open = over, away, read, open
 }
 
-// counts says whether a record's transaction committed, as far as that is known
-// under a catalogue.
-func (f *follower) counts(ctx context.Context, src commitlog.Source, seq uint64, rec *ingest.Record, catalog *schema.Catalog) (counts, known bool, err error) {
-	if rec.Schema > catalog.Seq {
-		return false, false, nil
-	}
-	if rec.Condition == nil {
-		return true, true, nil
-	}
-	cat := f.c.db.catalogue
-	if rec.Condition.Seq > catalog.Seq {
-		if f.decide[src] {
-			return false, false, cat.fill(ctx, rec.Condition.Seq)
-		}
-		return false, false, nil
-	}
-	counts = cat.committed(rec.Condition.Seq, rec.ID)
-	if counts {
-		cat.need(sourcePosition{src, seq}, rec.Condition.Seq)
-	}
-	return counts, true, nil
+// isGone says whether a source's log was dropped, so that nothing of it comes any
+// more: commits that tell of it were read before it was seen that the log, which was
+// there before they were, is not any more.
+func (f *follower) isGone(src commitlog.Source) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gone[src]
 }
 
-// openPartitions opens those that records tell of and that we have not seen. The
-// round begins again, since their commit logs come first.
-func (f *follower) openPartitions(ctx context.Context, s *state, r *findings) (again bool, err error) {
-	live := map[datum.OID]bool{}
-	for _, def := range r.catalog.Tables {
-		live[def.Storage] = true
-	}
-	for _, sr := range r.sources {
-		for _, e := range sr.entries {
-			for _, rec := range e.records {
-				for _, p := range rec.Parts {
-					id := p.Partition
-					st := s.storages[id.Table]
-					if !live[id.Table] || st != nil && st.part(id.Key) != nil || f.opened[id] {
-						continue
-					}
-					if _, err := f.c.db.ensurePartition(ctx, id); err != nil {
-						return false, err
-					}
-					f.opened[id], again = true, true
-				}
-			}
-		}
-	}
-	return again, nil
+// isOver says whether all of a source was read.
+func (f *follower) isOver(src commitlog.Source) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.over[src]
 }
 
-// publish makes a state of what was read. It reports busy, and does nothing, if
-// all commit logs count and one has a commit of ours that is not published yet.
-func (f *follower) publish(r *findings, l *landing, fresh *commitlog.Source) (busy bool) {
-	db := f.c.db
-	var went []*storageState
-	own := map[datum.OID]bool{}
-	s := db.publish(func(old *state) *state {
-		if busy = f.full && fresh == nil && old.landsSoon(r.manifests, l); busy {
-			return old
-		}
-		s := old.clone()
-		if r.catalog.Seq > s.catalog.Seq {
-			var err error
-			if s, went, err = s.withCatalog(db, r.catalog); err != nil {
-				panic(fmt.Sprintf("engine: bug: catalogue entry %d does not apply: %v", r.catalog.Seq, err))
-			}
-		}
-		if fresh != nil {
-			db.reset(s, own)
-		}
-		for id, m := range r.manifests {
-			db.applyManifest(s, own, id, m, l)
-		}
-		s.heads = maps.Clone(s.heads)
-		if s.heads == nil {
-			s.heads = map[commitlog.Source]uint64{}
-		}
-		for src, floor := range f.floors {
-			if floor == gone {
-				s.heads[src] = gone
-			}
-		}
-		for _, sr := range r.sources {
-			db.applyReading(s, own, sr)
-		}
-		return s
-	})
-	if busy {
-		return true
-	}
-	for _, sr := range r.sources {
-		if sr.sealed {
-			f.sealed[sr.source] = true
-		}
-	}
-	clear(f.opened)
-	db.clock.Observe(s.clock)
-	db.reclaimStorages(s.number, went)
-	f.c.members.saw(s.catalog.Seq)
-	return false
+// readToEnd returns the sources of which all was read and whose logs are still there.
+func (f *follower) readToEnd() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.read
 }
-
-// reset makes the partitions of a state as they are for a node that has not
-// committed anything and follows nobody.
-func (db *DB) reset(s *state, own map[datum.OID]bool) {
-	for oid := range s.storages {
-		st := s.storage(oid, own)
-		for i, p := range st.parts {
-			db.buffered.Add(-p.bufferedBytes())
-			st.parts[i] = &partState{part: p.part, manifest: p.manifest, pending: emptyDelta}
-		}
-	}
-	s.head, s.heads = 0, nil
-}
-
-// landsSoon says whether one of the manifests has a flush of ours that is not
-// published yet.
-func (s *state) landsSoon(manifests map[chunk.PartitionID]*commitlog.Manifest, l *landing) bool {
-	for id, m := range manifests {
-		if st := s.storages[id.Table]; st != nil && (l == nil || l.part.id != id) {
-			if p := st.part(id.Key); p != nil && p.landsWith(m) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// landsWith says whether a manifest has the flush that is under way.
-func (p *partState) landsWith(m *commitlog.Manifest) bool {
-	return p.flushing != nil && slices.ContainsFunc(p.covers, func(at commitlog.Position) bool {
-		return m.Folded(at.Source) > p.manifest.Folded(at.Source)
-	})
-}
-
-// applyManifest gives a partition what its commit log says, and takes from it
-// what that has of other nodes' rows. If the manifest has a flush of ours it waits
-// until that is published with what it replaces.
-func (db *DB) applyManifest(s *state, own map[datum.OID]bool, id chunk.PartitionID, m *commitlog.Manifest, l *landing) {
-	st := s.storage(id.Table, own)
-	if st == nil {
-		return
-	}
-	old := st.part(id.Key)
-	if old == nil {
-		if old = db.newPartState(id); old == nil {
-			return
-		}
-	}
-	p := *old
-	if l != nil && l.part.id == id {
-		l.change(&p)
-	} else if p.landsWith(m) {
-		return
-	}
-	if m.Seq() >= p.manifest.Seq() {
-		p.manifest = m
-	}
-	freed, err := p.cutFollowed(db.mem, st.info)
-	if err != nil {
-		panic(fmt.Sprintf("engine: rows of another node of table %s: %v", st.info.name(), err))
-	}
-	db.buffered.Add(-freed)
-	st.put(&p)
-}
-
-// applyReading adds what was read of a source to a state under construction.
-func (db *DB) applyReading(s *state, own map[datum.OID]bool, sr *sourceReading) {
-	for _, e := range sr.entries {
-		for _, rec := range e.records {
-			for i := range rec.Parts {
-				db.applyFollowed(s, own, sr.source, e.seq, rec, &rec.Parts[i])
-			}
-			s.clock = max(s.clock, rec.Version+int64(rec.Versions)-1)
-		}
-	}
-	s.heads[sr.source] = sr.head()
-}
-
-// applyFollowed adds a part of another node's record to a state under
-// construction, unless it is in chunks or its table is gone.
-func (db *DB) applyFollowed(s *state, own map[datum.OID]bool, src commitlog.Source, seq uint64, r *ingest.Record, part *ingest.Part) {
-	st := s.storage(part.Partition.Table, own)
-	if st == nil {
-		return
-	}
-	old := st.part(part.Partition.Key)
-	if old == nil {
-		old = db.newPartState(part.Partition)
-	}
-	if !unfolded(old.manifest, src, seq) {
-		return
-	}
-	version := r.Version + int64(r.Versions) - 1
-	f := old.followedOf(src)
-	before := f.delta.bytes()
-	err := func() error {
-		if part.Rows == nil {
-			var err error
-			f, err = f.add(db.mem, st.info, seq, version, nil, part.Staged)
-			return err
-		}
-		rows, err := ingest.Conform(db.mem, st.info.layout, part.Columns, part.Rows, version)
-		if err != nil {
-			return err
-		}
-		defer rows.Release()
-		f, err = f.add(db.mem, st.info, seq, version, rows, part.Staged)
-		return err
-	}()
-	if err != nil {
-		panic(fmt.Sprintf("engine: rows of a durable record of table %s: %v", st.info.name(), err))
-	}
-	db.buffered.Add(f.delta.bytes() - before)
-	p := *old
-	p.putFollowed(f)
-	st.put(&p)
-}
-
-// land publishes a change of a partition that comes with a manifest, once all
-// that the manifest tells of other nodes has been read.
-func (c *cluster) land(ctx context.Context, part *partition, m *commitlog.Manifest, change func(p *partState)) error {
-	landed := false
-	l := &landing{part, m, change}
-	c.db.publish(func(s *state) *state {
-		if c.lags(s, m) {
-			return s
-		}
-		landed = true
-		s = s.clone()
-		c.db.applyManifest(s, map[datum.OID]bool{}, part.id, m, l)
-		return s
-	})
-	if landed {
-		return nil
-	}
-	return c.follower.once(ctx, l)
-}
-
-// lags says whether a manifest has something of another node that s has not.
-func (c *cluster) lags(s *state, m *commitlog.Manifest) bool {
-	own := c.db.own()
-	for _, src := range m.Sources() {
-		if src.Source != own && s.heads[src.Source] < src.Folded && !c.db.ended.has(src.Source) {
-			return true
-		}
-	}
-	return false
-}
-
-var errSealed = pgerr.New(pgerr.SerializationFailure, "another node has taken over from this one, which was not heard of for too long").
-	WithDetail("Nothing of this transaction was written.").WithHint("Try the transaction again.")

@@ -19,10 +19,12 @@ import (
 // A member is what a node tells the others, in its register. The register runs
 // out unless it is renewed: that is the node's lease.
 type member struct {
+	Process string   // random, so that a process knows its own
 	Source  string   // the log that it appends to
-	Beat    uint64   // rises with each renewal
+	Beat    uint64   // rises with each try to change the register
 	Catalog uint64   // up to which entry of the catalogue it has
 	Peers   []string // the sources of the other nodes that it has seen, sorted
+	Read    []string // the sources whose logs it has read to the seal at their end, sorted
 }
 
 // members keeps this node's lease and knows who else is alive. Its methods are
@@ -33,19 +35,20 @@ type members struct {
 
 	renewing sync.Mutex // held while the register is being changed; guards the fields below
 	self     member
-	value    []byte // of the register, as we know
-	tried    []byte // a change of it whose outcome is unknown
+	value    []byte   // of the register, as we know
+	tried    [][]byte // changes of that whose outcome is unknown
 
 	mu      sync.Mutex        // guards the fields below
 	others  map[string]member // by name, as of the last look
-	looked  chan struct{}     // closed and replaced at each look
 	catalog uint64            // that we have
 	until   time.Time         // the lease lasts at least
+	terms   uint64            // rises when it may have run out for a while
+	lonely  time.Time         // when it was seen first that no other node is alive; zero while one is
 	lost    error             // why this node may not go on
 }
 
 func newMembers(c *cluster) *members {
-	return &members{c: c, wake: make(chan struct{}, 1), looked: make(chan struct{})}
+	return &members{c: c, wake: make(chan struct{}, 1)}
 }
 
 func (m *members) scope() string { return "nodes/" + m.c.db.opt.Database }
@@ -62,22 +65,26 @@ const joinWait = 250 * time.Millisecond
 func (m *members) join(ctx context.Context) error {
 	m.renewing.Lock()
 	defer m.renewing.Unlock()
-	m.self = member{Source: m.c.db.own().String(), Beat: 1}
-	value, err := json.Marshal(m.self)
-	if err != nil {
-		return err
-	}
-	var first []byte
+	m.self = member{Process: fmt.Sprintf("%016x", newEpoch()), Source: m.c.db.own().String()}
+	var first, ended []byte // of another process, and of one that has ended
 	for {
 		begin := time.Now()
-		held, swapped, err := m.c.shared.Swap(ctx, m.register(), nil, value, m.c.opt.Lease)
+		value, err := m.next()
+		if err != nil {
+			return err
+		}
+		held, swapped, err := m.c.shared.Swap(ctx, m.register(), ended, value, m.c.opt.Lease)
 		if err != nil {
 			return fmt.Errorf("lease of node %q: %w", m.c.db.opt.Writer, err)
 		}
-		if swapped || bytes.Equal(held, value) {
+		if swapped {
 			m.value = value
-			m.extend(begin)
+			m.extend(begin, true)
 			return m.look(ctx)
+		}
+		if ended = nil; m.hasEnded(held) {
+			ended = held
+			continue
 		}
 		if first == nil && held != nil {
 			first = held
@@ -93,6 +100,12 @@ func (m *members) join(ctx context.Context) error {
 		case <-time.After(joinWait):
 		}
 	}
+}
+
+// hasEnded says whether a register is that of the process before this one.
+func (m *members) hasEnded(held []byte) bool {
+	var v member
+	return m.c.opt.Predecessor != "" && held != nil && json.Unmarshal(held, &v) == nil && v.Source == m.c.opt.Predecessor
 }
 
 // introduce waits until all nodes that are alive know of this one.
@@ -120,19 +133,15 @@ func (m *members) introduce(ctx context.Context) error {
 	}
 }
 
-// run renews the lease, looks who is alive and takes over from who is not, until
-// ctx ends.
+// run renews the lease and looks who is alive, until ctx ends.
 func (m *members) run(ctx context.Context) {
 	every(ctx, m.c.opt.Lease/5, m.wake, func() {
 		err := m.renew(ctx)
 		if err == nil {
 			err = m.look(ctx)
 		}
-		if err == nil {
-			err = m.c.takeOver(ctx)
-		}
 		if err != nil && ctx.Err() == nil {
-			m.c.db.opt.Logger.Warn("lease and other nodes", slog.String("error", err.Error()))
+			m.c.db.opt.Logger.Warn("the lease of this node was not renewed", slog.String("error", err.Error()))
 		}
 	})
 }
@@ -141,61 +150,108 @@ func (m *members) run(ctx context.Context) {
 func (m *members) renew(ctx context.Context) error {
 	m.renewing.Lock()
 	defer m.renewing.Unlock()
-	if m.failed() != nil {
-		return nil
-	}
-	next := m.self
-	next.Beat++
-	next.Source = m.c.db.own().String()
-	m.mu.Lock()
-	next.Catalog = m.catalog
-	next.Peers = nil
-	for _, o := range m.others {
-		next.Peers = append(next.Peers, o.Source)
-	}
-	m.mu.Unlock()
-	slices.Sort(next.Peers)
-	value, err := json.Marshal(next)
-	if err != nil {
-		return err
-	}
-	begin := time.Now()
-	held, swapped, err := m.c.shared.Swap(ctx, m.register(), m.value, value, m.c.opt.Lease)
-	if err != nil {
-		m.tried = value
-		return err
-	}
-	if !swapped {
-		switch {
-		case held == nil: // it ran out: nothing is lost but time
-			m.value = nil
-			poke(m.wake)
-			return errors.New("the lease of this node ran out and is taken anew")
-		case m.tried != nil && bytes.Equal(held, m.tried), bytes.Equal(held, value):
-			m.value, m.tried = held, nil
-			return nil // an earlier change came through; the next renewal goes on from it
-		}
-		return m.lose(pgerr.New(pgerr.CannotConnectNow, "another process runs as node %q", m.c.db.opt.Writer).
-			WithHint("Give each node a name of its own, and start this one again."))
-	}
-	m.self, m.value, m.tried = next, value, nil
-	m.extend(begin)
-	return nil
+	return m.change(ctx)
 }
 
-// extend notes that the lease was renewed by a call that began then.
-func (m *members) extend(begin time.Time) {
+// become tells that we go on with another source.
+func (m *members) become(ctx context.Context, src commitlog.Source) error {
+	m.renewing.Lock()
+	defer m.renewing.Unlock()
+	m.self.Source = src.String()
+	return m.change(ctx)
+}
+
+// change writes the register anew; m.renewing is held.
+func (m *members) change(ctx context.Context) error {
+	for range maxTries {
+		if err := m.failed(); err != nil {
+			return err
+		}
+		value, err := m.next()
+		if err != nil {
+			return err
+		}
+		begin := time.Now()
+		held, swapped, err := m.c.shared.Swap(ctx, m.register(), m.value, value, m.c.opt.Lease)
+		if err != nil {
+			if m.tried = append(m.tried, value); len(m.tried) > maxTries {
+				m.tried = m.tried[1:]
+			}
+			return err
+		}
+		switch {
+		case swapped:
+			m.extend(begin, m.value == nil)
+			m.value, m.tried = value, nil
+			return nil
+		case held == nil:
+			m.c.db.opt.Logger.Warn("the lease of this node ran out and is taken anew")
+			m.lapse()
+		case slices.ContainsFunc(m.tried, func(v []byte) bool { return bytes.Equal(v, held) }): // that came through
+		case m.ours(held):
+			m.lapse()
+		default:
+			return m.lose(pgerr.New(pgerr.CannotConnectNow, "another process runs as node %q", m.c.db.opt.Writer).
+				WithHint("Give each node a name of its own, and start this one again."))
+		}
+		m.value, m.tried = held, nil
+	}
+	return errors.New("the lease of this node changes too often")
+}
+
+// next returns what the register is to hold; m.renewing is held.
+func (m *members) next() ([]byte, error) {
+	m.self.Beat++
+	m.self.Read = m.c.follower.readToEnd()
+	m.mu.Lock()
+	m.self.Catalog = m.catalog
+	m.self.Peers = nil
+	for _, o := range m.others {
+		m.self.Peers = append(m.self.Peers, o.Source)
+	}
+	m.mu.Unlock()
+	slices.Sort(m.self.Peers)
+	return json.Marshal(m.self)
+}
+
+// ours says whether this process has written a value.
+func (m *members) ours(value []byte) bool {
+	var v member
+	return json.Unmarshal(value, &v) == nil && v.Process == m.self.Process
+}
+
+// extend notes that the lease was renewed, or taken anew, by a call that began
+// then.
+func (m *members) extend(begin time.Time, anew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if anew {
+		m.terms++
+	}
 	m.until = begin.Add(m.c.opt.Lease)
+}
+
+// lapse notes that the lease was not ours, or may not have been, for a while.
+func (m *members) lapse() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.terms++
+	m.until = time.Time{}
+}
+
+// term returns the number of the lease, which changes when it ran out and was taken
+// anew, and whether it lasts.
+func (m *members) term() (term uint64, leased bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.terms, time.Now().Before(m.until)
 }
 
 // leased says whether the lease lasts. While it does, others wait for us when
 // they change the catalogue.
 func (m *members) leased() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return time.Now().Before(m.until)
+	_, leased := m.term()
+	return leased
 }
 
 // leave gives the lease back.
@@ -228,8 +284,11 @@ func (m *members) look(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.others = others
-	close(m.looked)
-	m.looked = make(chan struct{})
+	if len(others) > 0 {
+		m.lonely = time.Time{}
+	} else if m.lonely.IsZero() {
+		m.lonely = time.Now()
+	}
 	return nil
 }
 
@@ -247,6 +306,24 @@ func (m *members) has(src commitlog.Source) bool {
 		return true
 	}
 	return m.alive()[src.Writer].Source == src.String()
+}
+
+// haveRead says whether all other nodes that are alive have read a source to its
+// end.
+func (m *members) haveRead(src commitlog.Source) bool {
+	for _, o := range m.alive() {
+		if !slices.Contains(o.Read, src.String()) {
+			return false
+		}
+	}
+	return true
+}
+
+// alone says whether no other node is alive, and since when that is known.
+func (m *members) alone() (since time.Time, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lonely, !m.lonely.IsZero() && time.Now().Before(m.until)
 }
 
 // saw notes up to where we have the catalogue, and tells the others soon.

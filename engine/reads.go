@@ -57,10 +57,8 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 func (t *Txn) checkReads(s *state, before []*commitRequest) error {
 	for i := range t.reads {
 		r := &t.reads[i]
-		if t.db.cluster != nil {
-			if err := t.db.cluster.alone(r.in); err != nil {
-				return err
-			}
+		if c := t.db.cluster; c != nil && !c.alone() {
+			return errNotAlone(r.in)
 		}
 		if r.changedIn(s) || slices.ContainsFunc(before, r.changedBy) {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update of table %q", r.in.name()).

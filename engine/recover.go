@@ -58,12 +58,20 @@ func (db *DB) recover(ctx context.Context) error {
 	return nil
 }
 
-// joinCluster takes this node's lease, and notes up to where source logs are
-// trimmed before the commit logs are read.
+// joinCluster takes this node's lease and begins its log, and notes up to where
+// source logs are trimmed before the commit logs are read.
 func (db *DB) joinCluster(ctx context.Context) error {
+	if err := db.cluster.begin(db.own()); err != nil {
+		return err
+	}
 	if err := db.cluster.members.join(ctx); err != nil {
 		return err
 	}
+	db.cluster.start(db.cluster.members.run) // recovery may take longer than a lease
+	if err := db.cluster.openLog(ctx, db.own()); err != nil {
+		return err
+	}
+	db.committer.next = firstCommit
 	return db.cluster.follower.scout(ctx)
 }
 
@@ -80,14 +88,14 @@ func (db *DB) followAll(ctx context.Context) (rows int, err error) {
 		defer c.follower.round.Unlock()
 		return c.follower.rounds(ctx, nil, &fresh)
 	}
-	if err := first(); err != nil {
+	if err := db.untilRoom(ctx, first); err != nil {
 		return 0, err
 	}
 	if err := c.members.introduce(ctx); err != nil {
 		return 0, err
 	}
 	// From here on others wait for us before a change of the catalogue counts.
-	if err := c.follower.once(ctx, nil); err != nil {
+	if err := db.untilRoom(ctx, func() error { return c.follower.once(ctx, nil) }); err != nil {
 		return 0, err
 	}
 	for _, st := range db.current.Load().storages {
@@ -98,6 +106,22 @@ func (db *DB) followAll(ctx context.Context) (rows int, err error) {
 		}
 	}
 	return rows, nil
+}
+
+// untilRoom repeats a round as long as there is more to read than memory is for:
+// the nodes that are alive flush what they hold.
+func (db *DB) untilRoom(ctx context.Context, round func() error) error {
+	for {
+		err := round()
+		if !errors.Is(err, errBehind) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(refreshAge):
+		}
+	}
 }
 
 // openPartitions opens the commit logs of the state's storages; s is not

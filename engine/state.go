@@ -41,6 +41,9 @@ type partState struct {
 	pending  *delta               // what came since; never nil
 	others   []followed           // of the logs of other nodes; none is empty
 	covers   []commitlog.Position // of the sources that flushing reaches
+	// ahead are, in a cluster, flushes of ours that the manifest has and that lie
+	// in the log behind commits of others that it has not.
+	ahead []*commitlog.Commit
 }
 
 // A partition is what does not change of a partition, and its commit log.

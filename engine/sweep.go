@@ -15,6 +15,9 @@ import (
 // to the next start.
 func (db *DB) sweep(ctx context.Context, orphans []chunk.PartitionID) {
 	for _, id := range orphans {
+		if db.current.Load().storages[id.Table] != nil {
+			continue // of a table that was made after the catalogue was read
+		}
 		free := func() {
 			if err := commitlog.Drop(context.WithoutCancel(ctx), db.store, id); err != nil {
 				db.opt.Logger.Warn("a dropped table could not be freed", slog.String("error", err.Error()))
@@ -75,6 +78,16 @@ func (db *DB) findUnnamed(ctx context.Context) {
 		}
 	}
 	if len(found) == 0 {
+		return
+	}
+	if db.cluster != nil {
+		ids := make([]chunk.PartitionID, len(found))
+		for i, p := range found {
+			ids[i] = p.part.id
+		}
+		if err := db.cluster.follower.add(ctx, ids...); err != nil {
+			db.opt.Logger.Warn("garbage could not be looked for", slog.String("error", err.Error()))
+		}
 		return
 	}
 	db.publish(func(s *state) *state {

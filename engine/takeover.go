@@ -4,18 +4,31 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"log/slog"
+	"slices"
+	"time"
 
-	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
-	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/ingest"
 )
 
-// takeOver makes this node the owner of the source logs of nodes that died,
-// unless another one that is alive has them. A register a log says who: it
+// inherit takes over from nodes that are not alive, until ctx ends.
+func (c *cluster) inherit(ctx context.Context) {
+	every(ctx, c.opt.Lease/5, c.wake, func() {
+		if err := errors.Join(c.takeOver(ctx), c.dropAdopted(ctx)); err != nil && ctx.Err() == nil {
+			c.db.opt.Logger.Warn("logs of nodes that are not alive", slog.String("error", err.Error()))
+		}
+	})
+}
+
+// takeOver makes this node the owner of the source logs of nodes that died or
+// left, unless another one that is alive has them. A register a log says who: it
 // changes by compare-and-set, so that one node at a time believes to be the owner,
-// and the logs themselves refuse who believes it for too long.
+// and the logs themselves refuse who believes it for too long. What an owner has to
+// flush stays among the rows of others (flushLeft), for these go as soon as a
+// manifest has them, whoever flushed them.
 func (c *cluster) takeOver(ctx context.Context) error {
 	release := c.db.hold()
 	defer release()
@@ -24,7 +37,7 @@ func (c *cluster) takeOver(ctx context.Context) error {
 	// The logs are listed before it is looked who is alive: a node has its lease
 	// before it has a log.
 	err := eachSourceLog(ctx, c.db.store, func(_ store.LogID, src commitlog.Source) error {
-		if src != own && !c.db.ended.has(src) {
+		if src != own && !c.adopts(src) {
 			orphans = append(orphans, src)
 		}
 		return nil
@@ -58,8 +71,15 @@ func (c *cluster) ownerOf(src commitlog.Source) store.Register {
 	return store.Register{Scope: c.ownerScope(), Name: src.String()}
 }
 
-// adopt takes over one source log: it is sealed, so that nothing can be appended
-// to it any more, and read to its end; then its rows are ours to flush.
+// adopts says whether a source is ours to flush.
+func (c *cluster) adopts(src commitlog.Source) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.adopted[src]
+}
+
+// adopt takes over one source log: it is sealed, so that nothing can be appended to
+// it any more.
 func (c *cluster) adopt(ctx context.Context, src commitlog.Source, owner []byte) error {
 	db := c.db
 	if owner != nil {
@@ -74,98 +94,164 @@ func (c *cluster) adopt(ctx context.Context, src commitlog.Source, owner []byte)
 			return err // another was faster
 		}
 	}
+	if there, err := c.end(ctx, src); err != nil || !there {
+		return err
+	}
+	c.mu.Lock()
+	c.adopted[src] = true
+	c.mu.Unlock()
+	db.opt.Logger.Info("took over the log of a node that is not alive", slog.String("source", src.String()))
+	poke(c.follower.wake)
+	return nil
+}
+
+// end seals a log, unless it is gone.
+func (c *cluster) end(ctx context.Context, src commitlog.Source) (there bool, err error) {
 	log := sourceLog(src)
-	if err := db.endSource(ctx, log); err != nil {
-		return err
+	seal := ingest.AppendSeal(nil, c.db.own().String())
+	for {
+		head, err := c.db.store.Head(ctx, log)
+		if err != nil || head == 0 {
+			return false, err
+		}
+		err = c.db.store.Append(ctx, log, head+1, seal)
+		if !errors.Is(err, store.ErrConflict) {
+			return err == nil, err
+		}
 	}
-	head, err := db.store.Head(ctx, log)
-	if err != nil {
-		return err
-	}
-	rows, done, err := c.follower.adopt(ctx, src, head)
-	if err == nil && done {
-		db.opt.Logger.Info("took over the log of a node that is not alive", slog.String("source", src.String()), slog.Int64("rows", rows))
-	}
-	return err
 }
 
-// adopt reads a sealed source log to its end and makes its rows ours. It is not
-// done if that needs another round.
-func (f *follower) adopt(ctx context.Context, src commitlog.Source, head uint64) (rows int64, done bool, err error) {
-	f.round.Lock()
-	defer f.round.Unlock()
-	f.decide[src] = true
-	for range maxTries {
-		if err := f.rounds(ctx, nil, nil); err != nil {
-			return 0, false, err
-		}
-		if f.sealed[src] {
-			break
+// dropAdopted drops the logs that we took over and of which all is in chunks, once
+// every node that is alive has read them to the end: until then they find in the
+// logs what they do not know from the manifests.
+func (c *cluster) dropAdopted(ctx context.Context) error {
+	release := c.db.hold()
+	defer release()
+	var all, over []commitlog.Source
+	c.mu.Lock()
+	for src := range c.adopted {
+		all = append(all, src)
+		if c.follower.isOver(src) {
+			over = append(over, src)
 		}
 	}
-	if !f.sealed[src] {
-		return 0, false, nil
+	c.mu.Unlock()
+	s := c.db.current.Load() // it has what was read
+	if slices.ContainsFunc(all, s.follows) {
+		c.db.flusher.poke()
 	}
-	delete(f.decide, src)
-	db := f.c.db
-	var touched []chunk.PartitionID
-	s := db.publish(func(s *state) *state {
-		s = s.clone()
-		own := map[datum.OID]bool{}
-		for oid := range s.storages {
-			st := s.storage(oid, own)
-			for i, p := range st.parts {
-				q := p.followedOf(src)
-				if q.delta.empty() {
-					continue
-				}
-				rows += q.delta.rows()
-				next := *p
-				next.putFollowed(followed{source: src, delta: emptyDelta})
-				next.pending = db.inherit(st.info, p.pending, q.delta)
-				db.buffered.Add(next.bufferedBytes() - p.bufferedBytes())
-				st.parts[i] = &next
-				touched = append(touched, p.part.id)
+	over = slices.DeleteFunc(over, s.follows)
+	if len(over) == 0 {
+		return nil
+	}
+	if err := c.members.look(ctx); err != nil {
+		return err
+	}
+	for _, src := range over {
+		if !elsewhere(src) && !c.members.haveRead(src) {
+			continue
+		}
+		if err := c.db.store.Drop(ctx, sourceLog(src)); err != nil {
+			return err
+		}
+		c.db.catalogue.forget(src, gone)
+		c.mu.Lock()
+		delete(c.adopted, src)
+		c.mu.Unlock()
+		// A register that stays takes a few bytes; nobody reads it.
+		_, _, _ = c.shared.Swap(ctx, c.ownerOf(src), []byte(c.db.own().String()), nil, 0)
+	}
+	return nil
+}
+
+// follows says whether the state has rows of a source of another node that are not
+// in chunks.
+func (s *state) follows(src commitlog.Source) bool {
+	for _, st := range s.storages {
+		for _, p := range st.parts {
+			if !p.followedOf(src).delta.empty() {
+				return true
 			}
 		}
-		// In one step with the rows: what a flush covers follows from it.
-		db.ended.add(endedSource{source: src, log: sourceLog(src), head: head, done: true})
-		return s
-	})
-	db.flusher.added(s, touched)
-	return rows, true, nil
+	}
+	return false
 }
 
-// inherit returns a pending delta with what another node left.
-func (db *DB) inherit(in *tableInfo, pending, left *delta) *delta {
-	d := pending.attach(left.staged)
-	for _, s := range left.slices {
-		for _, run := range s.rows.Runs() {
-			next, err := d.add(db.mem, in.layout, run)
+// left returns the sources that are ours to flush of which the partition has rows.
+func (c *cluster) left(p *partState) []commitlog.Source {
+	if c == nil || len(p.others) == 0 {
+		return nil
+	}
+	var out []commitlog.Source
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range p.others {
+		if c.adopted[f.source] {
+			out = append(out, f.source)
+		}
+	}
+	return out
+}
+
+// flushLeft writes to chunks what a partition has of the sources that are ours to
+// flush. The caller holds part.flush, and the epoch.
+func (c *cluster) flushLeft(ctx context.Context, part *partition) error {
+	for tries := 0; ; {
+		s := c.db.current.Load()
+		st := s.storages[part.id.Table]
+		if st == nil || part.freed {
+			return nil
+		}
+		p := st.part(part.id.Key)
+		left := c.left(p)
+		if len(left) == 0 {
+			return nil
+		}
+		err := c.commitLeft(ctx, st.info, p, p.followedOf(left[0]), s.heads[left[0]])
+		if !errors.Is(err, commitlog.ErrPrecondition) || tries == maxTries {
 			if err != nil {
-				panic("engine: rows that were in a buffer do not fit into another: " + err.Error())
+				return err
 			}
-			d = next
+			continue
+		}
+		// Who had it before has flushed something yet: with that the rows are fewer.
+		tries++
+		if err := c.follower.once(ctx, part); err != nil {
+			return err
 		}
 	}
-	c := *d
-	c.replayed = true
-	if pending.empty() {
-		c.since = db.opt.Now()
-	}
-	return &c
 }
 
-// disown notes that a log that was taken over is dropped.
-func (c *cluster) disown(ctx context.Context, e endedSource) {
-	c.dropped.add(e)
-	// A register that stays takes a few bytes; nobody reads it.
-	_, _, _ = c.shared.Swap(ctx, c.ownerOf(e.source), []byte(c.db.own().String()), nil, 0)
+// commitLeft flushes one source of a partition up to a position. If it is not known
+// whether the commit was made, that shows in the manifests of later rounds; a
+// second commit of the same rows is refused.
+func (c *cluster) commitLeft(ctx context.Context, in *tableInfo, p *partState, f followed, to uint64) error {
+	db, own, start := c.db, c.db.own(), time.Now()
+	sealed, err := db.seal(ctx, p.part.id, in, f.delta, ingest.SealOptions{Schema: in.def.Version, Tombstones: p.manifest.Seq()})
+	if err != nil {
+		db.deleteChunks(p.part.id, sealed)
+		return err
+	}
+	commit := &commitlog.Commit{ID: commitlog.NewCommitID(), Kind: commitlog.Flush, By: own, Schema: in.def.Version,
+		Adds:    append(slices.Clone(sealed), f.delta.staged...),
+		Sources: []commitlog.Interval{{Source: f.source, From: p.manifest.Folded(f.source), To: to}}}
+	if p.manifest.Owner(f.source) != own {
+		commit.Seals = []commitlog.Source{f.source}
+	}
+	if _, err := p.part.log.Commit(ctx, commit); err != nil {
+		if !errors.Is(err, commitlog.ErrUnknown) {
+			db.deleteChunks(p.part.id, sealed)
+		}
+		return err
+	}
+	db.metrics.flushed(f.delta.rows(), len(commit.Adds), time.Since(start))
+	c.land(p.part.id, commit)
+	return nil
 }
 
 // rejoin begins anew under a new source, after another node has taken over our
-// log: what was in it is there, and what was ours is now followed like that of
-// any other node. The committer calls it.
+// log: what was in it is there, and what was ours is now followed like that of any
+// other node. The committer calls it.
 func (c *cluster) rejoin(ctx context.Context) error {
 	c.epoch.Lock()
 	defer c.epoch.Unlock()
@@ -173,29 +259,57 @@ func (c *cluster) rejoin(ctx context.Context) error {
 	f.round.Lock()
 	defer f.round.Unlock()
 	db := c.db
-	fresh := commitlog.Source{Writer: db.opt.Writer, Epoch: newEpoch()}
-	if err := f.scout(ctx); err != nil {
+	fresh := c.newSource()
+	if err := c.begin(fresh); err != nil {
 		return err
 	}
-	f.full = true
-	clear(f.sealed)
-	for _, e := range db.ended.list() {
-		db.ended.remove(e.source)
+	if err := c.members.become(ctx, fresh); err != nil {
+		return err
+	}
+	if err := c.openLog(ctx, fresh); err != nil {
+		return err
+	}
+	if err := f.scout(ctx); err != nil {
+		return err
 	}
 	if err := f.rounds(ctx, nil, &fresh); err != nil {
 		return err
 	}
 	for _, st := range db.current.Load().storages {
 		for _, p := range st.parts {
-			p.part.unsettled = nil // nobody flushes while epoch is held
+			p.part.flush.Lock() // of no flush, while epoch is held
+			p.part.unsettled = nil
+			p.part.flush.Unlock()
 		}
 	}
+	c.mu.Lock()
+	clear(c.adopted) // in the name of the source that we were
+	c.mu.Unlock()
 	db.source.Store(&fresh)
+	c.taken.Store(false)
 	c.claims.forget()
 	db.opt.Logger.Warn("another node took over our log; going on with a new one", slog.String("source", fresh.String()))
 	poke(c.members.wake)
 	return nil
 }
+
+// openLog writes the first entry of our log, which has nothing in it. A log that has
+// one can be sealed, and once it was dropped nothing that is late begins it again:
+// commits are appended above the first entry.
+func (c *cluster) openLog(ctx context.Context, src commitlog.Source) error {
+	data, err := ingest.AppendRecords(nil, []*ingest.Record{{ID: newTxnID(), Version: c.db.clock.Take(1), Versions: 1}})
+	if err != nil {
+		return err
+	}
+	err = c.db.store.Append(ctx, sourceLog(src), 1, data)
+	if errors.Is(err, store.ErrConflict) {
+		return nil // an append of this call that was thought to have failed
+	}
+	return err
+}
+
+// firstCommit is the position of the first commit in a log in a cluster.
+const firstCommit = 2
 
 func newEpoch() uint64 {
 	var epoch [8]byte

@@ -72,7 +72,7 @@ func (e *endedSources) remove(src commitlog.Source) {
 // live says whether a source may still have records to fold in.
 func (db *DB) live(src commitlog.Source) bool {
 	if db.cluster != nil {
-		return !db.cluster.dropped.has(src)
+		return !db.cluster.follower.isGone(src)
 	}
 	if src == db.own() {
 		return true
@@ -97,8 +97,11 @@ func (db *DB) trim(ctx context.Context) error {
 	}
 	var errs []error
 	if below > 1 {
-		errs = append(errs, db.store.Trim(ctx, sourceLog(db.own()), below))
-		db.catalogue.forget(db.own(), below)
+		if err := db.store.Trim(ctx, sourceLog(db.own()), below); err != nil {
+			errs = append(errs, err)
+		} else {
+			db.catalogue.forget(db.own(), below)
+		}
 	}
 	errs = append(errs, db.dropEnded(ctx, s))
 	return errors.Join(errs...)
@@ -125,17 +128,15 @@ func (db *DB) dropEnded(ctx context.Context, s *state) error {
 		}
 		db.catalogue.forget(e.source, e.head+1)
 		db.ended.remove(e.source)
-		if db.cluster != nil {
-			db.cluster.disown(ctx, e)
-		}
 	}
 	return errors.Join(errs...)
 }
 
 // retire drops our own source log, if nothing of it is needed any more. After a
-// commit of which nobody knows the outcome it is: the next start decides.
+// commit of which nobody knows the outcome it is: the next start decides. In a
+// cluster another node takes it over, and drops it when all have read it.
 func (db *DB) retire(ctx context.Context) error {
-	if db.committer.stopped() != nil {
+	if db.cluster != nil || db.committer.stopped() != nil {
 		return nil
 	}
 	if _, ok := db.catalogue.undecided(db.own()); ok {
@@ -170,7 +171,7 @@ func (db *DB) reclaimStorages(number uint64, gone []*storageState) {
 	}
 	for _, st := range gone {
 		for _, p := range st.parts {
-			db.buffered.Add(-p.bufferedBytes())
+			db.unbuffer(p)
 			db.snapshots.remove(number, db.opt.Now(), func() { db.freePartition(p) })
 		}
 	}
@@ -190,11 +191,14 @@ func (db *DB) freePartition(p *partState) {
 	db.partMu.Unlock()
 }
 
-// bufferedBytes are those of the rows that are not in chunks.
-func (p *partState) bufferedBytes() int64 {
-	n := int64(0)
-	for _, d := range p.deltas() {
-		n += d.bytes()
+// unbuffer takes the rows of a partition that are not in chunks off the accounts.
+func (db *DB) unbuffer(p *partState) {
+	n := p.pending.bytes()
+	if p.flushing != nil {
+		n += p.flushing.bytes()
 	}
-	return n
+	db.buffered.Add(-n)
+	for _, f := range p.others {
+		db.followed.Add(-f.delta.bytes())
+	}
 }

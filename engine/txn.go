@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"sync/atomic"
 
@@ -42,6 +43,7 @@ type Txn struct {
 	claimedAs commitlog.Source // ours when the first claim was taken
 	reads     []readKeys       // what the transaction looked up and builds on
 	readRows  int
+	handed    *commitRequest // to the committer
 	done      atomic.Bool
 }
 
@@ -147,9 +149,16 @@ func (t *Txn) end() {
 	t.done.Store(true)
 	t.grow(-t.work.bytes)
 	t.db.snapshots.close(t)
+	if t.handed == nil || !t.handed.open {
+		t.release()
+	}
+	t.work, t.visible, t.marks, t.reads, t.snap = work{}, nil, nil, nil, t.db.current.Load()
+}
+
+// release lets go of what the transaction has locked and claimed.
+func (t *Txn) release() {
 	t.owner.Release()
 	t.unclaim()
-	t.work, t.visible, t.marks, t.reads, t.snap = work{}, nil, nil, nil, t.db.current.Load()
 }
 
 // commitBytes is how many bytes of rows go into a record: more would hold up the
@@ -178,6 +187,8 @@ func (t *Txn) Commit(ctx context.Context) error {
 		t.Rollback()
 		return context.Cause(ctx)
 	}
+	r.release = t.release
+	t.handed = r
 	err := t.db.committer.commit(r)
 	if err != nil && pgerr.Code(err) != pgerr.OutcomeUnknown {
 		t.Rollback()
@@ -185,6 +196,9 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	if err == nil && r.changes != nil && t.db.cluster != nil {
 		t.db.cluster.members.agree(t.db.current.Load().catalog.Seq)
+		if t.db.cluster.opt.LocalLog && r.record != nil {
+			t.flushNow(ctx, r)
+		}
 	}
 	if err == nil {
 		for _, id := range r.gone {
@@ -193,6 +207,17 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	t.end()
 	return err
+}
+
+// flushNow flushes what a definition wrote where others cannot see our log: only
+// here is it known that the catalogue's entry has to stay for it.
+func (t *Txn) flushNow(ctx context.Context, r *commitRequest) {
+	for _, part := range r.record.Parts {
+		if err := t.db.flush(ctx, part.Partition); err != nil {
+			t.db.opt.Logger.Warn("rows of a definition were not flushed at once", slog.String("error", err.Error()))
+			return
+		}
+	}
 }
 
 // request makes what the committer needs, nil if the transaction wrote nothing.

@@ -29,6 +29,29 @@ func (m *Manifest) Apply(seq uint64, c *Commit) (*Manifest, error) {
 	return next, nil
 }
 
+// With returns the state with a flush that is further on in the log than m: who made
+// it may take it in although others have committed between, of which m knows
+// nothing. It has m's sequence number.
+func (m *Manifest) With(c *Commit) (*Manifest, error) {
+	next, err := m.Apply(m.seq+1, c)
+	if err != nil {
+		return nil, err
+	}
+	next.seq = m.seq
+	next.recent = m.recent
+	return next, nil
+}
+
+// Has tells whether the sources of a commit are folded in as far as it does that.
+func (m *Manifest) Has(c *Commit) bool {
+	for _, i := range c.Sources {
+		if m.Folded(i.Source) < i.To && !m.Ended(i.Source) {
+			return false
+		}
+	}
+	return true
+}
+
 // appendLimited returns a new slice of the last items, at most limit, and item.
 func appendLimited[T any](items []T, item T, limit int) []T {
 	items = items[max(0, len(items)+1-limit):]

@@ -1,0 +1,358 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// TestClusterClaimsStress has three nodes do what only one may do at a time while
+// nodes and calls fail as in TestClusterStress: counters lose no update, keys are
+// taken once, and a table that is emptied and filled in one transaction is never
+// seen in between.
+func TestClusterClaimsStress(t *testing.T) {
+	s := &claimStress{stress: newStress(t), owners: map[string]int64{}, rank: map[int64]int{}}
+	db := s.nodes[0].db
+	s.counters = createTable(t, db, "counters", true, schema.DuplicateError)
+	s.ledger = createTable(t, db, "ledger", false, 0)
+	s.unique = createTable(t, db, "items", true, schema.DuplicateError)
+	s.filled = createTable(t, db, "filled", false, 0)
+	for i := range s.nodes {
+		past := &pastFills{}
+		s.start(i, s.add, s.claimKey, s.noise, func(n *stressNode, db *engine.DB, rng *rand.Rand) { s.look(n, db, rng, past) })
+	}
+	s.start(0, s.refill)
+	s.start(1, s.refill)
+	s.start(2, s.define)
+	s.run()
+	s.end()
+}
+
+type claimStress struct {
+	*stress
+	counters, ledger, unique, filled datum.OID
+
+	keys atomic.Int64 // numbers the keys that nodes race for
+
+	kmu    sync.Mutex       // guards the fields below
+	owners map[string]int64 // who has a key, as was acknowledged or seen
+	rank   map[int64]int    // of fills, in the order in which they were acknowledged
+	over   int              // fills up to that one were replaced by others that began later
+}
+
+// settle notes what became of transaction u.
+func (s *claimStress) settle(n *stressNode, u int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.acked[u] = n.i
+	case codeOf(err) == pgerr.OutcomeUnknown:
+		s.open[u] = true
+	default:
+		s.failed[u] = fmt.Sprintf("%s: %v", n.name, err)
+	}
+}
+
+func (s *claimStress) in(db *engine.DB, f func(ctx context.Context, tx *engine.Txn) error) error {
+	ctx := context.Background()
+	tx, err := db.Begin(ctx, engine.TxnOptions{})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := tx.Snapshot(ctx); err != nil {
+		return err
+	}
+	if err := f(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// add adds one to a counter and notes so in the ledger.
+func (s *claimStress) add(n *stressNode, db *engine.DB, rng *rand.Rand) {
+	u := s.last.Add(1)
+	k := counterKey(rng.IntN(3))
+	err := s.in(db, func(ctx context.Context, tx *engine.Txn) error {
+		old, at, err := tx.Lookup(ctx, s.counters, keyBatch(k))
+		if err != nil {
+			return err
+		}
+		k.v = 1
+		if at[0] >= 0 {
+			k.v += old.Column(2).(*array.Int64).Value(int(at[0]))
+		}
+		if _, _, err := tx.Insert(ctx, s.counters, batchOf(k), chunk.InsertReplace); err != nil {
+			return err
+		}
+		_, _, err = tx.Insert(ctx, s.ledger, batchOf(row{k.k, u * hour / 100, u}), chunk.InsertDefault)
+		return err
+	})
+	s.settle(n, u, err)
+}
+
+// claimKey races with the other nodes for a key.
+func (s *claimStress) claimKey(n *stressNode, db *engine.DB, rng *rand.Rand) {
+	u := s.last.Add(1)
+	key := fmt.Sprint("key ", s.keys.Add(1)/4)
+	err := s.in(db, func(ctx context.Context, tx *engine.Txn) error {
+		_, _, err := tx.Insert(ctx, s.unique, batchOf(row{key, 0, u}), chunk.InsertDefault)
+		return err
+	})
+	s.settle(n, u, err)
+	if err == nil {
+		s.owns(n.name+" acknowledged", key, u)
+	}
+}
+
+// owns notes whose a key is: for good.
+func (s *claimStress) owns(who, key string, u int64) {
+	s.kmu.Lock()
+	defer s.kmu.Unlock()
+	if old, ok := s.owners[key]; ok && old != u {
+		s.t.Errorf("%s: %s is of transaction %d, and was of %d", who, key, u, old)
+		s.stop.Store(true)
+	}
+	s.owners[key] = u
+}
+
+const fillRows = 7
+
+// refill empties a table and fills it, in one transaction.
+func (s *claimStress) refill(n *stressNode, db *engine.DB, rng *rand.Rand) {
+	u := s.last.Add(1)
+	s.kmu.Lock()
+	before := len(s.rank)
+	s.kmu.Unlock()
+	err := s.in(db, func(ctx context.Context, tx *engine.Txn) error {
+		if err := tx.Truncate(ctx, s.filled); err != nil {
+			return err
+		}
+		rows := make([]row, fillRows)
+		for i := range rows {
+			rows[i] = row{fmt.Sprint(i), int64(i) * hour, u}
+		}
+		_, _, err := tx.Insert(ctx, s.filled, batchOf(rows...), chunk.InsertDefault)
+		return err
+	})
+	if err == nil {
+		s.kmu.Lock()
+		s.rank[u], s.over = len(s.rank)+1, max(s.over, before)
+		s.kmu.Unlock()
+	}
+	s.settle(n, u, err)
+	time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+}
+
+// noise inserts into the table that is being emptied.
+func (s *claimStress) noise(n *stressNode, db *engine.DB, rng *rand.Rand) {
+	_ = s.in(db, func(ctx context.Context, tx *engine.Txn) error {
+		_, _, err := tx.Insert(ctx, s.filled, batchOf(row{fmt.Sprint("noise", rng.IntN(9)), 0, -1}), chunk.InsertDefault)
+		return err
+	})
+	time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+}
+
+// define makes a table with rows on one node, which others know at once, and drops
+// it again.
+func (s *claimStress) define(n *stressNode, db *engine.DB, rng *rand.Rand) {
+	name := fmt.Sprint("t", s.last.Add(1))
+	var oid datum.OID
+	r := row{"a", 1, 1}
+	err := s.in(db, func(ctx context.Context, tx *engine.Txn) (err error) {
+		if oid, err = tx.TakeOIDs(ctx, 5); err != nil {
+			return err
+		}
+		if err := tx.Apply(ctx, schema.Change{PutTable: eventsTable(oid, name, false, 0)}); err != nil {
+			return err
+		}
+		_, _, err = tx.Insert(ctx, oid, batchOf(r), chunk.InsertDefault)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	see := func(there bool) {
+		s.nodes[rng.IntN(2)].with(func(db *engine.DB) {
+			tx, err := db.Begin(context.Background(), engine.TxnOptions{})
+			if err != nil {
+				return
+			}
+			defer tx.Rollback()
+			got, err := read(tx, oid)
+			switch {
+			case there && (codeOf(err) == pgerr.UndefinedTable || err == nil && got[r] != 1), !there && err == nil:
+				s.t.Errorf("table %s, which is there: %v; another node reads %v, %v", name, there, got, err)
+				s.stop.Store(true)
+			}
+		})
+	}
+	see(true)
+	err = s.in(db, func(ctx context.Context, tx *engine.Txn) error { return tx.Apply(ctx, schema.Change{DropTable: oid}) })
+	if err == nil {
+		see(false)
+	}
+}
+
+// pastFills are those that a node has seen.
+type pastFills struct {
+	last int64
+	past map[int64]bool
+}
+
+func (s *claimStress) look(n *stressNode, db *engine.DB, rng *rand.Rand, past *pastFills) {
+	s.kmu.Lock()
+	over := s.over
+	s.kmu.Unlock()
+	s.reads.Add(1)
+	err := s.see(n.name, db, rng.IntN(3) == 0, over, past)
+	if err == nil {
+		s.whole.Add(1)
+	} else {
+		s.mu.Lock()
+		s.errors[err.Error()]++
+		s.mu.Unlock()
+	}
+	time.Sleep(time.Duration(rng.IntN(10)) * time.Millisecond)
+}
+
+var errFault = errors.New("a fault was found")
+
+// see reads all tables as of one moment.
+func (s *claimStress) see(who string, db *engine.DB, latest bool, over int, past *pastFills) error {
+	fault := func(format string, args ...any) error {
+		s.t.Errorf("node %s, latest %v: "+format, append([]any{who, latest}, args...)...)
+		s.stop.Store(true)
+		return errFault
+	}
+	tables := []datum.OID{s.counters, s.ledger, s.unique, s.filled}
+	got, err := readAll(db, latest, tables)
+	if err != nil {
+		return err
+	}
+	added := map[string]int64{}
+	for r, times := range got[1] {
+		if added[r.k]++; times != 1 {
+			return fault("transaction %d is %d times in the ledger", r.v, times)
+		}
+		s.mu.Lock()
+		why := s.failed[r.v]
+		s.mu.Unlock()
+		if why != "" {
+			return fault("transaction %d is there and had failed: %s", r.v, why)
+		}
+	}
+	for r := range got[0] {
+		if added[r.k] != r.v {
+			return fault("%s is %d, the ledger has %d", r.k, r.v, added[r.k])
+		}
+	}
+	for r := range got[2] {
+		s.owns("node "+who, r.k, r.v)
+	}
+	return s.seeFill(got[3], over, past, fault)
+}
+
+func (s *claimStress) seeFill(rows map[row]int, over int, past *pastFills, fault func(string, ...any) error) error {
+	fills := map[int64]int{}
+	for r, times := range rows {
+		if r.v >= 0 {
+			fills[r.v] += times
+		}
+	}
+	if len(fills) == 0 && over == 0 {
+		return nil
+	}
+	if len(fills) != 1 {
+		return fault("%d fills are there: %v", len(fills), fills)
+	}
+	for u, times := range fills {
+		if times != fillRows {
+			return fault("%d rows of fill %d are there", times, u)
+		}
+		s.kmu.Lock()
+		rank := s.rank[u]
+		s.kmu.Unlock()
+		if rank > 0 && rank <= over {
+			return fault("fill %d is there, acknowledged as number %d, and those up to %d were replaced", u, rank, over)
+		}
+		if past == nil {
+			return nil
+		}
+		if u != past.last {
+			if past.past[u] {
+				return fault("fill %d is back after %d", u, past.last)
+			}
+			if past.past == nil {
+				past.past = map[int64]bool{}
+			}
+			past.past[past.last], past.last = true, u
+		}
+	}
+	return nil
+}
+
+// end checks that what was acknowledged is there.
+func (s *claimStress) end() {
+	s.t.Logf("%d transactions acknowledged, %d unknown, %d failed; %d keys; %d fills; %d reads, %d of them failed", len(s.acked), len(s.open), len(s.failed),
+		len(s.owners), len(s.rank), s.reads.Load(), s.reads.Load()-s.whole.Load())
+	for e, n := range s.errors {
+		s.t.Logf("%d reads: %s", n, e)
+	}
+	for _, n := range s.nodes { // commits that were open are settled
+		await(s.t, "node "+n.name+" adds", func() bool { s.add(n, n.db, s.rng); return s.known(n, s.last.Load()) })
+	}
+	look := func(n *stressNode) {
+		await(s.t, "node "+n.name+" reads", func() bool {
+			return s.t.Failed() || s.see(n.name+" at the end", n.db, true, s.over, nil) == nil
+		})
+		got, err := readAll(n.db, true, []datum.OID{s.ledger, s.unique})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		there := map[int64]bool{}
+		for _, rows := range got {
+			for r := range rows {
+				there[r.v] = true
+			}
+		}
+		for u := range s.acked {
+			if s.rank[u] == 0 && !there[u] {
+				s.t.Errorf("node %s: transaction %d, acknowledged by %d, is not there", n.name, u, s.acked[u])
+			}
+		}
+	}
+	for _, n := range s.nodes {
+		look(n)
+		n.node.close()
+	}
+	d := &stressNode{s: s.stress, name: "d", rng: s.fork()}
+	if err := d.open(); err != nil {
+		s.t.Fatal(err)
+	}
+	look(d)
+	d.node.close()
+}
+
+func (s *claimStress) known(n *stressNode, u int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.acked[u]
+	if !ok {
+		fmt.Fprintf(&s.log, "at the end on node %s: %s\n", n.name, s.failed[u])
+	}
+	return ok
+}

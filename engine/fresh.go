@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/reading"
+)
+
+// fresh waits until what we know of other nodes is as new as a statement needs.
+func (db *DB) fresh(ctx context.Context) error {
+	if db.cluster == nil {
+		return nil
+	}
+	since := time.Now()
+	if !reading.From(ctx).Latest && db.cluster.members.leased() {
+		since = since.Add(-db.cluster.opt.Staleness)
+	}
+	err := db.cluster.follower.wait(ctx, since)
+	if err != nil && ctx.Err() == nil && relaxed(store.ReadConsistency(ctx)) {
+		return nil // what we have is what a replica that lags may have
+	}
+	return err
+}
+
+// relaxed says whether a level of consistency does with one replica.
+func relaxed(level string) bool { return level == "ONE" || level == "LOCAL_ONE" }
+
+var (
+	// errBehind is why a round is not up to date that has not read all there is.
+	errBehind = pgerr.New(pgerr.OutOfMemory, "other nodes have more rows that are not in chunks yet than this node has memory for").
+			WithHint("Try again in a moment, or raise memory.buffers_mib.")
+	// errTaken is what a round ends with that finds our log taken over.
+	errTaken = pgerr.New(pgerr.CannotConnectNow, "another node has taken over from this one, which begins anew").WithHint("Try again in a moment.")
+)
+
+// wait returns once a round that began at since or later has ended well. It fails
+// if one fails that began after the call, but gives those time that say that they
+// only need some.
+func (f *follower) wait(ctx context.Context, since time.Time) error {
+	called := time.Now()
+	for {
+		f.mu.Lock()
+		began, tried, ended, err := f.began, f.tried, f.ended, f.err
+		f.mu.Unlock()
+		if !began.Before(since) {
+			return nil
+		}
+		if lost := f.c.members.failed(); lost != nil {
+			return lost
+		}
+		if err != nil && !tried.Before(called) {
+			passing := errors.Is(err, errBehind) || errors.Is(err, errTaken)
+			if !passing || time.Since(called) > f.c.opt.Insist {
+				return err
+			}
+		}
+		poke(f.wake)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ended:
+		}
+	}
+}

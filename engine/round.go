@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/ingest"
+	"github.com/phyllodb/phyllo/internal/schema"
+	"golang.org/x/sync/errgroup"
+)
+
+// Findings are what a round has read.
+type findings struct {
+	manifests map[chunk.PartitionID]*commitlog.Manifest
+	catalog   *schema.Catalog
+	there     map[commitlog.Source]bool // source logs
+	sources   []*sourceReading
+	stopped   bool // at a record that the catalogue read before does not suffice for
+
+	kept atomic.Int64 // bytes of rows of nodes that are alive that the state will have more
+}
+
+type sourceReading struct {
+	source  commitlog.Source
+	from    uint64 // everything up to it is known
+	entries []sourceEntry
+	sealed  bool
+}
+
+type sourceEntry struct {
+	seq     uint64
+	records []*ingest.Record // those that count
+}
+
+func (r *sourceReading) head() uint64 {
+	if n := len(r.entries); n > 0 {
+		return r.entries[n-1].seq
+	}
+	return r.from
+}
+
+// readSources reads what is new in the source logs of others.
+func (f *follower) readSources(ctx context.Context, s *state, r *findings, own commitlog.Source, heads map[commitlog.Source]uint64) (again bool, err error) {
+	if r.there, err = f.logs(ctx); err != nil {
+		return false, err
+	}
+	if !r.there[own] {
+		return false, errTaken // our log was there since before we were
+	}
+	if f.vanished(r, heads) {
+		return true, nil
+	}
+	for src := range r.there {
+		_, known := heads[src]
+		if src == own || f.floors[src] == gone || known && f.sealed[src] {
+			continue
+		}
+		r.sources = append(r.sources, &sourceReading{source: src, from: max(heads[src], f.floors[src])})
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxReaders)
+	var mu sync.Mutex
+	floors := map[commitlog.Source]uint64{}
+	for _, sr := range r.sources {
+		g.Go(func() error {
+			floor, stopped, err := f.readSource(gctx, s, r, sr)
+			mu.Lock()
+			defer mu.Unlock()
+			if floor > 0 {
+				floors[sr.source] = floor
+			}
+			r.stopped = r.stopped || stopped
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return false, err
+	}
+	for src, floor := range floors {
+		f.floors[src] = max(f.floors[src], floor)
+		f.full, again = true, true
+	}
+	if again || !f.full {
+		return again, nil
+	}
+	return f.dropped(ctx, r)
+}
+
+func (f *follower) logs(ctx context.Context) (map[commitlog.Source]bool, error) {
+	there := map[commitlog.Source]bool{}
+	err := eachSourceLog(ctx, f.c.db.store, func(_ store.LogID, src commitlog.Source) error {
+		there[src] = true
+		return nil
+	})
+	return there, err
+}
+
+// vanished looks for sources whose logs are gone, which is when all that was in
+// them is in chunks: unless it was read, the commit logs have to be read again to
+// know of it.
+func (f *follower) vanished(r *findings, heads map[commitlog.Source]uint64) (again bool) {
+	lost := func(src commitlog.Source) {
+		if r.there[src] || f.floors[src] == gone {
+			return
+		}
+		if !f.sealed[src] {
+			f.full, again = true, true
+		}
+		f.floors[src] = gone
+		delete(f.sealed, src)
+	}
+	for src := range heads {
+		lost(src)
+	}
+	for _, m := range r.manifests {
+		for _, s := range m.Sources() {
+			if !elsewhere(s.Source) {
+				lost(s.Source)
+			}
+		}
+	}
+	return again
+}
+
+// dropped looks, in a full round, for logs that were dropped while they were
+// read: without our lease nobody waits for us.
+func (f *follower) dropped(ctx context.Context, r *findings) (again bool, err error) {
+	there, err := f.logs(ctx)
+	if err != nil {
+		return false, err
+	}
+	for src := range r.there {
+		if !there[src] && f.floors[src] != gone {
+			f.floors[src], again = gone, true
+			delete(f.sealed, src)
+		}
+	}
+	return again, nil
+}
+
+// readSource reads the new entries of one source log. It returns a floor if some
+// of them are gone, since they are in chunks. It fails with errBehind if there is
+// more than memory is for; what the dead left is no more than their own was.
+func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *sourceReading) (floor uint64, stopped bool, err error) {
+	db := f.c.db
+	log := sourceLog(sr.source)
+	alive := f.c.members.has(sr.source)
+	for e, err := range db.store.Read(ctx, log, sr.from+1) {
+		if errors.Is(err, store.ErrTrimmed) {
+			first, err := db.store.First(ctx, log)
+			return first - 1, false, err
+		}
+		if err != nil {
+			return 0, false, err
+		}
+		records, sealedBy, err := ingest.DecodeRecords(db.mem, e.Data)
+		if err != nil {
+			return 0, false, fmt.Errorf("source log %s: entry %d: %w", sr.source, e.Seq, err)
+		}
+		entry := sourceEntry{seq: e.Seq}
+		for _, rec := range records {
+			counts, known, err := f.counts(ctx, sr.source, e.Seq, rec, r.catalog)
+			if err != nil {
+				return 0, false, err
+			}
+			if !known {
+				return 0, true, nil
+			}
+			if counts {
+				entry.records = append(entry.records, rec)
+				if n := r.remains(s, sr.source, e.Seq, rec); alive && r.kept.Add(n)+db.followed.Load() > db.opt.BufferBytes && n > 0 {
+					return 0, false, errBehind
+				}
+			}
+		}
+		sr.entries = append(sr.entries, entry)
+		if sealedBy != "" {
+			sr.sealed = true
+			break
+		}
+	}
+	return 0, false, nil
+}
+
+// remains returns the bytes of a record's rows that are not in chunks, as far as is
+// known. What is left of the record takes no memory.
+func (r *findings) remains(s *state, src commitlog.Source, seq uint64, rec *ingest.Record) int64 {
+	n := int64(0)
+	for i := range rec.Parts {
+		p := &rec.Parts[i]
+		if p.Rows == nil {
+			continue
+		}
+		m := r.manifests[p.Partition]
+		if m == nil {
+			if st := s.storages[p.Partition.Table]; st != nil {
+				if part := st.part(p.Partition.Key); part != nil {
+					m = part.manifest
+				}
+			}
+		}
+		if m != nil && !unfolded(m, src, seq) {
+			p.Rows.Release()
+			p.Rows = nil
+			continue
+		}
+		for _, col := range p.Rows.Columns() {
+			n += int64(col.Data().SizeInBytes())
+		}
+	}
+	return n
+}
+
+// counts says whether a record's transaction committed, as far as that is known
+// under a catalogue.
+func (f *follower) counts(ctx context.Context, src commitlog.Source, seq uint64, rec *ingest.Record, catalog *schema.Catalog) (counts, known bool, err error) {
+	if rec.Schema > catalog.Seq {
+		return false, false, nil
+	}
+	if rec.Condition == nil {
+		return true, true, nil
+	}
+	cat := f.c.db.catalogue
+	if rec.Condition.Seq > catalog.Seq {
+		if f.c.adopts(src) {
+			return false, false, cat.fill(ctx, rec.Condition.Seq)
+		}
+		return false, false, nil
+	}
+	counts = cat.committed(rec.Condition.Seq, rec.ID)
+	if counts {
+		cat.need(sourcePosition{src, seq}, rec.Condition.Seq)
+	}
+	return counts, true, nil
+}
