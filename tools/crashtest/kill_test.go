@@ -49,16 +49,16 @@ func TestKill(t *testing.T) {
 	}
 	t.Logf("seed %d (give it back with -seed)", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
-	dir := t.TempDir()
+	store := newStore(t)
 	l := &ledger{rows: map[int64]int{}, acked: map[int64]bool{}}
 	// Buffers that seal often put flushes and commits into the way of the kill.
 	env := []string{"PHYLLO_SEAL_AGE=150ms", "PHYLLO_MEMORY_BUFFERS_MIB=16"}
-	p := start(t, dir, env...)
+	p := start(t, store, env...)
 	create(t, p)
 	sent, acked := 0, 0
 	for round := range *rounds {
 		work(t, p, l, time.Duration(200+rng.IntN(600))*time.Millisecond, rng.Uint64())
-		p = start(t, dir, env...)
+		p = start(t, store, env...)
 		verify(t, p, l)
 		if t.Failed() {
 			t.Fatalf("round %d", round)
@@ -84,7 +84,7 @@ const roundsKept = 20
 // truncate empties the tables; the server is killed soon after.
 func truncate(t *testing.T, p *process) {
 	t.Helper()
-	conn, err := pgx.Connect(context.Background(), p.dsn())
+	conn, err := pgx.Connect(context.Background(), p.DSN())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func truncate(t *testing.T, p *process) {
 
 func create(t *testing.T, p *process) {
 	t.Helper()
-	conn, err := pgx.Connect(context.Background(), p.dsn())
+	conn, err := pgx.Connect(context.Background(), p.DSN())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,11 +127,10 @@ func work(t *testing.T, p *process, l *ledger, d time.Duration, seed uint64) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case err := <-p.done:
-		p.done <- err
-		t.Errorf("the server ended by itself: %v\n%s", err, p.log.String())
+	case <-p.Done():
+		t.Errorf("the server ended by itself\n%s", p.Log())
 	}
-	p.kill()
+	p.Kill()
 	wg.Wait()
 }
 
@@ -142,7 +141,7 @@ func rowTime(rng *rand.Rand) time.Time {
 
 func copyRows(p *process, l *ledger, rng *rand.Rand, rows int) error {
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, p.dsn())
+	conn, err := pgx.Connect(ctx, p.DSN())
 	if err != nil {
 		return err
 	}
@@ -175,7 +174,7 @@ func largeCopy(p *process, l *ledger, rng *rand.Rand) error { return copyRows(p,
 // insertBatch writes one batch into both tables in one transaction.
 func insertBatch(p *process, l *ledger, rng *rand.Rand) error {
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, p.dsn())
+	conn, err := pgx.Connect(ctx, p.DSN())
 	if err != nil {
 		return err
 	}
@@ -210,7 +209,7 @@ func httpBatch(p *process, l *ledger, rng *rand.Rand) error {
 	for n := range rows {
 		fmt.Fprintf(&body, `{"batch":%d,"n":%d,"ts":%q,"value":%g}`+"\n", batch, n, rowTime(rng).Format(time.RFC3339), rng.Float64())
 	}
-	resp, err := http.Post("http://"+p.http+"/api/v1/ingest/events", "application/x-ndjson", &body)
+	resp, err := http.Post("http://"+p.HTTP+"/api/v1/ingest/events", "application/x-ndjson", &body)
 	if err != nil {
 		return err
 	}
@@ -234,7 +233,7 @@ func httpBatch(p *process, l *ledger, rng *rand.Rand) error {
 func verify(t *testing.T, p *process, l *ledger) {
 	t.Helper()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, p.dsn())
+	conn, err := pgx.Connect(ctx, p.DSN())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,8 @@ const (
 // stays in its bounds.
 func TestLargeCopy(t *testing.T) {
 	ctx := context.Background()
-	p := start(t, t.TempDir())
-	conn, err := pgx.Connect(ctx, p.dsn())
+	p := start(t, newStore(t))
+	conn, err := pgx.Connect(ctx, p.DSN())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +69,13 @@ func TestLargeCopy(t *testing.T) {
 	if peak > maxServerKiB {
 		t.Errorf("peak memory %d KiB, the bound is %d", peak, maxServerKiB)
 	}
-	p.kill()
+	p.Kill()
 }
 
 // peakKiB is the most memory that the process has had (VmHWM).
 func (p *process) peakKiB() int {
 	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.ID()))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -1,118 +1,84 @@
 package crashtest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"net/http"
+	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/phyllodb/phyllo/tools/testprocess"
 )
 
 // program is built once for all tests.
 var program string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "phyllo-crash-")
-	if err != nil {
-		panic(err)
-	}
-	program = filepath.Join(dir, "phyllo")
-	build := exec.Command("go", "build", "-o", program, "../phyllo")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the server: %v\n%s", err, out)
+	var remove func() error
+	var err error
+	if program, remove, err = testprocess.Build(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
-	os.RemoveAll(dir)
+	if err := remove(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	os.Exit(code)
+}
+
+// newStore returns the arguments of phyllo serve for an empty store, which is a
+// folder. With PHYLLO_TEST_STORE=cassandra it is a new keyspace of the cluster at
+// PHYLLO_TEST_CASSANDRA, and the folder is what the node keeps beside it.
+func newStore(t *testing.T) []string {
+	t.Helper()
+	args := []string{"--data", t.TempDir()}
+	if os.Getenv("PHYLLO_TEST_STORE") != "cassandra" {
+		return args
+	}
+	address := os.Getenv("PHYLLO_TEST_CASSANDRA")
+	if address == "" {
+		t.Fatal("PHYLLO_TEST_CASSANDRA is not set: the address, host:port, of an Apache Cassandra 5 server (make cassandra starts one)")
+	}
+	cluster := []string{"--cassandra", address, "--keyspace", fmt.Sprintf("crash_%x", rand.Uint64())}
+	if out, err := exec.Command(program, append([]string{"migrate"}, cluster...)...).CombinedOutput(); err != nil {
+		t.Fatalf("phyllo migrate: %v\n%s", err, out)
+	}
+	return append(append(args, cluster...), "--node", "crash")
 }
 
 // A process is a running phyllo serve.
 type process struct {
-	t        *testing.T
-	cmd      *exec.Cmd
-	log      bytes.Buffer
-	pg, http string
-	done     chan error
+	*testprocess.Process
+	t *testing.T
 }
 
-// start runs the server on a folder and waits until it is ready.
-func start(t *testing.T, dir string, env ...string) *process {
+// readyLimit is how long a server may take to recover.
+const readyLimit = time.Minute
+
+// start runs the server on a store and waits until it is ready.
+func start(t *testing.T, store []string, env ...string) *process {
 	t.Helper()
-	p := &process{t: t, pg: freeAddress(t), http: freeAddress(t), done: make(chan error, 1)}
-	p.cmd = exec.Command(program, "serve", "--data", dir, "--pg", p.pg, "--http", p.http)
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.done <- p.cmd.Wait() }()
-	t.Cleanup(p.kill)
-	p.await()
-	return p
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	running, err := testprocess.Start(testprocess.Options{Program: program, Args: store, Env: env})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (p *process) await() {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	t.Cleanup(running.Kill)
+	ctx, cancel := context.WithTimeout(t.Context(), readyLimit)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if resp, err := http.Get("http://" + p.http + "/readyz"); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		select {
-		case err := <-p.done:
-			p.done <- err
-			p.t.Fatalf("the server ended: %v\n%s", err, p.log.String())
-		case <-ctx.Done():
-			p.t.Fatal("the server did not become ready within 60 s")
-		case <-tick.C:
-		}
+	if err := running.Ready(ctx); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// kill is kill -9.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	err := <-p.done
-	p.done <- err
+	return &process{running, t}
 }
 
 // stop is SIGTERM; the server must drain and end well.
 func (p *process) stop() {
 	p.t.Helper()
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-p.done:
-		p.done <- err
-		if err != nil {
-			p.t.Fatalf("SIGTERM: %v\n%s", err, p.log.String())
-		}
-	case <-time.After(60 * time.Second):
-		p.t.Fatal("the server did not stop within 60 s")
+	if err := p.Stop(time.Minute); err != nil {
+		p.t.Fatal(err)
 	}
 }
-
-func (p *process) dsn() string { return "postgres://crash@" + p.pg + "/phyllo?sslmode=disable" }

@@ -17,7 +17,9 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server until SIGTERM or Ctrl-C."`
 	Config  configCommand  `cmd:"" help:"Print the configuration that serve would run with, from flags, environment and file."`
 	Migrate migrateCommand `cmd:"" help:"Make the tables in a keyspace of Cassandra, or bring them up to date."`
+	Doctor  doctorCommand  `cmd:"" help:"Look at a cluster of Cassandra for what would hurt, and say what to do."`
 	Import  importCommand  `cmd:"" help:"Load CSV or NDJSON files into a table of a running server."`
+	Copy    copyCommand    `cmd:"" help:"Copy tables between a folder and a cluster of Cassandra, or two of them."`
 	Inspect inspectCommand `cmd:"" help:"Show what a data folder holds, from its tables down to the encoding of a column, and check it."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -176,6 +177,10 @@ func loadFile(k *koanf.Koanf, path string) error {
 	return k.Merge(f)
 }
 
+// otherVariables are no settings of the server: of the program's commands, and of
+// make cassandra.
+var otherVariables = []string{"PHYLLO_CONFIG", "PHYLLO_SERVER", "PHYLLO_CASSANDRA_DIR"}
+
 // environment picks our variables; one that names no key is an error, because
 // a misspelt setting must not be ignored.
 func environment(environ []string) (map[string]any, error) {
@@ -186,7 +191,7 @@ func environment(environ []string) (map[string]any, error) {
 	out := map[string]any{}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "PHYLLO_") || strings.HasPrefix(name, "PHYLLO_TEST_") || name == "PHYLLO_CONFIG" || name == "PHYLLO_SERVER" {
+		if !strings.HasPrefix(name, "PHYLLO_") || strings.HasPrefix(name, "PHYLLO_TEST_") || slices.Contains(otherVariables, name) {
 			continue
 		}
 		key, ok := byEnv[name]

@@ -20,7 +20,7 @@ func writeFile(t *testing.T, text string) string {
 // TestPrecedence sets one key in every place, then in fewer.
 func TestPrecedence(t *testing.T) {
 	file := writeFile(t, "max_connections: 3\nlog:\n  level: warn\nseal:\n  age: 5s\n")
-	environ := []string{"PHYLLO_MAX_CONNECTIONS=2", "PHYLLO_LOG_FORMAT=json", "HOME=/nowhere", "PHYLLO_TEST_PG=x", "PHYLLO_CONFIG=x"}
+	environ := []string{"PHYLLO_MAX_CONNECTIONS=2", "PHYLLO_LOG_FORMAT=json", "HOME=/nowhere", "PHYLLO_TEST_PG=x", "PHYLLO_CONFIG=x", "PHYLLO_CASSANDRA_DIR=x"}
 	flags := map[string]any{"max_connections": 1}
 	for _, test := range []struct {
 		name    string

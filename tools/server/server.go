@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/cassandra"
 	"github.com/phyllodb/phyllo/engine/local"
+	"github.com/phyllodb/phyllo/engine/split"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/vfs"
 	"github.com/phyllodb/phyllo/query"
@@ -28,14 +31,15 @@ const drainTimeout = 20 * time.Second
 
 // A Server is a running phyllo server.
 type Server struct {
-	config  Config
-	log     *slog.Logger
-	store   store.Store
-	db      *engine.DB
-	sql     *query.Engine
-	wire    *sqlwire.Server
-	http    *http.Server
-	metrics *prometheus.Registry
+	config   Config
+	log      *slog.Logger
+	store    store.Store
+	identity *identity // of a node of a cluster
+	db       *engine.DB
+	sql      *query.Engine
+	wire     *sqlwire.Server
+	http     *http.Server
+	metrics  *prometheus.Registry
 
 	pgListener   net.Listener
 	httpListener net.Listener
@@ -125,7 +129,11 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	var err error
 	if s.config.Clustered() {
-		opt.Writer, opt.Cluster = s.config.Node, &engine.ClusterOptions{}
+		if s.identity, err = openIdentity(s.config.Data, s.config.Node); err != nil {
+			return err
+		}
+		opt.Writer = s.config.Node
+		opt.Cluster = &engine.ClusterOptions{LocalLog: s.config.Durability == "local", Predecessor: s.identity.previous, Began: s.identity.began}
 		err = s.openCluster(ctx, opt)
 	} else {
 		err = s.openLocal(ctx, opt)
@@ -170,15 +178,35 @@ func (s *Server) openCluster(ctx context.Context, opt engine.Options) error {
 }
 
 func (s *Server) tryCluster(ctx context.Context, opt engine.Options) error {
-	st, err := cassandra.Open(ctx, s.config.CassandraOptions(s.log, s.metrics))
+	shared, err := cassandra.Open(ctx, s.config.CassandraOptions(s.log, s.metrics))
 	if err != nil {
 		return err
+	}
+	s.sayConcerns(ctx, shared)
+	st, err := s.withLocalLog(shared)
+	if err != nil {
+		return errors.Join(err, shared.Close())
 	}
 	if s.db, err = engine.Open(ctx, st, opt); err != nil {
 		return errors.Join(err, st.Close())
 	}
 	s.store = st
 	return nil
+}
+
+// withLocalLog adds the log on this machine's disk, if commits go to it, or if it
+// is there from when they did.
+func (s *Server) withLocalLog(shared store.Shared) (store.Shared, error) {
+	here := s.config.Durability == "local"
+	dir := s.identity.wal()
+	if _, err := os.Stat(dir); !here && errors.Is(err, fs.ErrNotExist) {
+		return shared, nil
+	}
+	own, err := local.Open(local.Options{FS: vfs.OS{}, Dir: dir, CacheBytes: -1, Logger: s.log})
+	if err != nil {
+		return nil, err
+	}
+	return split.New(shared, own, s.config.Node, here), nil
 }
 
 const (
@@ -249,6 +277,9 @@ func (s *Server) closeStorage() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.identity != nil {
+		errs = append(errs, s.identity.close())
 	}
 	return errors.Join(errs...)
 }

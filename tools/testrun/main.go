@@ -37,7 +37,7 @@ var groups = []group{
 }
 
 // external are the packages whose tests need servers that a group starts.
-var external = []string{"/pgtest", "/cassandratest", "/tools/difftest", "/tools/crashtest", "/tools/clienttest", "/tools/doctest"}
+var external = []string{"/pgtest", "/cassandratest", "/tools/difftest", "/tools/crashtest", "/tools/clustertest", "/tools/copytest", "/tools/clienttest", "/tools/doctest"}
 
 // runner carries what groups share.
 type runner struct{ out *os.File }
@@ -178,8 +178,9 @@ func crash(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
 }
 
-// cassandra runs the tests of the store, and those that compare with PostgreSQL,
-// on a real cluster of one server.
+// cassandra runs the tests of the store, those that compare with PostgreSQL and
+// those that kill the server on a real cluster of one server, and makes servers fail
+// in another one of three.
 func cassandra(ctx context.Context, r *runner) error {
 	server, err := testenv.StartCassandra(ctx, testenv.CassandraOptions{HeapMiB: 1024})
 	if err != nil {
@@ -194,7 +195,11 @@ func cassandra(ctx context.Context, r *runner) error {
 	address := fmt.Sprintf("%s:%d", server.Hosts()[0], server.Port)
 	env := append([]string{"PHYLLO_TEST_CASSANDRA=" + address, "PHYLLO_TEST_STORE=cassandra", "PHYLLO_TEST_PG=" + pg.DSN("postgres"),
 		"PHYLLO_TEST_PSQL=" + filepath.Join(pg.Programs.Bin, "psql")}, pg.Programs.Env...)
-	return r.command(ctx, env, "go", "test", "-p", "1", "-count=1", "./engine/cassandra/cassandratest/...", "./tools/difftest/...")
+	err = r.command(ctx, env, "go", "test", "-p", "1", "-count=1", "./engine/cassandra/cassandratest/...", "./tools/difftest/...", "./tools/clustertest/...", "./tools/copytest/...")
+	if err != nil {
+		return err
+	}
+	return r.command(ctx, env, "go", "test", "-count=1", "./tools/crashtest/...", "-run", "TestKill", "-rounds", "3")
 }
 
 // clients runs unmodified clients against the server, and the examples of the

@@ -31,6 +31,7 @@ func soak(ctx context.Context, r *runner) error {
 		"./engine/local -count 10 -timeout 60m",
 		"./tools/difftest -run TestUpserts -count 20 -timeout 60m",
 		"./tools/crashtest -run TestKill -rounds 300 -timeout 60m -seed " + seed,
+		"./tools/clustertest -v -rounds 50 -long -timeout 180m -seed " + seed,
 	} {
 		fmt.Fprintf(r.out, "--- go test %s\n", args)
 		if err := r.command(ctx, env, "go", append([]string{"test"}, strings.Fields(args)...)...); err != nil {

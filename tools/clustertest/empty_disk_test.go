@@ -1,0 +1,61 @@
+package clustertest
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+)
+
+const (
+	manyChunks = 10_000
+	// firstQueryLimit is how soon a node must answer that has nothing but the cluster.
+	firstQueryLimit = 5 * time.Second
+)
+
+// TestEmptyDisk starts a node with an empty disk on a table of many chunks.
+func TestEmptyDisk(t *testing.T) {
+	s := &scene{t: t}
+	n := newNode(t, 0, "a", newKeyspace(t, theServer.get(t)))
+	s.nodes = []*node{n}
+	if err := n.start(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	s.exec(`CREATE TABLE hours (ts timestamptz) WITH (slice = '1 hour')`,
+		`INSERT INTO hours SELECT '2020-01-01Z'::timestamptz + g * interval '1 hour' FROM generate_series(1, 10000) AS g`, `CHECKPOINT`)
+	t.Logf("%d chunks were made in %.1f s", manyChunks, time.Since(start).Seconds())
+	// It ends well and gives its lease back: others wait for that of a node that
+	// was killed, which has nothing to do with chunks.
+	if err := errors.Join(n.current().Stop(time.Minute), os.RemoveAll(n.dir)); err != nil {
+		t.Fatal(err)
+	}
+	start = time.Now()
+	if err := n.start(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	ready := time.Since(start)
+	conn, err := n.connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	var hours int
+	ask := func(sql string, want int) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), sql).Scan(&hours); err != nil || hours != want {
+			t.Fatalf("%s: %d, error %v; want %d", sql, hours, err, want)
+		}
+	}
+	ask(`SELECT count(*) FROM hours WHERE ts >= '2020-02-01' AND ts < '2020-02-02'`, 24)
+	first := time.Since(start)
+	ask(`SELECT count(*) FROM hours`, manyChunks)
+	t.Logf("ready after %.2f s, the first query answered after %.2f s, all rows counted after %.2f s", ready.Seconds(), first.Seconds(), time.Since(start).Seconds())
+	if first > firstQueryLimit {
+		t.Errorf("the first query was answered after %v, the bound is %v", first, firstQueryLimit)
+	}
+	var chunks int
+	if err := conn.QueryRow(t.Context(), `SELECT sum(chunks)::int FROM phyllo_catalog.partitions WHERE table_name = 'hours'`).Scan(&chunks); err != nil || chunks < manyChunks {
+		t.Errorf("the table has %d chunks, error %v; want %d", chunks, err, manyChunks)
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// ignoreRetention makes sameDefinition not look at the retention: while a table is
+// being copied it has none, so that rows that are too old to insert, and still
+// there in the source, can be copied.
+const ignoreRetention = true
+
+// portable returns what of a definition is the same in every store.
+func portable(t *schema.Table, ignore ...bool) schema.Table {
+	p := *t
+	p.OID, p.Namespace, p.Owner, p.PrimaryKeyOID, p.IndexOID, p.RowTypeOID, p.ArrayTypeOID, p.Storage, p.Version = 0, 0, "", 0, 0, 0, 0, 0, 0
+	p.Comment, p.PrimaryKeyName = "", ""
+	p.Columns = slices.Clone(t.Columns)
+	for i := range p.Columns {
+		p.Columns[i].Comment = ""
+	}
+	if len(ignore) > 0 {
+		p.Retention = 0
+	}
+	// Lists that are empty and those that are missing are the same.
+	for _, ids := range []*[]schema.ColumnID{&p.PrimaryKey, &p.PartitionColumns} {
+		if len(*ids) == 0 {
+			*ids = nil
+		}
+	}
+	if len(p.PartitionExprs) == 0 {
+		p.PartitionExprs = nil
+	}
+	return p
+}
+
+func definitionText(t *schema.Table, ignore ...bool) string {
+	text, err := json.Marshal(portable(t, ignore...))
+	if err != nil {
+		panic(fmt.Sprintf("copy: bug: a definition cannot be written: %v", err))
+	}
+	return string(text)
+}
+
+func sameDefinition(a, b *schema.Table, ignore ...bool) bool {
+	return definitionText(a, ignore...) == definitionText(b, ignore...)
+}
+
+// difference says in which way two definitions differ.
+func difference(a, b *schema.Table) string {
+	switch {
+	case len(a.Columns) != len(b.Columns):
+		return fmt.Sprintf("%s in place of %d", plural(int64(len(b.Columns)), "column"), len(a.Columns))
+	case !slices.Equal(a.PrimaryKey, b.PrimaryKey):
+		return "its primary key"
+	case a.PartitionKind != b.PartitionKind || a.Partitions != b.Partitions || !slices.Equal(a.PartitionColumns, b.PartitionColumns) || !slices.Equal(a.PartitionExprs, b.PartitionExprs):
+		return "its partitions"
+	case a.TimeColumn != b.TimeColumn || a.Slice != b.Slice:
+		return "its time column or slices"
+	case a.OnDuplicate != b.OnDuplicate:
+		return "on_duplicate"
+	}
+	for i := range a.Columns {
+		x, y := a.Columns[i], b.Columns[i]
+		x.Comment, y.Comment = "", ""
+		if x.Missing == nil && y.Missing == nil && x != y {
+			return fmt.Sprintf("column %s %v in place of %s %v, or its default or NOT NULL", y.Name, y.Type, x.Name, x.Type)
+		}
+	}
+	return "its retention or a column's default"
+}
+
+// fingerprint names the content of a table as its chunks make it, and thereby the
+// order of its scan; empty while not all rows are in chunks.
+func fingerprint(tx *engine.Txn, def *schema.Table) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "phyllo copy 1\n%s\n", definitionText(def))
+	for _, p := range tx.Partitions(def.OID) {
+		if p.BufferedRows != 0 {
+			return ""
+		}
+		fmt.Fprintf(h, "%x\n", p.ID.Key)
+		for _, e := range p.Chunks {
+			h.Write(e.ID[:])
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// create makes the table in the destination, without retention.
+func (t *tableCopy) create(ctx context.Context, tx *engine.Txn) error {
+	ns, err := namespaceOID(ctx, tx, t.namespace, t.def.Owner)
+	if err != nil {
+		return err
+	}
+	if err := ensureOwner(ctx, tx, t.def.Owner); err != nil {
+		return err
+	}
+	first, err := tx.TakeOIDs(ctx, 5)
+	if err != nil {
+		return err
+	}
+	def := *t.def
+	def.OID, def.RowTypeOID, def.ArrayTypeOID, def.PrimaryKeyOID, def.IndexOID = first, first+1, first+2, 0, 0
+	if def.Keyed() {
+		def.PrimaryKeyOID, def.IndexOID = first+3, first+4
+	}
+	def.Namespace, def.Storage, def.Version, def.Retention = ns, 0, 0, 0
+	t.target = &def
+	return tx.Apply(ctx, schema.Change{PutTable: &def})
+}
+
+// namespaceOID finds a schema, or makes it.
+func namespaceOID(ctx context.Context, tx *engine.Txn, name, owner string) (datum.OID, error) {
+	for oid, n := range tx.Catalog().Namespaces {
+		if n.Name == name {
+			return oid, nil
+		}
+	}
+	oid, err := tx.TakeOIDs(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	return oid, tx.Apply(ctx, schema.Change{PutNamespace: &schema.Namespace{OID: oid, Name: name, Owner: owner}})
+}
+
+// ensureOwner makes the role that owns a table, as the first CREATE TABLE of a
+// user does.
+func ensureOwner(ctx context.Context, tx *engine.Txn, name string) error {
+	if tx.Catalog().Roles[name] != nil {
+		return nil
+	}
+	oid, err := tx.TakeOIDs(ctx, 1)
+	if err != nil {
+		return err
+	}
+	return tx.Apply(ctx, schema.Change{PutRole: &schema.Role{OID: oid, Name: name, Superuser: true}})
+}
+
+// setRetention gives the table a retention, in a transaction that has not written
+// to it.
+func setRetention(ctx context.Context, tx *engine.Txn, namespace, name string, like *schema.Table) error {
+	now := findTable(tx.Catalog(), namespace, name)
+	if now == nil {
+		return fmt.Errorf("the table is gone")
+	}
+	if now.Retention == like.Retention {
+		return nil
+	}
+	next := *now
+	next.Retention = like.Retention
+	return tx.Apply(ctx, schema.Change{PutTable: &next})
+}
