@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -257,7 +258,14 @@ func (s *claimStress) see(who string, db *engine.DB, latest bool, over int, past
 	}
 	for r := range got[0] {
 		if added[r.k] != r.v {
-			return fault("%s is %d, the ledger has %d", r.k, r.v, added[r.k])
+			var last []int64
+			for l := range got[1] {
+				if l.k == r.k {
+					last = append(last, l.v)
+				}
+			}
+			slices.Sort(last)
+			return fault("%s is %d, the ledger has %d, the last are %v", r.k, r.v, added[r.k], last[max(0, len(last)-5):])
 		}
 	}
 	for r := range got[2] {
@@ -317,7 +325,8 @@ func (s *claimStress) end() {
 	}
 	look := func(n *stressNode) {
 		await(s.t, "node "+n.name+" reads", func() bool {
-			return s.t.Failed() || s.see(n.name+" at the end", n.db, true, s.over, nil) == nil
+			err := s.see(n.name+" at the end", n.db, true, s.over, nil)
+			return err == nil || errors.Is(err, errFault)
 		})
 		got, err := readAll(n.db, true, []datum.OID{s.ledger, s.unique})
 		if err != nil {

@@ -45,7 +45,7 @@ func TestFaults(t *testing.T) {
 		}
 		s.nodes = append(s.nodes, n)
 	}
-	s.exec(append(tables, `CREATE TABLE ballast (n int, text text)`)...)
+	s.exec(append(tables, `CREATE TABLE IF NOT EXISTS ballast (n int, text text)`)...)
 	t.Logf("3 servers and 2 nodes are up after %.1f s", time.Since(start).Seconds())
 	order := rand.New(rand.NewPCG(*seed, 0))
 	plan := chosen()
@@ -81,7 +81,8 @@ func chosen() []fault {
 	return out
 }
 
-// exec runs statements on the first node.
+// exec runs statements on the first node, each until it succeeds: a busy cluster
+// may not decide in time. They must do no harm when they are run twice.
 func (s *scene) exec(statements ...string) {
 	s.t.Helper()
 	conn, err := s.nodes[0].connect(s.t.Context())
@@ -90,8 +91,14 @@ func (s *scene) exec(statements ...string) {
 	}
 	defer conn.Close(context.Background())
 	for _, sql := range statements {
-		if _, err := conn.Exec(s.t.Context(), sql); err != nil {
-			s.t.Fatalf("%s: %v", sql, err)
+		for late := time.Now().Add(recoverLimit); ; {
+			_, err := conn.Exec(s.t.Context(), sql)
+			if err == nil {
+				break
+			}
+			if !excused(err, false) || time.Now().After(late) || await(s.t.Context(), writerPause) != nil {
+				s.t.Fatalf("%s: %v", sql, err)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestEmptyDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	s.exec(`CREATE TABLE hours (ts timestamptz) WITH (slice = '1 hour')`,
+	s.exec(`CREATE TABLE IF NOT EXISTS hours (ts timestamptz PRIMARY KEY) WITH (slice = '1 hour')`,
 		`INSERT INTO hours SELECT '2020-01-01Z'::timestamptz + g * interval '1 hour' FROM generate_series(1, 10000) AS g`, `CHECKPOINT`)
 	t.Logf("%d chunks were made in %.1f s", manyChunks, time.Since(start).Seconds())
 	// It ends well and gives its lease back: others wait for that of a node that

@@ -18,8 +18,8 @@ import (
 // tables are what batches are written to. Each row says how many rows its batch
 // has, so that any reader can tell whether it sees a batch whole.
 var tables = []string{
-	`CREATE TABLE events (batch bigint, size int, n int, ts timestamptz, value double precision) PARTITION BY HASH (n) WITH (partitions = 4, slice = '1 hour')`,
-	`CREATE TABLE keyed (n int, ts timestamptz, batch bigint, size int, PRIMARY KEY (n, batch, ts)) PARTITION BY HASH (n) WITH (partitions = 2)`,
+	`CREATE TABLE IF NOT EXISTS events (batch bigint, size int, n int, ts timestamptz, value double precision) PARTITION BY HASH (n) WITH (partitions = 4, slice = '1 hour')`,
+	`CREATE TABLE IF NOT EXISTS keyed (n int, ts timestamptz, batch bigint, size int, PRIMARY KEY (n, batch, ts)) PARTITION BY HASH (n) WITH (partitions = 2)`,
 }
 
 // A writer sends one batch and returns what it was told, and whether its commit

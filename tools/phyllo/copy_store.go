@@ -19,6 +19,7 @@ import (
 	"github.com/phyllodb/phyllo/engine/cassandra"
 	"github.com/phyllodb/phyllo/engine/local"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/internal/vfs"
 	"github.com/phyllodb/phyllo/query"
@@ -73,7 +74,11 @@ func openCopyStore(ctx context.Context, text string, side copySide, role copyRol
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", text, err)
 	}
-	if s.db, err = engine.Open(ctx, s.store, opt); err != nil {
+	s.db, err = engine.Open(ctx, s.store, opt)
+	if opt.Cluster != nil && pgerr.Code(err) == pgerr.ObjectInUse {
+		err = pgerr.New(pgerr.ObjectInUse, "another copy to this store is at work").WithHint("Wait until it has ended.")
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", text, err), s.store.Close())
 	}
 	return s, nil

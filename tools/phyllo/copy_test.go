@@ -280,6 +280,34 @@ func TestCopyGoesOn(t *testing.T) {
 	wantSameRows(t, from, to, "readings")
 }
 
+// TestCopyBeginsAgain changes the source of a table that is under way.
+func TestCopyBeginsAgain(t *testing.T) {
+	from, to := fixture(t), filepath.Join(t.TempDir(), "to")
+	commits := 2
+	c := copyCommand{From: from, To: to, Tables: []string{"readings"}, interrupt: func() error {
+		if commits--; commits < 0 {
+			return errTestEnd
+		}
+		return nil
+	}}
+	if _, err := runCopy(t, c); !errors.Is(err, errTestEnd) {
+		t.Fatal(err)
+	}
+	change(t, from, func(db *engine.DB) error {
+		var def *schema.Table
+		if err := inTxn(db, func(tx *engine.Txn) error { def = findTable(tx.Catalog(), "public", "readings"); return nil }); err != nil {
+			return err
+		}
+		return insertRows(db, def, 100, readingsRow(rand.New(rand.NewPCG(1, 1))))
+	})
+	c.interrupt = nil
+	out, err := runCopy(t, c)
+	if err != nil || !strings.Contains(out, "again from the beginning") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	wantSameRows(t, from, to, "readings")
+}
+
 // TestCopyRefuses copies into stores that have what must not be touched.
 func TestCopyRefuses(t *testing.T) {
 	from := fixture(t)
