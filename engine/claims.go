@@ -37,8 +37,9 @@ type claim struct {
 type claims struct {
 	c *cluster
 
-	mu   sync.Mutex // guards the fields below
-	held map[datum.OID]*heldClaim
+	mu     sync.Mutex // guards the fields below
+	held   map[datum.OID]*heldClaim
+	closed bool // nothing is given back any more
 }
 
 type heldClaim struct {
@@ -79,6 +80,14 @@ func (c *claims) entry(name datum.OID) *heldClaim {
 		c.held[name] = h
 	}
 	return h
+}
+
+// close leaves the claims to whoever takes over our log: what a commit that is still
+// under way has locked with them is certain only then.
+func (c *claims) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
 }
 
 // forget gives up everything, for this node has a new source.
@@ -257,6 +266,7 @@ func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Sou
 		if !bytes.Equal(held, value) {
 			now, swapped, err := c.c.shared.Swap(ctx, r, held, value, 0)
 			switch {
+			case pgerr.Code(err) == pgerr.OutcomeUnknown: // the register tells, below
 			case err != nil:
 				return false, err
 			case swapped && mine:
@@ -348,9 +358,9 @@ func (c *claims) give(name datum.OID) {
 // keep others waiting behind us for those that nobody here wants any more.
 func (c *claims) yield(ctx context.Context) error {
 	c.mu.Lock()
-	any := len(c.held) > 0
+	none := c.closed || len(c.held) == 0 && !c.c.opt.LocalLog
 	c.mu.Unlock()
-	if !any && !c.c.opt.LocalLog {
+	if none {
 		return nil
 	}
 	values, err := c.c.shared.Registers(ctx, c.scope())
@@ -436,7 +446,7 @@ func (c *claims) letGo(h *heldClaim, wanted, useless bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h.wanted = wanted && (!h.has || time.Since(h.since) >= claimKeep)
-	if h.users > 0 || !h.wanted && !useless {
+	if c.closed || h.users > 0 || !h.wanted && !useless {
 		return false
 	}
 	h.has, h.wanted = false, false

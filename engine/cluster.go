@@ -76,6 +76,7 @@ type cluster struct {
 	// epoch is held for reading by what acts in the name of our source, for
 	// writing while that changes.
 	epoch sync.RWMutex
+	fresh *commitlog.Source // whose log was begun, to go on with; guarded by epoch
 	// taken says that our log was taken over and that the committer has not begun
 	// a new one yet.
 	taken atomic.Bool

@@ -31,6 +31,7 @@ type node struct {
 	mu   sync.Mutex // guards held
 	held chan struct{}
 	dead atomic.Bool
+	fate atomic.Pointer[func(memstore.Call) memstore.Verdict]
 }
 
 // fastCluster has short times.
@@ -56,7 +57,7 @@ func newNode(t testing.TB, shared *memstore.Store, name string, opt engine.Optio
 
 var errNodeDead = errors.New("the node is dead")
 
-func (n *node) hook(memstore.Call) memstore.Verdict {
+func (n *node) hook(c memstore.Call) memstore.Verdict {
 	n.mu.Lock()
 	held := n.held
 	n.mu.Unlock()
@@ -65,6 +66,9 @@ func (n *node) hook(memstore.Call) memstore.Verdict {
 	}
 	if n.dead.Load() {
 		return memstore.Verdict{Outcome: memstore.Fail, Err: errNodeDead}
+	}
+	if fate := n.fate.Load(); fate != nil {
+		return (*fate)(c)
 	}
 	return memstore.Verdict{}
 }
@@ -101,11 +105,15 @@ func (n *node) close() {
 // latest reads a table as of now.
 func (n *node) latest(table datum.OID) map[row]int {
 	n.t.Helper()
-	tx, err := n.db.Begin(reading.With(context.Background(), reading.Options{Latest: true}), engine.TxnOptions{ReadOnly: true})
+	ctx := reading.With(context.Background(), reading.Options{Latest: true})
+	tx, err := n.db.Begin(ctx, engine.TxnOptions{ReadOnly: true})
 	if err != nil {
 		n.t.Fatalf("node %s: begin: %v", n.name, err)
 	}
 	defer tx.Rollback()
+	if err := tx.Snapshot(ctx); err != nil {
+		n.t.Fatalf("node %s: snapshot: %v", n.name, err)
+	}
 	got, err := read(tx, table)
 	if err != nil {
 		n.t.Fatalf("node %s: read: %v", n.name, err)

@@ -281,9 +281,14 @@ func stampStaged(r *ingest.Record) {
 // append writes one entry and returns its position.
 func (c *committer) append(data []byte) (uint64, error) {
 	ctx := context.Background()
+	if c.db.cluster != nil {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, c.db.cluster.opt.Insist)
+		defer cancel()
+	}
 	err := c.db.store.Append(ctx, c.log, c.next, data)
 	if err != nil && c.db.cluster != nil {
-		err = c.insist(data, err)
+		err = c.insist(ctx, data, err)
 	} else if err != nil {
 		err = c.settle(ctx, data, err)
 	}

@@ -25,14 +25,12 @@ var errUndecided = errors.New("engine: the outcome of an append is not known yet
 const insistWait = 10 * time.Millisecond
 
 // insist repeats an append that failed until its place is filled, by it or by a
-// seal; then its outcome is certain. It gives up with errUndecided.
-func (c *committer) insist(data []byte, failure error) error {
+// seal; then its outcome is certain. When ctx ends it gives up with errUndecided.
+func (c *committer) insist(ctx context.Context, data []byte, failure error) error {
 	if errors.Is(failure, store.ErrConflict) && c.open == nil {
 		c.sealed = true
 		return errSealed
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.db.cluster.opt.Insist)
-	defer cancel()
 	for pause := insistWait; ; pause = min(2*pause, time.Second) {
 		if errors.Is(failure, store.ErrConflict) {
 			var err error

@@ -115,6 +115,7 @@ func (db *DB) Close() error {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, closeWait)
 		defer cancel()
+		db.cluster.claims.close()
 	}
 	db.committer.close()
 	db.flusher.stop()

@@ -155,7 +155,7 @@ func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.So
 	}
 	term, covered := f.c.members.term()
 	f.full = f.full || fresh != nil || !f.covered(term, covered)
-	r := &findings{}
+	r := &findings{fresh: fresh != nil}
 	if r.manifests, err = f.refresh(ctx, s); err != nil {
 		return false, err
 	}

@@ -19,11 +19,17 @@ func (db *DB) fresh(ctx context.Context) error {
 	if !reading.From(ctx).Latest && db.cluster.members.leased() {
 		since = since.Add(-db.cluster.opt.Staleness)
 	}
-	err := db.cluster.follower.wait(ctx, since)
-	if err != nil && ctx.Err() == nil && relaxed(store.ReadConsistency(ctx)) {
-		return nil // what we have is what a replica that lags may have
+	if !relaxed(store.ReadConsistency(ctx)) {
+		return db.cluster.follower.wait(ctx, since)
 	}
-	return err
+	// What we have is what a replica that lags may have: no more than a moment is
+	// spent on something newer.
+	moment, cancel := context.WithTimeout(ctx, db.cluster.opt.Staleness)
+	defer cancel()
+	if err := db.cluster.follower.wait(moment, since); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 // relaxed says whether a level of consistency does with one replica.

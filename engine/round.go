@@ -23,7 +23,8 @@ type findings struct {
 	sources   []*sourceReading
 	stopped   bool // at a record that the catalogue read before does not suffice for
 
-	kept atomic.Int64 // bytes of rows of nodes that are alive that the state will have more
+	fresh bool         // the state has nothing but chunks yet
+	kept  atomic.Int64 // bytes of rows of nodes that are alive that the state will have more
 }
 
 type sourceReading struct {
@@ -150,7 +151,12 @@ func (f *follower) dropped(ctx context.Context, r *findings) (again bool, err er
 func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *sourceReading) (floor uint64, stopped bool, err error) {
 	db := f.c.db
 	log := sourceLog(sr.source)
-	alive := f.c.members.has(sr.source)
+	alive, room := f.c.members.has(sr.source), db.opt.BufferBytes
+	if r.fresh {
+		alive = alive && sr.source != db.own() // which died, or is not there yet
+	} else {
+		room -= db.followed.Load()
+	}
 	for e, err := range db.store.Read(ctx, log, sr.from+1) {
 		if errors.Is(err, store.ErrTrimmed) {
 			first, err := db.store.First(ctx, log)
@@ -174,7 +180,7 @@ func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *so
 			}
 			if counts {
 				entry.records = append(entry.records, rec)
-				if n := r.remains(s, sr.source, e.Seq, rec); alive && r.kept.Add(n)+db.followed.Load() > db.opt.BufferBytes && n > 0 {
+				if n := r.remains(s, sr.source, e.Seq, rec); alive && n > 0 && r.kept.Add(n) > room {
 					return 0, false, errBehind
 				}
 			}

@@ -267,16 +267,20 @@ func (c *cluster) rejoin(ctx context.Context) error {
 	f.round.Lock()
 	defer f.round.Unlock()
 	db := c.db
-	fresh := c.newSource()
-	if err := c.begin(fresh); err != nil {
-		return err
+	if c.fresh == nil {
+		fresh := c.newSource()
+		if err := c.begin(fresh); err != nil {
+			return err
+		}
+		if err := c.members.become(ctx, fresh); err != nil {
+			return err
+		}
+		if err := c.openLog(ctx, fresh); err != nil {
+			return err
+		}
+		c.fresh = &fresh
 	}
-	if err := c.members.become(ctx, fresh); err != nil {
-		return err
-	}
-	if err := c.openLog(ctx, fresh); err != nil {
-		return err
-	}
+	fresh := *c.fresh
 	if err := f.scout(ctx); err != nil {
 		return err
 	}
@@ -294,6 +298,7 @@ func (c *cluster) rejoin(ctx context.Context) error {
 	clear(c.adopted) // in the name of the source that we were
 	c.mu.Unlock()
 	db.source.Store(&fresh)
+	c.fresh = nil
 	c.taken.Store(false)
 	c.claims.forget()
 	db.opt.Logger.Warn("another node took over our log; going on with a new one", slog.String("source", fresh.String()))
@@ -303,17 +308,14 @@ func (c *cluster) rejoin(ctx context.Context) error {
 
 // openLog writes the first entry of our log, which has nothing in it. A log that has
 // one can be sealed, and once it was dropped nothing that is late begins it again:
-// commits are appended above the first entry.
+// commits are appended above the first entry. After an error the source is not to be
+// used, for an append of it that is late may come then.
 func (c *cluster) openLog(ctx context.Context, src commitlog.Source) error {
 	data, err := ingest.AppendRecords(nil, []*ingest.Record{{ID: newTxnID(), Version: c.db.clock.Take(1), Versions: 1}})
 	if err != nil {
 		return err
 	}
-	err = c.db.store.Append(ctx, sourceLog(src), 1, data)
-	if errors.Is(err, store.ErrConflict) {
-		return nil // an append of this call that was thought to have failed
-	}
-	return err
+	return c.db.store.Append(ctx, sourceLog(src), 1, data)
 }
 
 // firstCommit is the position of the first commit in a log in a cluster.

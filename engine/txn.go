@@ -52,8 +52,10 @@ func (db *DB) Begin(ctx context.Context, opt TxnOptions) (*Txn, error) {
 	if db.closed.Load() {
 		return nil, errClosed
 	}
-	if err := db.fresh(ctx); err != nil {
-		return nil, err
+	if opt.RepeatableRead { // else each statement sees to that
+		if err := db.fresh(ctx); err != nil {
+			return nil, err
+		}
 	}
 	t := &Txn{db: db, opt: opt, owner: db.locks.NewOwner(), work: work{parts: map[chunk.PartitionID]*ownPart{}}}
 	t.snap = db.snapshots.open(db, t)
