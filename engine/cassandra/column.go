@@ -22,44 +22,14 @@ type blobKey struct {
 // Column implements store.Blobs. Those who ask for a blob at once share one
 // read of it, and the bytes.
 func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) ([]byte, error) {
-	blob, _, err := s.CheckedColumn(ctx, part, e, column)
-	return blob, err
-}
-
-// errUnchecked is for a blob whose own checksum does not hold, which is not kept.
-var errUnchecked = errors.New("cassandra: the blob's own checksum does not hold")
-
-// CheckedColumn is Column; checked says that the blob's own checksum holds, which
-// is compared once, before the blob gets into the cache.
-func (s *Store) CheckedColumn(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (data []byte, checked bool, err error) {
 	if err := s.enter(ctx); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer s.busy.Done()
-	b, err := s.blobOf(part, e, column)
-	if err != nil {
-		return nil, false, err
-	}
-	data, err = s.cache.Get(ctx, blobKey{part, b.bucket, b.chunk, b.column}, func(ctx context.Context) ([]byte, error) {
-		data, err := b.read(ctx)
-		if err == nil && !chunk.ChecksumHolds(data) {
-			err = errUnchecked
-		}
-		return data, err
-	})
-	if errors.Is(err, errUnchecked) {
-		data, err = b.read(ctx)
-		return data, false, err
-	}
-	return data, err == nil, err
-}
-
-// blobOf returns the blob of one column of a chunk, to be read.
-func (s *Store) blobOf(part chunk.PartitionID, e *chunk.Entry, column int) (*blob, error) {
 	if column < 0 || column >= len(e.Columns) {
 		return nil, fmt.Errorf("%w: chunk %v has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
 	}
-	b := &blob{store: s, part: part, chunk: e.ID, bucket: e.Location.Segment, partBytes: e.Location.Offset,
+	b := blob{store: s, part: part, chunk: e.ID, bucket: e.Location.Segment, partBytes: e.Location.Offset,
 		column: e.Columns[column].ID, number: column, size: e.Columns[column].Size}
 	if e.Location == (chunk.Location{}) {
 		return nil, fmt.Errorf("%w: %s has no location", store.ErrNotFound, b.name())
@@ -67,7 +37,7 @@ func (s *Store) blobOf(part chunk.PartitionID, e *chunk.Entry, column int) (*blo
 	if b.partBytes < 1 || b.partBytes > maxPartBytes || b.size < 0 || b.size > maxPayloadBytes {
 		return nil, corrupt("%s: %d bytes in parts of %d", b.name(), b.size, b.partBytes)
 	}
-	return b, nil
+	return s.cache.Get(ctx, blobKey{part, b.bucket, b.chunk, b.column}, b.read)
 }
 
 // blob is a column's blob that is to be read.

@@ -13,7 +13,6 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
 )
@@ -133,18 +132,6 @@ func (s *Store) Drop(ctx context.Context, log store.LogID) error {
 		return err
 	}
 	return l.Drop(ctx, log)
-}
-
-// CheckedColumn is Column; checked says that the blob's checksum was compared when
-// it got into memory.
-func (s *Store) CheckedColumn(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (blob []byte, checked bool, err error) {
-	if c, ok := s.Shared.(interface {
-		CheckedColumn(context.Context, chunk.PartitionID, *chunk.Entry, int) ([]byte, bool, error)
-	}); ok {
-		return c.CheckedColumn(ctx, part, e, column)
-	}
-	blob, err = s.Shared.Column(ctx, part, e, column)
-	return blob, false, err
 }
 
 // Close implements store.Store.

@@ -178,37 +178,52 @@ func crash(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
 }
 
-// cassandra runs the tests of the store, those that compare with PostgreSQL and
-// those that kill the server on a real cluster of one server, and makes servers fail
-// in another one of three.
+// cassandra runs the tests of the store, those that compare with PostgreSQL, and
+// crashes on a real cluster of one server; then faults on one of three.
 func cassandra(ctx context.Context, r *runner) error {
+	err := onCassandra(ctx, func(env []string) error {
+		pg, err := testenv.StartPostgres(ctx, "fsync=off")
+		if err != nil {
+			return err
+		}
+		defer pg.Stop()
+		env = append(env, "PHYLLO_TEST_STORE=cassandra", "PHYLLO_TEST_PG="+pg.DSN("postgres"), "PHYLLO_TEST_PSQL="+filepath.Join(pg.Programs.Bin, "psql"))
+		env = append(env, pg.Programs.Env...)
+		err = r.command(ctx, env, "go", "test", "-p", "1", "-count=1", "./engine/cassandra/cassandratest/...", "./tools/difftest/...")
+		if err != nil {
+			return err
+		}
+		return r.command(ctx, env, "go", "test", "-count=1", "./tools/crashtest/...", "-run", "TestKill", "-rounds", "3")
+	})
+	if err != nil {
+		return err
+	}
+	return r.command(ctx, nil, "go", "test", "-count=1", "./tools/clustertest/...")
+}
+
+// onCassandra calls f with what tests need to know of a cluster of one server.
+func onCassandra(ctx context.Context, f func(env []string) error) error {
 	server, err := testenv.StartCassandra(ctx, testenv.CassandraOptions{HeapMiB: 1024})
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	pg, err := testenv.StartPostgres(ctx, "fsync=off")
-	if err != nil {
-		return err
-	}
-	defer pg.Stop()
-	address := fmt.Sprintf("%s:%d", server.Hosts()[0], server.Port)
-	env := append([]string{"PHYLLO_TEST_CASSANDRA=" + address, "PHYLLO_TEST_STORE=cassandra", "PHYLLO_TEST_PG=" + pg.DSN("postgres"),
-		"PHYLLO_TEST_PSQL=" + filepath.Join(pg.Programs.Bin, "psql")}, pg.Programs.Env...)
-	err = r.command(ctx, env, "go", "test", "-p", "1", "-count=1", "./engine/cassandra/cassandratest/...", "./tools/difftest/...", "./tools/clustertest/...", "./tools/copytest/...")
-	if err != nil {
-		return err
-	}
-	return r.command(ctx, env, "go", "test", "-count=1", "./tools/crashtest/...", "-run", "TestKill", "-rounds", "3")
+	return f([]string{fmt.Sprintf("PHYLLO_TEST_CASSANDRA=%s:%d", server.Hosts()[0], server.Port)})
 }
 
 // clients runs unmodified clients against the server, and the examples of the
-// pages; both start programs that the test cache knows nothing of.
+// pages; both start programs that the test cache knows nothing of. Then tables
+// move between a folder and a cluster.
 func clients(ctx context.Context, r *runner) error {
 	programs, err := testenv.PostgresPrograms(ctx)
 	if err != nil {
 		return err
 	}
 	env := append([]string{"PHYLLO_TEST_PSQL=" + filepath.Join(programs.Bin, "psql")}, programs.Env...)
-	return r.command(ctx, env, "go", "test", "-count=1", "./tools/clienttest/...", "./tools/doctest/...")
+	if err := r.command(ctx, env, "go", "test", "-count=1", "./tools/clienttest/...", "./tools/doctest/..."); err != nil {
+		return err
+	}
+	return onCassandra(ctx, func(env []string) error {
+		return r.command(ctx, env, "go", "test", "-count=1", "./tools/copytest/...")
+	})
 }
