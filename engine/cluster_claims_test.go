@@ -53,20 +53,6 @@ type claimStress struct {
 	over   int              // fills up to that one were replaced by others that began later
 }
 
-// settle notes what became of transaction u.
-func (s *claimStress) settle(n *stressNode, u int64, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case err == nil:
-		s.acked[u] = n.i
-	case codeOf(err) == pgerr.OutcomeUnknown:
-		s.open[u] = true
-	default:
-		s.failed[u] = fmt.Sprintf("%s: %v", n.name, err)
-	}
-}
-
 func (s *claimStress) in(db *engine.DB, f func(ctx context.Context, tx *engine.Txn) error) error {
 	ctx := context.Background()
 	tx, err := db.Begin(ctx, engine.TxnOptions{})
@@ -188,14 +174,9 @@ func (s *claimStress) define(n *stressNode, db *engine.DB, rng *rand.Rand) {
 	}
 	see := func(there bool) {
 		s.nodes[rng.IntN(2)].with(func(db *engine.DB) {
-			tx, err := db.Begin(context.Background(), engine.TxnOptions{})
-			if err != nil {
-				return
-			}
-			defer tx.Rollback()
-			got, err := read(tx, oid)
+			got, err := readAll(db, false, []datum.OID{oid})
 			switch {
-			case there && (codeOf(err) == pgerr.UndefinedTable || err == nil && got[r] != 1), !there && err == nil:
+			case there && (codeOf(err) == pgerr.UndefinedTable || err == nil && got[0][r] != 1), !there && err == nil:
 				s.t.Errorf("table %s, which is there: %v; another node reads %v, %v", name, there, got, err)
 				s.stop.Store(true)
 			}

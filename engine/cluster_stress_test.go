@@ -323,7 +323,12 @@ func rowsOf(u int64, table int) []row {
 
 func (s *stress) writer(n *stressNode, db *engine.DB, rng *rand.Rand) {
 	u := s.last.Add(1)
-	err := s.write(db, u)
+	s.settle(n, u, s.write(db, u))
+	time.Sleep(time.Duration(rng.IntN(10)) * time.Millisecond) // readers look at all of it
+}
+
+// settle notes what became of transaction u.
+func (s *stress) settle(n *stressNode, u int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -493,16 +498,7 @@ func (s *stress) checkEnd() {
 		await(s.t, "node "+n.name+" commits", func() bool {
 			u := s.last.Add(1)
 			err := s.write(n.db, u)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			switch codeOf(err) {
-			case "":
-				s.acked[u] = n.i
-			case pgerr.OutcomeUnknown:
-				s.open[u] = true
-			default:
-				s.failed[u] = err.Error()
-			}
+			s.settle(n, u, err)
 			if err != nil {
 				fmt.Fprintf(&s.log, "commit at the end on node %s: %v\n", n.name, err)
 			}

@@ -126,11 +126,8 @@ func (f *follower) rounds(ctx context.Context, part *partition, fresh *commitlog
 		}
 		err = errors.New("logs move on faster than they can be read")
 	}
-	switch {
-	case errors.Is(err, errTaken):
+	if errors.Is(err, errTaken) {
 		f.c.takenOver()
-	case errors.Is(err, errBehind):
-		f.full = true // all that is in chunks by then is not read
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -170,13 +167,18 @@ func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.So
 	if r.catalog, err = db.catalogue.follow(ctx); err != nil {
 		return false, err
 	}
-	if r.catalog == nil { // a definition of ours is on its way
+	defining := r.catalog == nil
+	if defining { // ours is on its way, and nobody else's, as long as we have our lease
 		r.catalog = s.catalog
 	}
 	if again, err = f.discover(ctx, s, r.catalog); again || err != nil {
 		return again, err
 	}
 	if again, err = f.readSources(ctx, s, r, own, heads); again || err != nil {
+		if errors.Is(err, errBehind) && !f.full {
+			f.full = true // of what is in chunks by now nothing is kept
+			return true, nil
+		}
 		return again, err
 	}
 	if again, err = f.openPartitions(ctx, s, r); again || err != nil {
@@ -192,6 +194,9 @@ func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.So
 		f.whole(term, covered)
 	}
 	db.catalogue.reached(r.catalog.Seq)
+	if defining && (r.stopped || !covered) {
+		return false, errDefining // others may know of it already, and have gone on
+	}
 	if r.stopped && f.stalled != r.catalog.Seq {
 		f.stalled = r.catalog.Seq
 		poke(f.wake)
@@ -225,11 +230,12 @@ func taken(m *commitlog.Manifest, own commitlog.Source) bool {
 // refresh reads the commit logs that are due, all in a full round.
 func (f *follower) refresh(ctx context.Context, s *state) (map[chunk.PartitionID]*commitlog.Manifest, error) {
 	now := time.Now()
+	short := f.c.db.followed.Load() > f.c.db.opt.BufferBytes/2
 	var due []*partition
 	for _, st := range s.storages {
 		for _, p := range st.parts {
 			age := now.Sub(f.refreshed[p.part.id])
-			if f.full || len(p.others) > 0 && age >= refreshAge || age >= idleAge {
+			if f.full || len(p.others) > 0 && (short || age >= refreshAge) || age >= idleAge {
 				due = append(due, p.part)
 			}
 		}

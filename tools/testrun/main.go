@@ -156,11 +156,19 @@ func unit(ctx context.Context, r *runner) error {
 	if err != nil {
 		return err
 	}
-	if err := r.command(ctx, nil, "go", append([]string{"test"}, pkgs...)...); err != nil {
+	if err := r.command(ctx, nil, "go", append([]string{"test", "-skip", clusterTests}, pkgs...)...); err != nil {
 		return err
 	}
-	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short"}, raced...)...)
+	return r.command(ctx, race, "go", append([]string{"test", "-race", "-short", "-skip", clusterTests}, raced...)...)
 }
+
+// clusterTests are the engine's tests of several nodes in one process: leases run
+// out in them, which takes its time, so that they have a place in the group of
+// crashes.
+const clusterTests = "^TestCluster"
+
+// race is what the race detector needs.
+var race = []string{"CGO_ENABLED=1"}
 
 // postgres runs the tests whose referee is a real PostgreSQL.
 func postgres(ctx context.Context, r *runner) error {
@@ -175,6 +183,9 @@ func postgres(ctx context.Context, r *runner) error {
 
 // crash kills servers and injects faults.
 func crash(ctx context.Context, r *runner) error {
+	if err := r.command(ctx, race, "go", "test", "-race", "-short", "-run", clusterTests, "./engine"); err != nil {
+		return err
+	}
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
 }
 
