@@ -45,9 +45,9 @@ func tookOver(t *testing.T, shared *memstore.Store) {
 	})
 }
 
-// TestZombieReads has a node that was taken over read, and commit nothing: what it
+// TestClusterZombieReads has a node that was taken over read, and commit nothing: what it
 // had in memory is in chunks now.
-func TestZombieReads(t *testing.T) {
+func TestClusterZombieReads(t *testing.T) {
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -72,9 +72,9 @@ func TestZombieReads(t *testing.T) {
 	b.close()
 }
 
-// TestTakeoverBesideFlush has a flush of a node that is taken over reach the commit
+// TestClusterTakeoverBesideFlush has a flush of a node that is taken over reach the commit
 // log late, after the other one has read its rows from its log.
-func TestTakeoverBesideFlush(t *testing.T) {
+func TestClusterTakeoverBesideFlush(t *testing.T) {
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -105,9 +105,9 @@ func TestTakeoverBesideFlush(t *testing.T) {
 	b.close()
 }
 
-// TestComesAndGoes has a node write to a partition that nobody knows, and leave,
+// TestClusterComesAndGoes has a node write to a partition that nobody knows, and leave,
 // while another one does not look.
-func TestComesAndGoes(t *testing.T) {
+func TestClusterComesAndGoes(t *testing.T) {
 	for _, kill := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", kill), func(t *testing.T) {
 			shared := memstore.New(nil)
@@ -133,9 +133,9 @@ func TestComesAndGoes(t *testing.T) {
 	}
 }
 
-// TestClaimOfTheDead has a node that wrote no row die, or leave, with the claim of
+// TestClusterClaimOfTheDead has a node that wrote no row die, or leave, with the claim of
 // the catalogue.
-func TestClaimOfTheDead(t *testing.T) {
+func TestClusterClaimOfTheDead(t *testing.T) {
 	for _, kill := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", kill), func(t *testing.T) {
 			shared := memstore.New(nil)
@@ -173,9 +173,9 @@ func tryInsert(ctx context.Context, n *node, table datum.OID, r row) error {
 	return tx.Commit(ctx)
 }
 
-// TestClaimGivenUp has a node want a claim and give up: it does not keep others from
+// TestClusterClaimGivenUp has a node want a claim and give up: it does not keep others from
 // it.
-func TestClaimGivenUp(t *testing.T) {
+func TestClusterClaimGivenUp(t *testing.T) {
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := uniqueTable(t, a)
@@ -199,9 +199,9 @@ func TestClaimGivenUp(t *testing.T) {
 	b.close()
 }
 
-// TestClaimUnderLoad has a node that uses a claim all the time give it to another
+// TestClusterClaimUnderLoad has a node that uses a claim all the time give it to another
 // one.
-func TestClaimUnderLoad(t *testing.T) {
+func TestClusterClaimUnderLoad(t *testing.T) {
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := uniqueTable(t, a)
@@ -233,9 +233,9 @@ func TestClaimUnderLoad(t *testing.T) {
 	b.close()
 }
 
-// TestUnknownKeepsKeys has the outcome of a commit be unknown: its keys are not free
+// TestClusterUnknownKeepsKeys has the outcome of a commit be unknown: its keys are not free
 // for others, here or on other nodes, before that is decided.
-func TestUnknownKeepsKeys(t *testing.T) {
+func TestClusterUnknownKeepsKeys(t *testing.T) {
 	for _, end := range []string{"decided", "closed", "killed"} {
 		for _, other := range []bool{false, true} {
 			if end != "decided" && !other {
@@ -294,9 +294,9 @@ func TestUnknownKeepsKeys(t *testing.T) {
 	}
 }
 
-// TestUnknownIsDecided has a commit whose outcome is unknown be decided although
+// TestClusterUnknownIsDecided has a commit whose outcome is unknown be decided although
 // nobody commits after it.
-func TestUnknownIsDecided(t *testing.T) {
+func TestClusterUnknownIsDecided(t *testing.T) {
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -310,8 +310,8 @@ func TestUnknownIsDecided(t *testing.T) {
 	a.close()
 }
 
-// TestLeaseAnswersLost has several answers of renewals in a row be lost.
-func TestLeaseAnswersLost(t *testing.T) {
+// TestClusterLeaseAnswersLost has several answers of renewals in a row be lost.
+func TestClusterLeaseAnswersLost(t *testing.T) {
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -331,9 +331,9 @@ func TestLeaseAnswersLost(t *testing.T) {
 	b.close()
 }
 
-// TestLateCatalogueCheckpoint has checkpoints of the catalogue of one node arrive
+// TestClusterLateCatalogueCheckpoint has checkpoints of the catalogue of one node arrive
 // after later ones of another.
-func TestLateCatalogueCheckpoint(t *testing.T) {
+func TestClusterLateCatalogueCheckpoint(t *testing.T) {
 	defer engine.SetCheckpointChanges(3)()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
@@ -362,9 +362,9 @@ func TestLateCatalogueCheckpoint(t *testing.T) {
 	}
 }
 
-// TestMadeDuringStart has a table be made while another node starts, between its
+// TestClusterMadeDuringStart has a table be made while another node starts, between its
 // looks at the catalogue and at the commit logs: its rows are no garbage.
-func TestMadeDuringStart(t *testing.T) {
+func TestClusterMadeDuringStart(t *testing.T) {
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	createTable(t, a.db, "before", false, 0)
@@ -404,9 +404,9 @@ func TestMadeDuringStart(t *testing.T) {
 	}
 }
 
-// TestFollowerBound has a node buffer more than another one has memory for: that
+// TestClusterFollowerBound has a node buffer more than another one has memory for: that
 // stops following, says so, and goes on when there is room.
-func TestFollowerBound(t *testing.T) {
+func TestClusterFollowerBound(t *testing.T) {
 	shared := memstore.New(nil)
 	large := quiet
 	large.BufferBytes = 64 << 20
@@ -441,9 +441,9 @@ func TestFollowerBound(t *testing.T) {
 	b.close()
 }
 
-// TestForgetsSources restarts a node often: commit logs do not remember each of its
+// TestClusterForgetsSources restarts a node often: commit logs do not remember each of its
 // processes for ever.
-func TestForgetsSources(t *testing.T) {
+func TestClusterForgetsSources(t *testing.T) {
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -474,9 +474,9 @@ func TestForgetsSources(t *testing.T) {
 	}
 }
 
-// TestVersionsOfChunks has a node whose clock is behind see a row that it knows from
+// TestClusterVersionsOfChunks has a node whose clock is behind see a row that it knows from
 // a chunk only, and replace it.
-func TestVersionsOfChunks(t *testing.T) {
+func TestClusterVersionsOfChunks(t *testing.T) {
 	shared := memstore.New(nil)
 	ahead := quiet
 	ahead.Now = func() time.Time { return time.Now().Add(time.Hour) }
@@ -495,10 +495,10 @@ func TestVersionsOfChunks(t *testing.T) {
 	b.close()
 }
 
-// TestDefinitionUnderWay has a node not know for a while that its change of the
+// TestClusterDefinitionUnderWay has a node not know for a while that its change of the
 // catalogue was made, on which others build meanwhile: what they wrote it does not
 // overlook.
-func TestDefinitionUnderWay(t *testing.T) {
+func TestClusterDefinitionUnderWay(t *testing.T) {
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := uniqueTable(t, a)
@@ -521,17 +521,17 @@ func TestDefinitionUnderWay(t *testing.T) {
 	if err := tryInsert(context.Background(), b, table, row{"k", 0, 2}); err != nil {
 		t.Fatal(err)
 	}
-	for {
-		err := tryInsert(context.Background(), a, table, row{"k", 0, 1})
-		if codeOf(err) == pgerr.CannotConnectNow {
-			continue
-		}
-		if codeOf(err) != pgerr.UniqueViolation {
-			t.Errorf("insert of a key that is there: %v, want 23505", err)
-		}
-		break
-	}
+	err = tryInsert(context.Background(), a, table, row{"k", 0, 1})
 	heal()
+	if codeOf(err) == pgerr.CannotConnectNow {
+		await(t, "the definition is decided", func() bool {
+			err = tryInsert(context.Background(), a, table, row{"k", 0, 1})
+			return codeOf(err) != pgerr.CannotConnectNow
+		})
+	}
+	if codeOf(err) != pgerr.UniqueViolation {
+		t.Errorf("insert of a key that is there: %v, want 23505", err)
+	}
 	a.close()
 	b.close()
 }
