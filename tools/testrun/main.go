@@ -28,6 +28,7 @@ type group struct {
 var groups = []group{
 	{"lint", 2 * time.Minute, lint, false},
 	{"unit", 5 * time.Minute, unit, false},
+	{"race", 5 * time.Minute, race, false},
 	{"postgresql", 5 * time.Minute, postgres, false},
 	{"crash", 4 * time.Minute, crash, false},
 	{"cassandra", 6 * time.Minute, cassandra, false},
@@ -128,9 +129,9 @@ func lint(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", "vet", "./...")
 }
 
-// packages lists the packages whose tests need nothing but Go.
-func packages(ctx context.Context) ([]string, error) {
-	all, err := output(ctx, "go", "list", "./...")
+// packages lists the packages of patterns whose tests need nothing but Go.
+func packages(ctx context.Context, patterns ...string) ([]string, error) {
+	all, err := output(ctx, "go", append([]string{"list"}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,23 +153,23 @@ next:
 var raced = []string{"./engine/...", "./ingest/...", "./sqlwire/...", "./query/exec/...", "./internal/vfs/..."}
 
 func unit(ctx context.Context, r *runner) error {
-	pkgs, err := packages(ctx)
+	pkgs, err := packages(ctx, "./...")
 	if err != nil {
 		return err
 	}
-	if err := r.command(ctx, nil, "go", append([]string{"test", "-skip", clusterTests}, pkgs...)...); err != nil {
-		return err
-	}
-	return r.command(ctx, race, "go", append([]string{"test", "-race", "-short", "-skip", clusterTests}, raced...)...)
+	// Leases run out in the tests of several nodes, which takes its time: once is
+	// enough, under the race detector.
+	return r.command(ctx, nil, "go", append([]string{"test", "-skip", "^TestCluster"}, pkgs...)...)
 }
 
-// clusterTests are the engine's tests of several nodes in one process: leases run
-// out in them, which takes its time, so that they have a place in the group of
-// crashes.
-const clusterTests = "^TestCluster"
-
-// race is what the race detector needs.
-var race = []string{"CGO_ENABLED=1"}
+// race runs tests of what has goroutines under the race detector.
+func race(ctx context.Context, r *runner) error {
+	pkgs, err := packages(ctx, raced...)
+	if err != nil {
+		return err
+	}
+	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short"}, pkgs...)...)
+}
 
 // postgres runs the tests whose referee is a real PostgreSQL.
 func postgres(ctx context.Context, r *runner) error {
@@ -183,9 +184,6 @@ func postgres(ctx context.Context, r *runner) error {
 
 // crash kills servers and injects faults.
 func crash(ctx context.Context, r *runner) error {
-	if err := r.command(ctx, race, "go", "test", "-race", "-short", "-run", clusterTests, "./engine"); err != nil {
-		return err
-	}
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
 }
 
