@@ -28,12 +28,14 @@ func (s *state) held(r store.Register) []byte {
 }
 
 // Swap implements store.Registers.
-func (s *Store) Swap(ctx context.Context, r store.Register, old, value []byte, ttl time.Duration) (held []byte, swapped bool, err error) {
+func (s *Store) Swap(ctx context.Context, r store.Register, old, value []byte, ttl time.Duration) ([]byte, bool, error) {
 	if err := store.CheckTTL(ttl); err != nil {
 		return nil, false, err
 	}
 	old, value = bytes.Clone(old), bytes.Clone(value)
-	err = s.call(ctx, Call{Op: OpSwap, Register: r}, func() error {
+	var held []byte // not results: a late call sets them when nobody waits any more
+	swapped := false
+	err := s.call(ctx, Call{Op: OpSwap, Register: r}, func() error {
 		held = s.held(r)
 		if (held == nil) != (old == nil) || !bytes.Equal(held, old) {
 			return nil
