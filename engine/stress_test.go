@@ -322,13 +322,13 @@ func TestCancel(t *testing.T) {
 			return context.Canceled // had it not been canceled before
 		}
 		canceled := 0
-		for n, struck := 1, true; struck; n++ {
+		for n, again := int64(1), true; again; n++ {
 			ctx, cancel := context.WithCancel(context.Background())
-			struck = false
-			calls := 0
+			var struck atomic.Bool
+			var calls atomic.Int64 // partitions are staged side by side
 			p.hook().set(func(call) error {
-				if calls++; calls == n {
-					struck = true
+				if calls.Add(1) == n {
+					struck.Store(true)
 					cancel()
 				}
 				return nil
@@ -337,7 +337,7 @@ func TestCancel(t *testing.T) {
 				t.Fatalf("canceled at call %d: %v", n, err)
 			}
 			cancel()
-			if struck {
+			if again = struck.Load(); again {
 				canceled++
 			}
 			p.hook().set(nil)

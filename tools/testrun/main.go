@@ -171,15 +171,21 @@ func race(ctx context.Context, r *runner) error {
 	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short"}, pkgs...)...)
 }
 
-// postgres runs the tests whose referee is a real PostgreSQL.
+// postgres runs the tests whose referee is a real PostgreSQL, those of whole
+// statements on both stores.
 func postgres(ctx context.Context, r *runner) error {
 	pg, err := testenv.StartPostgres(ctx, "fsync=off")
 	if err != nil {
 		return err
 	}
 	defer pg.Stop()
-	env := []string{"PHYLLO_TEST_PG=" + pg.DSN("postgres"), "PHYLLO_TEST_PSQL=" + filepath.Join(pg.Programs.Bin, "psql")}
-	return r.command(ctx, append(env, pg.Programs.Env...), "go", "test", "./internal/datum/pgtest/...", "./query/function/pgtest/...", "./tools/difftest/...")
+	env := append([]string{"PHYLLO_TEST_PG=" + pg.DSN("postgres"), "PHYLLO_TEST_PSQL=" + filepath.Join(pg.Programs.Bin, "psql")}, pg.Programs.Env...)
+	if err := r.command(ctx, env, "go", "test", "./internal/datum/pgtest/...", "./query/function/pgtest/...", "./tools/difftest/..."); err != nil {
+		return err
+	}
+	return onCassandra(ctx, func(cluster []string) error {
+		return r.command(ctx, append(cluster, env...), "go", "test", "-count=1", "./tools/difftest/...")
+	})
 }
 
 // crash kills servers and injects faults.
@@ -187,19 +193,11 @@ func crash(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
 }
 
-// cassandra runs the tests of the store, those that compare with PostgreSQL, and
-// crashes on a real cluster of one server; then faults on one of three.
+// cassandra runs the tests of the store, and crashes, on a real cluster of one
+// server; then faults on one of three.
 func cassandra(ctx context.Context, r *runner) error {
 	err := onCassandra(ctx, func(env []string) error {
-		pg, err := testenv.StartPostgres(ctx, "fsync=off")
-		if err != nil {
-			return err
-		}
-		defer pg.Stop()
-		env = append(env, "PHYLLO_TEST_STORE=cassandra", "PHYLLO_TEST_PG="+pg.DSN("postgres"), "PHYLLO_TEST_PSQL="+filepath.Join(pg.Programs.Bin, "psql"))
-		env = append(env, pg.Programs.Env...)
-		err = r.command(ctx, env, "go", "test", "-p", "1", "-count=1", "./engine/cassandra/cassandratest/...", "./tools/difftest/...")
-		if err != nil {
+		if err := r.command(ctx, env, "go", "test", "-count=1", "./engine/cassandra/cassandratest/..."); err != nil {
 			return err
 		}
 		return r.command(ctx, env, "go", "test", "-count=1", "./tools/crashtest/...", "-run", "TestKill", "-rounds", "3")
@@ -217,7 +215,7 @@ func onCassandra(ctx context.Context, f func(env []string) error) error {
 		return err
 	}
 	defer server.Stop()
-	return f([]string{fmt.Sprintf("PHYLLO_TEST_CASSANDRA=%s:%d", server.Hosts()[0], server.Port)})
+	return f([]string{fmt.Sprintf("PHYLLO_TEST_CASSANDRA=%s:%d", server.Hosts()[0], server.Port), "PHYLLO_TEST_STORE=cassandra"})
 }
 
 // clients runs unmodified clients against the server, and the examples of the
