@@ -1,6 +1,8 @@
 package chunk
 
 import (
+	"fmt"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -68,4 +70,18 @@ type ColumnEntry struct {
 type Sealed struct {
 	Entry Entry
 	Blobs [][]byte
+}
+
+// Check refuses a chunk whose blobs do not agree with its entry, by which stores
+// find them again.
+func (c *Sealed) Check() error {
+	if len(c.Blobs) != len(c.Entry.Columns) {
+		return fmt.Errorf("chunk %v has %d columns and %d blobs", c.Entry.ID, len(c.Entry.Columns), len(c.Blobs))
+	}
+	for i, b := range c.Blobs {
+		if int64(len(b)) != c.Entry.Columns[i].Size {
+			return fmt.Errorf("chunk %v, column number %d: a blob of %d bytes, the entry says %d", c.Entry.ID, i, len(b), c.Entry.Columns[i].Size)
+		}
+	}
+	return nil
 }

@@ -11,7 +11,13 @@
 // in the partitions' deltas. The flusher (flush.go) turns a partition's delta
 // into chunks and a commit. Open (recover.go) folds the logs back into a state.
 //
+// Nodes that share a store (cluster.go) follow each other's source logs in rounds
+// (follow.go, round.go), which statements wait for if they have to be newer
+// (fresh.go); rows of other nodes stay apart until they are in chunks (followed.go,
+// land.go). Leases (members.go) say who is alive, takeover.go acts for who is not,
+// and claims.go gives one node at a time what only one may do.
+//
 // A state is immutable: a statement reads the one that was current when it
 // began, plus its own transaction's delta (scan.go). The design, with its
-// reasons, is in docs/design/engine.md.
+// reasons, is in docs/design/engine.md and docs/design/cluster.md.
 package engine

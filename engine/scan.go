@@ -301,7 +301,7 @@ func (p *scanPlan) overlap(id chunk.PartitionID, inputs []keyedInput) error {
 // fetch reads a chunk's blobs from the store; errors say which table is hurt.
 func (db *DB) fetch(id chunk.PartitionID, in *tableInfo, e *chunk.Entry) chunk.Fetch {
 	return func(ctx context.Context, column int) ([]byte, bool, error) {
-		blob, checked, err := db.column(ctx, id, e, column)
+		blob, checked, err := db.store.Column(ctx, id, e, column)
 		if err == nil {
 			return blob, checked, nil
 		}
@@ -317,22 +317,6 @@ func (db *DB) fetch(id chunk.PartitionID, in *tableInfo, e *chunk.Entry) chunk.F
 		}
 		return nil, false, err
 	}
-}
-
-// checkedColumns is what a store has that keeps blobs in memory and compares
-// their checksums when they get there.
-type checkedColumns interface {
-	// CheckedColumn is store.Blobs.Column; checked says that the blob's checksum
-	// holds.
-	CheckedColumn(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (blob []byte, checked bool, err error)
-}
-
-func (db *DB) column(ctx context.Context, id chunk.PartitionID, e *chunk.Entry, column int) (blob []byte, checked bool, err error) {
-	if s, ok := db.store.(checkedColumns); ok {
-		return s.CheckedColumn(ctx, id, e, column)
-	}
-	blob, err = db.store.Column(ctx, id, e, column)
-	return blob, false, err
 }
 
 func (in *tableInfo) corrupt(id chunk.PartitionID, e *chunk.Entry, err error) error {

@@ -234,8 +234,7 @@ func waiting(c *catalogueLog, storages map[datum.OID]*TableView, src commitlog.S
 // chunk.ErrCorrupt.
 func (v *View) Fetch(id chunk.PartitionID, e *chunk.Entry) chunk.Fetch {
 	return func(ctx context.Context, column int) ([]byte, bool, error) {
-		blob, err := v.store.Column(ctx, id, e, column)
-		return blob, false, err
+		return v.store.Column(ctx, id, e, column)
 	}
 }
 

@@ -19,12 +19,8 @@ import (
 )
 
 type options struct {
-	Program string `help:"The phyllo program." default:"bin/phyllo"`
-	CSV     string `help:"CSV file (also .gz) with the columns of the history; by default a seeded one is made."`
-	Rows    int    `help:"Rows of the made history." default:"600000"`
-	Copies  int    `help:"How often the rows are loaded for the scan, each copy under other vehicle IDs." default:"10"`
-	Runs    int    `help:"Timed runs of each query." default:"11"`
-	Seed    uint64 `help:"Seed of the made history." default:"42"`
+	measure.Options
+	Copies int `help:"How often the rows are loaded for the scan, each copy under other vehicle IDs." default:"10"`
 }
 
 func main() {
@@ -41,7 +37,7 @@ func main() {
 const layout = ` PARTITION BY HASH (vehicle_id) WITH (partitions = 4, slice = '30 days')`
 
 func run(ctx context.Context, opt options) error {
-	data, err := measure.History(opt.CSV, opt.Seed, opt.Rows)
+	data, err := opt.History()
 	if err != nil {
 		return err
 	}

@@ -23,13 +23,9 @@ import (
 )
 
 type options struct {
-	Program string   `help:"The phyllo program." default:"bin/phyllo"`
-	CSV     string   `help:"CSV file (also .gz) with the columns of the history; by default a seeded one is made."`
-	Rows    int      `help:"Rows of the made history." default:"600000"`
-	Runs    int      `help:"Timed runs of each query." default:"7"`
-	Seed    uint64   `help:"Seed of the made history." default:"42"`
-	Sync    []string `help:"Kinds of commitlog_sync to run with." default:"periodic,group"`
-	Heap    int      `help:"Heap of Cassandra in MiB." default:"1024"`
+	measure.Options
+	Sync []string `help:"Kinds of commitlog_sync to run with." default:"periodic,group"`
+	Heap int      `help:"Heap of Cassandra in MiB." default:"1024"`
 }
 
 func main() {
@@ -44,7 +40,7 @@ func main() {
 }
 
 func runAll(ctx context.Context, opt options) error {
-	data, err := measure.History(opt.CSV, opt.Seed, opt.Rows)
+	data, err := opt.History()
 	if err != nil {
 		return err
 	}

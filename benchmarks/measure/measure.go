@@ -24,21 +24,30 @@ import (
 const Columns = `(vehicle_id text, timestamp timestamptz, speed real, route_id text, trip_id text,
   latitude double precision, longitude double precision, trip_headsign text)`
 
-// History returns bus positions as CSV with a header: a file's (also .gz), or if
-// path is empty rows of a made city.
-func History(path string, seed uint64, rows int) ([]byte, error) {
+// Options are the flags that the benchmarks have in common.
+type Options struct {
+	Program string `help:"The phyllo program." default:"bin/phyllo"`
+	CSV     string `help:"CSV file (also .gz) with the columns of the history; by default a seeded one is made."`
+	Rows    int    `help:"Rows of the made history." default:"600000"`
+	Runs    int    `help:"Timed runs of each query." default:"11"`
+	Seed    uint64 `help:"Seed of the made history." default:"42"`
+}
+
+// History returns bus positions as CSV with a header: the file's, or rows of a
+// made city.
+func (o Options) History() ([]byte, error) {
 	var buf bytes.Buffer
-	if path == "" {
-		err := citybus.WriteHistory(&buf, seed, rows)
+	if o.CSV == "" {
+		err := citybus.WriteHistory(&buf, o.Seed, o.Rows)
 		return buf.Bytes(), err
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(o.CSV)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	var in io.Reader = bufio.NewReader(f)
-	if strings.HasSuffix(path, ".gz") {
+	if strings.HasSuffix(o.CSV, ".gz") {
 		if in, err = gzip.NewReader(in); err != nil {
 			return nil, err
 		}

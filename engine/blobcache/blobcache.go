@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -25,18 +26,24 @@ type Cache[K comparable] struct {
 }
 
 type cached[K comparable] struct {
-	key  K
-	blob []byte
+	key K
+	content
 }
 
-// load is a read under way; blob and err are set when done is closed.
+// content is a blob, and whether its own checksum was compared and holds.
+type content struct {
+	blob    []byte
+	checked bool
+}
+
+// load is a read under way; its content and err are set when done is closed.
 type load struct {
 	waiters int // guarded by the cache's mu; the read is given up when none is left
 	cancel  context.CancelFunc
 	void    bool // guarded by the cache's mu: what is read is not kept
 	done    chan struct{}
-	blob    []byte
-	err     error
+	content
+	err error
 }
 
 // Counters count what a cache does. Bytes is what it holds now.
@@ -53,19 +60,22 @@ func New[K comparable](budgetBytes int64) *Cache[K] {
 // Counters returns the cache's counters.
 func (c *Cache[K]) Counters() *Counters { return &c.counters }
 
-// Get returns the blob of a key, which nobody may change, from the cache or by
-// read. The context that read gets ends when nobody waits for it any more.
-func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([]byte, error)) ([]byte, error) {
+// Get returns the blob of a column by its key, which nobody may change, from the
+// cache or by read. The context that read gets ends when nobody waits for it any
+// more. checked says that the blob's checksum holds: it is compared once, when the
+// blob was read. One that is wrong is returned all the same, for who reads the
+// column says what is wrong.
+func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([]byte, error)) (blob []byte, checked bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	c.mu.Lock()
 	if e, ok := c.entries[key]; ok {
 		c.recent.MoveToFront(e)
-		blob := e.Value.(*cached[K]).blob
+		in := e.Value.(*cached[K]).content
 		c.mu.Unlock()
 		c.counters.Hits.Add(1)
-		return blob, nil
+		return in.blob, in.checked, nil
 	}
 	l, shared := c.loading[key]
 	if shared {
@@ -82,22 +92,23 @@ func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([
 	c.mu.Unlock()
 	select {
 	case <-l.done:
-		return l.blob, l.err
+		return l.blob, l.checked, l.err
 	case <-ctx.Done():
 		c.leave(key, l)
-		return nil, ctx.Err()
+		return nil, false, ctx.Err()
 	}
 }
 
 func (c *Cache[K]) run(ctx context.Context, key K, l *load, read func(context.Context) ([]byte, error)) {
 	defer l.cancel()
 	l.blob, l.err = read(ctx)
+	l.checked = l.err == nil && chunk.ChecksumHolds(l.blob)
 	c.mu.Lock()
 	if c.loading[key] == l {
 		delete(c.loading, key)
 	}
 	if l.err == nil && !l.void {
-		c.put(key, l.blob)
+		c.put(key, l.content)
 	}
 	c.mu.Unlock()
 	close(l.done)
@@ -117,15 +128,15 @@ func (c *Cache[K]) leave(key K, l *load) {
 }
 
 // put keeps a blob if it fits; c.mu is held.
-func (c *Cache[K]) put(key K, blob []byte) {
-	if int64(len(blob)) > c.budget {
+func (c *Cache[K]) put(key K, in content) {
+	if int64(len(in.blob)) > c.budget {
 		return
 	}
 	if e, ok := c.entries[key]; ok {
 		c.remove(e)
 	}
-	c.entries[key] = c.recent.PushFront(&cached[K]{key, blob})
-	c.used += int64(len(blob))
+	c.entries[key] = c.recent.PushFront(&cached[K]{key, in})
+	c.used += int64(len(in.blob))
 	for c.used > c.budget {
 		c.remove(c.recent.Back())
 		c.counters.Evictions.Add(1)

@@ -30,7 +30,7 @@ func (r *reader) read(key, size int) func(context.Context) ([]byte, error) {
 
 func get(t *testing.T, c *blobcache.Cache[int], r *reader, key, size int) {
 	t.Helper()
-	if b, err := c.Get(t.Context(), key, r.read(key, size)); err != nil || len(b) != size {
+	if b, _, err := c.Get(t.Context(), key, r.read(key, size)); err != nil || len(b) != size {
 		t.Fatalf("get %d: %d bytes, %v", key, len(b), err)
 	}
 }
@@ -83,7 +83,7 @@ func TestKeepsNothing(t *testing.T) {
 func TestErrorsAreNotKept(t *testing.T) {
 	c, r := blobcache.New[int](100), &reader{reads: map[int]int{}}
 	broken := errors.New("broken")
-	if _, err := c.Get(t.Context(), 1, func(context.Context) ([]byte, error) { return nil, broken }); !errors.Is(err, broken) {
+	if _, _, err := c.Get(t.Context(), 1, func(context.Context) ([]byte, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
 	get(t, c, r, 1, 10)
@@ -102,14 +102,14 @@ func TestOneReadIsShared(t *testing.T) {
 	first, cancel := context.WithCancel(t.Context())
 	gaveUp := make(chan error)
 	go func() {
-		_, err := c.Get(first, 1, read)
+		_, _, err := c.Get(first, 1, read)
 		gaveUp <- err
 	}()
 	<-begun
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			b, err := c.Get(t.Context(), 1, func(context.Context) ([]byte, error) { return nil, fmt.Errorf("a second read") })
+			b, _, err := c.Get(t.Context(), 1, func(context.Context) ([]byte, error) { return nil, fmt.Errorf("a second read") })
 			if err != nil || string(b) != "blob" {
 				t.Errorf("shared: %q, %v", b, err)
 			}
@@ -137,7 +137,7 @@ func TestAbandonedRead(t *testing.T) {
 		<-begun
 		cancel()
 	}()
-	_, err := c.Get(ctx, 1, func(ctx context.Context) ([]byte, error) {
+	_, _, err := c.Get(ctx, 1, func(ctx context.Context) ([]byte, error) {
 		close(begun)
 		<-ctx.Done()
 		close(ended)
@@ -153,7 +153,7 @@ func TestAbandonedRead(t *testing.T) {
 // TestForgetsWhatIsBeingRead: a blob that is deleted while it is read is not kept.
 func TestForgetsWhatIsBeingRead(t *testing.T) {
 	c, r := blobcache.New[int](100), &reader{reads: map[int]int{}}
-	if _, err := c.Get(t.Context(), 1, func(context.Context) ([]byte, error) {
+	if _, _, err := c.Get(t.Context(), 1, func(context.Context) ([]byte, error) {
 		c.Forget(1)
 		return []byte("old"), nil
 	}); err != nil {

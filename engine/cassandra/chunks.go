@@ -31,8 +31,11 @@ func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []
 	}
 	seen := map[chunk.ID]bool{}
 	for _, c := range chunks {
-		if err := checkSealed(c); err != nil {
-			return err
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("cassandra: %w", err)
+		}
+		if len(c.Blobs) > maxIndexedColumns {
+			return fmt.Errorf("cassandra: chunk %v has %d columns, the most is %d", c.Entry.ID, len(c.Blobs), maxIndexedColumns)
 		}
 		if seen[c.Entry.ID] {
 			return fmt.Errorf("cassandra: chunk %v is given twice", c.Entry.ID)
@@ -53,23 +56,6 @@ func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []
 	}
 	for i, c := range chunks {
 		c.Entry.Location = locations[i]
-	}
-	return nil
-}
-
-// checkSealed refuses a chunk whose blobs do not agree with its entry, by
-// which they are found again.
-func checkSealed(c *chunk.Sealed) error {
-	if len(c.Blobs) != len(c.Entry.Columns) {
-		return fmt.Errorf("cassandra: chunk %v has %d columns and %d blobs", c.Entry.ID, len(c.Entry.Columns), len(c.Blobs))
-	}
-	if len(c.Blobs) > maxIndexedColumns {
-		return fmt.Errorf("cassandra: chunk %v has %d columns, the most is %d", c.Entry.ID, len(c.Blobs), maxIndexedColumns)
-	}
-	for i, b := range c.Blobs {
-		if int64(len(b)) != c.Entry.Columns[i].Size {
-			return fmt.Errorf("cassandra: chunk %v, column %d: a blob of %d bytes, its entry says %d", c.Entry.ID, i, len(b), c.Entry.Columns[i].Size)
-		}
 	}
 	return nil
 }

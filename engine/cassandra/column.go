@@ -21,21 +21,21 @@ type blobKey struct {
 
 // Column implements store.Blobs. Those who ask for a blob at once share one
 // read of it, and the bytes.
-func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) ([]byte, error) {
+func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (data []byte, checked bool, err error) {
 	if err := s.enter(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer s.busy.Done()
 	if column < 0 || column >= len(e.Columns) {
-		return nil, fmt.Errorf("%w: chunk %v has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
+		return nil, false, fmt.Errorf("%w: chunk %v has %d columns, number %d was asked for", store.ErrNotFound, e.ID, len(e.Columns), column)
 	}
 	b := blob{store: s, part: part, chunk: e.ID, bucket: e.Location.Segment, partBytes: e.Location.Offset,
 		column: e.Columns[column].ID, number: column, size: e.Columns[column].Size}
 	if e.Location == (chunk.Location{}) {
-		return nil, fmt.Errorf("%w: %s has no location", store.ErrNotFound, b.name())
+		return nil, false, fmt.Errorf("%w: %s has no location", store.ErrNotFound, b.name())
 	}
 	if b.partBytes < 1 || b.partBytes > maxPartBytes || b.size < 0 || b.size > maxPayloadBytes {
-		return nil, corrupt("%s: %d bytes in parts of %d", b.name(), b.size, b.partBytes)
+		return nil, false, corrupt("%s: %d bytes in parts of %d", b.name(), b.size, b.partBytes)
 	}
 	return s.cache.Get(ctx, blobKey{part, b.bucket, b.chunk, b.column}, b.read)
 }

@@ -261,7 +261,7 @@ func (p *process) compact() {
 		if len(c.Removes) == 3 || w.rng.IntN(3) == 0 {
 			continue
 		}
-		blob, err := modelStore{p}.Column(p.ctx, modelPart, e, 0)
+		blob, _, err := modelStore{p}.Column(p.ctx, modelPart, e, 0)
 		if errors.Is(err, store.ErrNotFound) && w.manifest.Chunk(e.ID) != nil {
 			w.failf("live chunk %v: %v", e.ID, err)
 		}
@@ -425,7 +425,7 @@ func (p *process) snapshot() {
 		}
 	}
 	for e := range m.Chunks() {
-		blob, err := modelStore{p}.Column(p.ctx, modelPart, e, 0)
+		blob, _, err := modelStore{p}.Column(p.ctx, modelPart, e, 0)
 		if err != nil {
 			if errors.Is(err, store.ErrNotFound) && w.manifest.Chunk(e.ID) != nil {
 				w.failf("live chunk %v: %v", e.ID, err)

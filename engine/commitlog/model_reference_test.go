@@ -193,7 +193,7 @@ func (w *world) compare(ctx context.Context) {
 	var got []int
 	rows, chunks := int64(0), 0
 	for e := range m.Chunks() {
-		blob, err := w.backing.store.Column(ctx, modelPart, e, 0)
+		blob, _, err := w.backing.store.Column(ctx, modelPart, e, 0)
 		if err != nil {
 			w.failf("live chunk %v: %v", e.ID, err)
 			return

@@ -161,12 +161,12 @@ func (s modelStore) PutChunks(ctx context.Context, part chunk.PartitionID, chunk
 	return err
 }
 
-func (s modelStore) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (b []byte, err error) {
+func (s modelStore) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (b []byte, checked bool, err error) {
 	err = s.call("column of "+e.ID.String(), false, func(st store.Store) (err error) {
-		b, err = st.Column(ctx, part, e, column)
+		b, checked, err = st.Column(ctx, part, e, column)
 		return err
 	})
-	return b, err
+	return b, checked, err
 }
 
 func (s modelStore) DeleteChunks(ctx context.Context, part chunk.PartitionID, entries []*chunk.Entry) error {

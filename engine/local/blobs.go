@@ -158,8 +158,8 @@ func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []
 		return nil
 	}
 	for i, c := range chunks {
-		if err := checkSealed(c); err != nil {
-			return err
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("local: %w", err)
 		}
 		for _, o := range chunks[:i] {
 			if o.Entry.ID == c.Entry.ID {
@@ -193,20 +193,6 @@ func (s *Store) PutChunks(ctx context.Context, part chunk.PartitionID, chunks []
 	s.metrics.Segments.Add(1)
 	for _, c := range chunks {
 		c.Entry.Location = chunk.Location{Segment: name, Offset: seg.chunks[c.Entry.ID].offset}
-	}
-	return nil
-}
-
-// checkSealed refuses a chunk whose blobs do not agree with its entry, by
-// which they are found again.
-func checkSealed(c *chunk.Sealed) error {
-	if len(c.Blobs) != len(c.Entry.Columns) {
-		return fmt.Errorf("local: chunk %v has %d columns and %d blobs", c.Entry.ID, len(c.Entry.Columns), len(c.Blobs))
-	}
-	for i, b := range c.Blobs {
-		if int64(len(b)) != c.Entry.Columns[i].Size {
-			return fmt.Errorf("local: chunk %v, column %d: a blob of %d bytes, its entry says %d", c.Entry.ID, i, len(b), c.Entry.Columns[i].Size)
-		}
 	}
 	return nil
 }
@@ -263,15 +249,7 @@ func (g *segment) holdsJust(chunks []*chunk.Sealed) bool {
 }
 
 // Column implements store.Blobs. The blob is shared with other readers.
-func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) ([]byte, error) {
-	blob, _, err := s.CheckedColumn(ctx, part, e, column)
-	return blob, err
-}
-
-// CheckedColumn is Column; checked says that the blob's checksum holds. It is
-// compared when the blob is read from the disk, and not again as long as it is in
-// the cache.
-func (s *Store) CheckedColumn(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (data []byte, checked bool, err error) {
+func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (data []byte, checked bool, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, false, err
 	}
@@ -299,8 +277,7 @@ func (s *Store) CheckedColumn(ctx context.Context, part chunk.PartitionID, e *ch
 	if b.size == 0 {
 		return []byte{}, false, nil // it shares its offset, and so its key, with the next one
 	}
-	in, err := s.cache.get(ctx, blobKey{e.Location.Segment, b.offset}, b.read)
-	return in.blob, in.checked, err
+	return s.cache.Get(ctx, blobKey{e.Location.Segment, b.offset}, b.read)
 }
 
 // segmentOf returns the segment that holds a chunk, or ErrNotFound.
@@ -364,24 +341,23 @@ func (b *blob) corrupt(format string, args ...any) error {
 		b.path(), b.part.id.Table, b.part.id.Key, b.entry.ID, c.ID, b.column, b.size, b.offset, fmt.Sprintf(format, args...))
 }
 
-func (b *blob) read() (content, error) {
+func (b *blob) read(context.Context) ([]byte, error) {
 	f, err := b.store.fs.Open(b.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return content{}, fmt.Errorf("%w: segment %s, chunk %v", store.ErrNotFound, b.path(), b.entry.ID)
+		return nil, fmt.Errorf("%w: segment %s, chunk %v", store.ErrNotFound, b.path(), b.entry.ID)
 	}
 	if err != nil {
-		return content{}, diskError("could not open segment "+b.path(), err)
+		return nil, diskError("could not open segment "+b.path(), err)
 	}
 	data, err := b.readFrom(f)
 	if cerr := f.Close(); err == nil && cerr != nil {
 		err = diskError("could not close segment "+b.path(), cerr)
 	}
 	if err != nil {
-		return content{}, err
+		return nil, err
 	}
 	b.store.metrics.BytesRead.Add(int64(len(data)))
-	// Wrong ones are not refused here: who reads the column says what is wrong.
-	return content{blob: data, checked: chunk.ChecksumHolds(data)}, nil
+	return data, nil
 }
 
 func (b *blob) readFrom(f vfs.File) ([]byte, error) {
@@ -457,7 +433,7 @@ func (s *Store) markDead(p *partition, entries []*chunk.Entry) []*segment {
 		seg.dead++
 		offset := c.offset
 		for _, col := range c.columns {
-			s.cache.forget(blobKey{seg.name, offset})
+			s.cache.Forget(blobKey{seg.name, offset})
 			offset += col.size
 		}
 	}
@@ -504,4 +480,11 @@ func (s *Store) Chunks(ctx context.Context, part chunk.PartitionID) ([]chunk.ID,
 	}
 	slices.SortFunc(ids, func(a, b chunk.ID) int { return bytes.Compare(a[:], b[:]) })
 	return slices.Compact(ids), nil
+}
+
+// blobKey names a blob in the cache: segments have names of their own in all the
+// store.
+type blobKey struct {
+	segment chunk.ID
+	offset  int64
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/phyllodb/phyllo/engine/storetest"
 )
 
-// TestCheckedColumn reads a blob with a checksum that holds and one with another,
+// TestColumnChecked reads a blob with a checksum that holds and one with another,
 // from the disk, from the cache, and without a cache.
-func TestCheckedColumn(t *testing.T) {
+func TestColumnChecked(t *testing.T) {
 	good := []byte("a column's blob")
 	good = binary.LittleEndian.AppendUint32(good, crc32.Checksum(good, crc32.MakeTable(crc32.Castagnoli)))
 	bad := append([]byte(nil), good...)
@@ -29,7 +29,7 @@ func TestCheckedColumn(t *testing.T) {
 		}
 		for round := range 3 {
 			for i, want := range []bool{true, false, false} {
-				b, checked, err := s.CheckedColumn(ctx, parted, &c.Entry, i)
+				b, checked, err := s.Column(ctx, parted, &c.Entry, i)
 				if err != nil || string(b) != string(c.Blobs[i]) || checked != want {
 					t.Fatalf("cache of %d, round %d, column %d: %q, checked %v, %v; want %q, %v", cacheBytes, round, i, b, checked, err, c.Blobs[i], want)
 				}
@@ -51,7 +51,7 @@ func TestCheckedColumn(t *testing.T) {
 		}
 		s = mustOpen(t, opts)
 		for range 2 {
-			if _, checked, err := s.CheckedColumn(ctx, parted, &c.Entry, 0); checked || !errors.Is(err, chunk.ErrCorrupt) {
+			if _, checked, err := s.Column(ctx, parted, &c.Entry, 0); checked || !errors.Is(err, chunk.ErrCorrupt) {
 				t.Fatalf("cache of %d, a flipped bit: checked %v, %v", cacheBytes, checked, err)
 			}
 		}

@@ -102,7 +102,7 @@ func (l *ledger) check(ctx context.Context, s store.Store, after *ledger) error 
 			continue
 		}
 		for col, want := range c.blobs {
-			got, err := s.Column(ctx, c.part, &c.entry, col)
+			got, _, err := s.Column(ctx, c.part, &c.entry, col)
 			if err != nil || string(got) != want {
 				return fmt.Errorf("chunk %x column %d: %.40q, %w; want %.40q", c.entry.ID, col, got, err, want)
 			}

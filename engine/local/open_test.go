@@ -161,7 +161,7 @@ func filled(s store.Store, c *chunk.Sealed, entries int) error {
 		}
 	}
 	for i := range c.Blobs {
-		b, err := s.Column(ctx, parted, &c.Entry, i)
+		b, _, err := s.Column(ctx, parted, &c.Entry, i)
 		if err != nil || string(b) != string(c.Blobs[i]) {
 			return fmt.Errorf("column %d: %q, %w", i, b, err)
 		}
@@ -300,10 +300,10 @@ func TestCorruptSegment(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if b, err := s.Column(ctx, parted, &c.Entry, 0); err != nil || string(b) != "blob 0" {
+		if b, _, err := s.Column(ctx, parted, &c.Entry, 0); err != nil || string(b) != "blob 0" {
 			t.Fatalf("the good column: %q, %v", b, err)
 		}
-		_, err := s.Column(ctx, parted, &c.Entry, 1)
+		_, _, err := s.Column(ctx, parted, &c.Entry, 1)
 		if !errors.Is(err, chunk.ErrCorrupt) || pgerr.Code(err) != pgerr.DataCorrupted {
 			t.Fatalf("the bad column: %v", err)
 		}
@@ -329,14 +329,14 @@ func TestCorruptSegment(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, opts)
-	if b, err := s.Column(ctx, parted, &c.Entry, 0); err != nil || string(b) != "blob 0" {
+	if b, _, err := s.Column(ctx, parted, &c.Entry, 0); err != nil || string(b) != "blob 0" {
 		t.Fatalf("the good column without a directory: %q, %v", b, err)
 	}
 	// Cut off within the blobs.
 	if err := disk.Corrupt(name, func(b []byte) []byte { return b[:20] }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Column(ctx, parted, &c.Entry, 1); !errors.Is(err, chunk.ErrCorrupt) {
+	if _, _, err := s.Column(ctx, parted, &c.Entry, 1); !errors.Is(err, chunk.ErrCorrupt) {
 		t.Fatalf("a column beyond the end: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -580,15 +580,15 @@ func TestCache(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			if b, err := s.Column(ctx, parted, &c.Entry, 0); err != nil || b[0] != 'a' {
+			if b, _, err := s.Column(ctx, parted, &c.Entry, 0); err != nil || b[0] != 'a' {
 				t.Errorf("%q, %v", b, err)
 			}
 		})
 	}
-	for s.Metrics().CacheHits.Load()+s.Metrics().CacheMisses.Load() < 10 {
+	for s.Cache().Hits.Load()+s.Cache().Misses.Load() < 10 {
 		cancelled, cancel := context.WithCancel(ctx)
 		cancel()
-		if _, err := s.Column(cancelled, parted, &c.Entry, 0); !errors.Is(err, context.Canceled) {
+		if _, _, err := s.Column(cancelled, parted, &c.Entry, 0); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 	}
@@ -598,10 +598,10 @@ func TestCache(t *testing.T) {
 		t.Fatalf("%d reads for one blob", reads)
 	}
 	for _, i := range []int{1, 2, 3, 1, 2} {
-		if b, err := s.Column(ctx, parted, &c.Entry, i); err != nil || string(b) != string(c.Blobs[i]) {
+		if b, _, err := s.Column(ctx, parted, &c.Entry, i); err != nil || string(b) != string(c.Blobs[i]) {
 			t.Fatalf("column %d: %.20q, %v", i, b, err)
 		}
-		if n := s.Metrics().CacheBytes.Load(); n > 2500 {
+		if n := s.Cache().Bytes.Load(); n > 2500 {
 			t.Fatalf("the cache holds %d bytes", n)
 		}
 	}
@@ -611,7 +611,7 @@ func TestCache(t *testing.T) {
 	if err := s.DeleteChunks(ctx, parted, []*chunk.Entry{&c.Entry}); err != nil {
 		t.Fatal(err)
 	}
-	if n := s.Metrics().CacheBytes.Load(); n != 0 {
+	if n := s.Cache().Bytes.Load(); n != 0 {
 		t.Fatalf("the cache holds %d bytes of deleted chunks", n)
 	}
 	if err := s.Close(); err != nil {

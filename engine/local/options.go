@@ -67,7 +67,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Metrics counts what a store does. All but CacheBytes only rise.
+// Metrics counts what a store does. The numbers only rise.
 type Metrics struct {
 	Fsyncs       atomic.Int64 // of files and folders
 	BytesWritten atomic.Int64 // of log, segment and checkpoint files
@@ -78,7 +78,4 @@ type Metrics struct {
 	LogRolls     atomic.Int64 // log files begun
 	Segments     atomic.Int64 // segment files written
 	Checkpoints  atomic.Int64 // checkpoint files written
-	CacheHits    atomic.Int64
-	CacheMisses  atomic.Int64
-	CacheBytes   atomic.Int64 // held by the cache now
 }

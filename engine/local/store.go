@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/blobcache"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/vfs"
@@ -24,7 +25,7 @@ type Store struct {
 	lock    io.Closer // nil if read only
 	id      [16]byte
 	metrics Metrics
-	cache   *cache
+	cache   *blobcache.Cache[blobKey]
 	source  *sequence // source logs
 	commit  *sequence // commit and catalogue logs
 	damage  []error   // why a sequence counts as empty; see Options.SkipDamagedLogs
@@ -48,7 +49,7 @@ func Open(opts Options) (*Store, error) {
 	}
 	opts = opts.withDefaults()
 	s := &Store{opts: opts, fs: opts.FS, partitions: map[chunk.PartitionID]*partition{}}
-	s.cache = newCache(opts.CacheBytes, &s.metrics)
+	s.cache = blobcache.New[blobKey](opts.CacheBytes)
 	if _, err := rand.Read(s.nonce[:]); err != nil {
 		return nil, err
 	}
@@ -161,6 +162,9 @@ func (c countingWriter) Write(p []byte) (int, error) {
 
 // Metrics returns the store's counters.
 func (s *Store) Metrics() *Metrics { return &s.metrics }
+
+// Cache returns the counters of the column blobs kept in memory.
+func (s *Store) Cache() *blobcache.Counters { return s.cache.Counters() }
 
 // Close waits for the calls under way, refuses later ones and frees the folder.
 func (s *Store) Close() error {

@@ -79,7 +79,9 @@ type Blobs interface {
 	PutChunks(ctx context.Context, part chunk.PartitionID, chunks []*chunk.Sealed) error
 	// Column returns the blob of one column of a chunk, read only; ErrNotFound
 	// if it is not there, chunk.ErrCorrupt if the store can tell that it is bad.
-	Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) ([]byte, error)
+	// checked says that the blob's own checksum was compared when it got into
+	// memory, and holds.
+	Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (blob []byte, checked bool, err error)
 	// DeleteChunks frees the chunks' blobs; missing ones are no error.
 	DeleteChunks(ctx context.Context, part chunk.PartitionID, entries []*chunk.Entry) error
 	// Chunks yields every chunk ID stored for the partition, named or not, for the sweeper.

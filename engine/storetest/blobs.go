@@ -34,7 +34,7 @@ func Sealed(id chunk.ID, blobs ...string) *chunk.Sealed {
 func (f *fixture) column(p chunk.PartitionID, e *chunk.Entry, column int, want string) {
 	f.t.Helper()
 	for range 2 { // from the store, then from its cache
-		if b, err := f.s.Column(f.ctx, p, e, column); err != nil || string(b) != want {
+		if b, _, err := f.s.Column(f.ctx, p, e, column); err != nil || string(b) != want {
 			f.t.Fatalf("column %d of chunk %x: %.100q, %v; want %.100q", column, e.ID, b, err, want)
 		}
 	}
@@ -98,7 +98,7 @@ func testPutAgain(t *testing.T, f *fixture) {
 
 func (f *fixture) gone(p chunk.PartitionID, e *chunk.Entry) {
 	f.t.Helper()
-	if b, err := f.s.Column(f.ctx, p, e, 0); !errors.Is(err, store.ErrNotFound) {
+	if b, _, err := f.s.Column(f.ctx, p, e, 0); !errors.Is(err, store.ErrNotFound) {
 		f.t.Fatalf("column of deleted chunk %x: %q, %v; want ErrNotFound", e.ID, b, err)
 	}
 }
@@ -177,7 +177,7 @@ func testMissingChunk(t *testing.T, f *fixture) {
 	e.ID = ChunkID(2)
 	f.gone(p, &e)
 	for _, column := range []int{-1, 1} {
-		if _, err := f.s.Column(f.ctx, p, &a.Entry, column); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := f.s.Column(f.ctx, p, &a.Entry, column); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("column %d: %v, want ErrNotFound", column, err)
 		}
 	}

@@ -352,7 +352,7 @@ func testHostileKeys(t *testing.T, f *fixture) {
 				t.Fatalf("checkpoint of key %q: %q, %v", key, b, err)
 			}
 			id := chunk.PartitionID{Table: 1, Key: key}
-			if b, err := f.s.Column(f.ctx, id, &sealed[i].Entry, 0); err != nil || string(b) != fmt.Sprint("blob ", i) {
+			if b, _, err := f.s.Column(f.ctx, id, &sealed[i].Entry, 0); err != nil || string(b) != fmt.Sprint("blob ", i) {
 				t.Fatalf("column of key %q: %q, %v", key, b, err)
 			}
 			if ids, err := f.s.Chunks(f.ctx, id); err != nil || !slices.Equal(ids, []chunk.ID{ChunkID(i)}) {

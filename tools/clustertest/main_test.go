@@ -33,24 +33,7 @@ func TestMain(m *testing.M) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) (code int) {
-	var remove func() error
-	var err error
-	if program, remove, err = testprocess.Build(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code = m.Run()
-	for _, end := range []func() error{theServer.stop, remove} {
-		if err := end(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	return code
+	os.Exit(testprocess.Main(m, &program, theServer.stop))
 }
 
 // theServer is the one that tests share for which one is enough.

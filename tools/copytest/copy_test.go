@@ -30,20 +30,7 @@ import (
 // program is built once for all tests.
 var program string
 
-func TestMain(m *testing.M) {
-	var remove func() error
-	var err error
-	if program, remove, err = testprocess.Build(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if err := remove(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testprocess.Main(m, &program)) }
 
 func address(t *testing.T) string {
 	t.Helper()

@@ -15,20 +15,7 @@ import (
 // program is built once for all tests.
 var program string
 
-func TestMain(m *testing.M) {
-	var remove func() error
-	var err error
-	if program, remove, err = testprocess.Build(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if err := remove(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testprocess.Main(m, &program)) }
 
 // newStore returns the arguments of phyllo serve for an empty store, which is a
 // folder. With PHYLLO_TEST_STORE=cassandra it is a new keyspace of the cluster at

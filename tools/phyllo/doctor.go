@@ -7,29 +7,21 @@ import (
 	"os"
 
 	"github.com/phyllodb/phyllo/engine/cassandra"
-	"github.com/phyllodb/phyllo/tools/server"
 )
 
 // doctorCommand looks at a cluster for what would hurt, and changes nothing.
 type doctorCommand struct {
-	File *string `name:"config" short:"c" help:"YAML file with settings." env:"PHYLLO_CONFIG" placeholder:"FILE"`
-	cassandraFlags
+	clusterSettings
 }
 
 // Run prints one line a check, and below it what to do.
 func (c *doctorCommand) Run(ctx context.Context) error {
-	flags := map[string]any{"node": "doctor"}
-	c.cassandraFlags.put(flags)
-	file := ""
-	if c.File != nil {
-		file = *c.File
-	}
-	cfg, err := server.Load(file, os.Environ(), flags)
+	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
 	if !cfg.Clustered() {
-		return fmt.Errorf("--cassandra HOST: which cluster is to be looked at?")
+		return errNoCluster
 	}
 	findings, err := cassandra.Doctor(ctx, cfg.CassandraOptions(nil, nil))
 	if err != nil {

@@ -12,20 +12,13 @@ import (
 // migrateCommand makes the tables in a keyspace, or brings them up to date.
 // Nothing else changes the schema of a cluster.
 type migrateCommand struct {
-	File *string `name:"config" short:"c" help:"YAML file with settings." env:"PHYLLO_CONFIG" placeholder:"FILE"`
-	cassandraFlags
+	clusterSettings
 	Replication string `help:"Replicas by data centre of a new keyspace; without it 3, or the number of nodes if fewer, in the contact point's." placeholder:"DC:N,..."`
 	Print       bool   `help:"Print the CQL and change nothing. Needs no cluster; with --replication."`
 }
 
 func (c *migrateCommand) Run(ctx context.Context) error {
-	flags := map[string]any{"node": "migrate"}
-	c.cassandraFlags.put(flags)
-	file := ""
-	if c.File != nil {
-		file = *c.File
-	}
-	cfg, err := server.Load(file, os.Environ(), flags)
+	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -33,7 +26,7 @@ func (c *migrateCommand) Run(ctx context.Context) error {
 		return c.print(cfg)
 	}
 	if !cfg.Clustered() {
-		return fmt.Errorf("--cassandra HOST: which cluster is to be migrated?")
+		return errNoCluster
 	}
 	options := cfg.CassandraOptions(cfg.Logger(os.Stderr), nil)
 	return cassandra.Migrate(ctx, options, cassandra.MigrateOptions{Replication: c.Replication}, func(step string) { fmt.Println(step) })

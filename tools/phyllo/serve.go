@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -73,6 +74,32 @@ func (c cassandraFlags) put(flags map[string]any) {
 	put(flags, "cassandra.tls_skip_verify", c.SkipVerify)
 }
 
+// clusterSettings are the flags of commands that work on a cluster and serve
+// nothing.
+type clusterSettings struct {
+	File *string `name:"config" short:"c" help:"YAML file with settings." env:"PHYLLO_CONFIG" placeholder:"FILE"`
+	cassandraFlags
+}
+
+// load builds the configuration.
+func (s clusterSettings) load() (server.Config, error) {
+	// A node's name is asked for by serve only.
+	flags := map[string]any{"node": "tool"}
+	s.cassandraFlags.put(flags)
+	return loadConfig(s.File, flags)
+}
+
+// errNoCluster is for a command that needs to know which cluster.
+var errNoCluster = errors.New("--cassandra HOST: which cluster?")
+
+func loadConfig(file *string, flags map[string]any) (server.Config, error) {
+	path := ""
+	if file != nil {
+		path = *file
+	}
+	return server.Load(path, os.Environ(), flags)
+}
+
 // load builds the configuration.
 func (s settings) load() (server.Config, error) {
 	flags := map[string]any{}
@@ -95,11 +122,7 @@ func (s settings) load() (server.Config, error) {
 	put(flags, "seal.age", s.SealAge)
 	put(flags, "limits.message_mib", s.MessageMiB)
 	put(flags, "limits.request_mib", s.RequestMiB)
-	file := ""
-	if s.File != nil {
-		file = *s.File
-	}
-	return server.Load(file, os.Environ(), flags)
+	return loadConfig(s.File, flags)
 }
 
 func put[T any](flags map[string]any, key string, value *T) {

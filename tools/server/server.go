@@ -154,6 +154,7 @@ func (s *Server) openLocal(ctx context.Context, opt engine.Options) error {
 		return err
 	}
 	s.store = st
+	s.metrics.MustRegister(st.Cache().Collectors()...)
 	s.db, err = engine.Open(ctx, st, opt)
 	return err
 }

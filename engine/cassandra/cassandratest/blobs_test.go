@@ -39,7 +39,7 @@ func put(t *testing.T, s *cassandra.Store, chunks ...*chunk.Sealed) {
 
 func has(t *testing.T, s *cassandra.Store, e *chunk.Entry, column int, want string) {
 	t.Helper()
-	if b, err := s.Column(t.Context(), part, e, column); err != nil || string(b) != want {
+	if b, _, err := s.Column(t.Context(), part, e, column); err != nil || string(b) != want {
 		t.Fatalf("column %d of chunk %v: %d bytes, %v; want %d", column, e.ID, len(b), err, len(want))
 	}
 }
@@ -92,7 +92,7 @@ func TestDamagedBlobs(t *testing.T) {
 				onServer(t).exec(t, test.text, key...)
 			}
 			for range 2 {
-				_, err := s.Column(t.Context(), part, &c.Entry, 1)
+				_, _, err := s.Column(t.Context(), part, &c.Entry, 1)
 				if !errors.Is(err, test.want) {
 					t.Fatalf("damaged column: %v, want %v", err, test.want)
 				}
@@ -103,7 +103,7 @@ func TestDamagedBlobs(t *testing.T) {
 				}
 			}
 			if test.want == chunk.ErrCorrupt {
-				if _, err := s.Column(t.Context(), part, &c.Entry, 1); pgerr.Code(err) != pgerr.DataCorrupted {
+				if _, _, err := s.Column(t.Context(), part, &c.Entry, 1); pgerr.Code(err) != pgerr.DataCorrupted {
 					t.Errorf("code %s of: %v", pgerr.Code(err), err)
 				}
 			}
@@ -156,7 +156,7 @@ func repairsBlob(t *testing.T, bad int32) {
 	if err := s.DeleteChunks(t.Context(), part, []*chunk.Entry{&c.Entry}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Column(t.Context(), part, &c.Entry, 0); !errors.Is(err, store.ErrNotFound) {
+	if _, _, err := s.Column(t.Context(), part, &c.Entry, 0); !errors.Is(err, store.ErrNotFound) {
 		t.Fatalf("column of a deleted chunk: %v", err)
 	}
 	put(t, s, c)
@@ -273,7 +273,7 @@ func TestReadConsistency(t *testing.T) {
 	}
 	for _, level := range []string{"LOCAL_ONE", "ONE", "ALL", "QUORUM", "LOCAL_QUORUM"} {
 		ctx := reading.With(t.Context(), reading.Options{Consistency: level})
-		if b, err := s.Column(ctx, part, &c.Entry, 0); err != nil || !bytes.Equal(b, []byte("blob")) {
+		if b, _, err := s.Column(ctx, part, &c.Entry, 0); err != nil || !bytes.Equal(b, []byte("blob")) {
 			t.Errorf("%s: column: %q, %v", level, b, err)
 		}
 		if got, err := storetest.Collect(ctx, s, commits, 1); err != nil || len(got) != 1 {
@@ -281,11 +281,11 @@ func TestReadConsistency(t *testing.T) {
 		}
 	}
 	ctx := reading.With(t.Context(), reading.Options{Consistency: "TWO"}) // there is one
-	if _, err := s.Column(ctx, part, &c.Entry, 0); !cassandra.Retryable(err) || !strings.Contains(fmt.Sprint(err), "not enough replicas") {
+	if _, _, err := s.Column(ctx, part, &c.Entry, 0); !cassandra.Retryable(err) || !strings.Contains(fmt.Sprint(err), "not enough replicas") {
 		t.Errorf("TWO of one replica: %v", err)
 	}
 	ctx = reading.With(t.Context(), reading.Options{Consistency: "SOME"})
-	if _, err := s.Column(ctx, part, &c.Entry, 0); pgerr.Code(err) != pgerr.InvalidParameterValue {
+	if _, _, err := s.Column(ctx, part, &c.Entry, 0); pgerr.Code(err) != pgerr.InvalidParameterValue {
 		t.Errorf("an unknown level: %v (%s)", err, pgerr.Code(err))
 	}
 }
@@ -323,7 +323,7 @@ func TestSharedReads(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 32 {
 		wg.Go(func() {
-			if b, err := s.Column(t.Context(), part, &c.Entry, 0); err != nil || len(b) != 300<<10 {
+			if b, _, err := s.Column(t.Context(), part, &c.Entry, 0); err != nil || len(b) != 300<<10 {
 				t.Errorf("column: %d bytes, %v", len(b), err)
 			}
 		})
