@@ -20,14 +20,31 @@
 package chunk
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
 // ErrCorrupt reports a blob or an entry that no writer wrote; it is
 // codec.ErrCorrupt, so that either name matches.
 var ErrCorrupt = codec.ErrCorrupt
+
+// ErrNewerFormat reports an entry of a log or a checkpoint that a newer version of
+// the program wrote: it is whole, but cannot be read here.
+var ErrNewerFormat = errors.New("written by a newer version")
+
+// NewerFormat returns an error with SQLSTATE 0A000 that wraps ErrNewerFormat and says
+// what to do.
+func NewerFormat(format string, args ...any) error {
+	return &pgerr.Error{
+		Code:    pgerr.FeatureNotSupported,
+		Message: fmt.Sprintf(format, args...),
+		Hint:    "It was written by a newer version of Phyllo. Start that version, or a later one.",
+		Cause:   ErrNewerFormat,
+	}
+}
 
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)

@@ -194,8 +194,7 @@ func decodeCatalogue(data []byte, into any, format *int, what string) error {
 		return fmt.Errorf("%w: catalogue %s: %v", chunk.ErrCorrupt, what, err)
 	}
 	if *format > catalogueFormat {
-		return pgerr.New(pgerr.ObjectNotInState, "the catalogue's %s is of format %d, and this program knows %d", what, *format, catalogueFormat).
-			WithHint("Run the version of phyllo that wrote this folder, or a newer one.")
+		return chunk.NewerFormat("catalogue: %s of format %d, of which this program reads up to %d", what, *format, catalogueFormat)
 	}
 	return nil
 }

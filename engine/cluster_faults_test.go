@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,10 +12,13 @@ import (
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -131,6 +135,44 @@ func TestClusterComesAndGoes(t *testing.T) {
 			b.close()
 		})
 	}
+}
+
+// TestClusterJoinBesideTheDead has a node start while the lease of one that died lasts:
+// it waits for that only if the dead one may have believed that it was alone.
+func TestClusterJoinBesideTheDead(t *testing.T) {
+	leases := func(shared *memstore.Store) map[string][]byte {
+		values, err := shared.Registers(context.Background(), "nodes/phyllo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return values
+	}
+	t.Run("of three", func(t *testing.T) {
+		opt := quiet
+		opt.Cluster = &engine.ClusterOptions{Lease: 10 * time.Second, Poll: 5 * time.Millisecond}
+		shared := memstore.New(nil)
+		a, b := newNode(t, shared, "a", opt), newNode(t, shared, "b", opt)
+		table := createTable(t, b.db, "events", false, 0)
+		insert(t, b.db, table, row{"of b", 1, 1})
+		b.kill()
+		c := newNode(t, shared, "c", opt)
+		if leases(shared)["b"] == nil {
+			t.Error("node c waited for the lease of b, which knew of a")
+		}
+		sameRows(t, "the new node", c.latest(table), counts(row{"of b", 1, 1}))
+		a.close()
+		c.close()
+	})
+	t.Run("the only one", func(t *testing.T) {
+		shared := memstore.New(nil)
+		a := newNode(t, shared, "a", quiet)
+		a.kill()
+		b := newNode(t, shared, "b", quiet)
+		if leases(shared)["a"] != nil {
+			t.Error("node b did not wait for the lease of a, which believed to be alone")
+		}
+		b.close()
+	})
 }
 
 // TestClusterClaimOfTheDead has a node that wrote no row die, or leave, with the claim of
@@ -534,4 +576,40 @@ func TestClusterDefinitionUnderWay(t *testing.T) {
 	}
 	a.close()
 	b.close()
+}
+
+// TestClusterNewerFormat has a node of a newer version write what this one cannot read:
+// nothing is acknowledged beside it, and nothing is answered without it.
+func TestClusterNewerFormat(t *testing.T) {
+	ctx := context.Background()
+	shared := memstore.New(nil)
+	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	insert(t, a.db, table, row{"old", 1, 1})
+	sameRows(t, "b", b.latest(table), counts(row{"old", 1, 1}))
+
+	log := store.LogID{Kind: store.SourceLog, Key: commitlog.Source{Writer: "z", Epoch: 2}.String()}
+	if err := shared.Append(ctx, log, 1, []byte{ingest.FormatVersion + 1, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, err error) {
+		t.Helper()
+		var pe *pgerr.Error
+		if !errors.Is(err, chunk.ErrNewerFormat) || !errors.As(err, &pe) || pe.Code != pgerr.FeatureNotSupported || pe.Hint == "" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, n := range []*node{a, b} {
+		await(t, "node "+n.name+" refuses to write", func() bool {
+			return tryInsert(ctx, n, table, row{"new", 1, 1}) != nil
+		})
+		check("insert on "+n.name, tryInsert(ctx, n, table, row{"new", 1, 1}))
+		tx := begin(t, n.db, engine.TxnOptions{ReadOnly: true})
+		check("read on "+n.name, tx.Snapshot(reading.With(ctx, reading.Options{Latest: true})))
+		tx.Rollback()
+	}
+	_, err := engine.Open(ctx, shared.Node(nil), engine.Options{Writer: "c", Cluster: fastCluster()})
+	check("start of c", err)
+	a.kill()
+	b.kill()
 }

@@ -126,8 +126,11 @@ func (f *follower) rounds(ctx context.Context, part *partition, fresh *commitlog
 		}
 		err = errors.New("logs move on faster than they can be read")
 	}
-	if errors.Is(err, errTaken) {
+	switch {
+	case errors.Is(err, errTaken):
 		f.c.takenOver()
+	case errors.Is(err, chunk.ErrNewerFormat):
+		err = f.c.members.lose(err) // what we commit may not go with what we cannot read
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -43,7 +43,8 @@ type members struct {
 	catalog uint64            // that we have
 	until   time.Time         // the lease lasts at least
 	terms   uint64            // rises when it may have run out for a while
-	lonely  time.Time         // when it was seen first that no other node is alive; zero while one is
+	said    bool              // the register says that we know of no other node
+	lonely  time.Time         // since when no other node is alive, and those that come wait for us; zero while one is
 	lost    error             // why this node may not go on
 }
 
@@ -80,6 +81,7 @@ func (m *members) join(ctx context.Context) error {
 		if swapped {
 			m.value = value
 			m.extend(begin, true)
+			m.tell()
 			return m.look(ctx)
 		}
 		if ended = nil; m.hasEnded(held) {
@@ -108,22 +110,19 @@ func (m *members) hasEnded(held []byte) bool {
 	return m.c.opt.Predecessor != "" && held != nil && json.Unmarshal(held, &v) == nil && v.Source == m.c.opt.Predecessor
 }
 
-// introduce waits until all nodes that are alive know of this one.
+// introduce waits until no other node that is alive may believe that it is alone. One
+// that knows of others looks before it believes so, and finds us.
 func (m *members) introduce(ctx context.Context) error {
-	self := m.c.db.own().String()
 	for {
 		if err := m.look(ctx); err != nil {
 			return err
 		}
-		known := true
+		alone := false
 		for _, o := range m.alive() {
-			known = known && slices.Contains(o.Peers, self)
+			alone = alone || len(o.Peers) == 0
 		}
-		if known {
+		if !alone {
 			return nil
-		}
-		if err := m.renew(ctx); err != nil {
-			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -177,12 +176,14 @@ func (m *members) change(ctx context.Context) error {
 			if m.tried = append(m.tried, value); len(m.tried) > maxTries {
 				m.tried = m.tried[1:]
 			}
+			m.tell()
 			return err
 		}
 		switch {
 		case swapped:
 			m.extend(begin, m.value == nil)
 			m.value, m.tried = value, nil
+			m.tell()
 			return nil
 		case held == nil:
 			m.c.db.opt.Logger.Warn("the lease of this node ran out and is taken anew")
@@ -214,6 +215,14 @@ func (m *members) next() ([]byte, error) {
 	return json.Marshal(m.self)
 }
 
+// tell notes what the register, or what it may have become, says of other nodes;
+// m.renewing is held.
+func (m *members) tell() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.said = len(m.self.Peers) == 0 && len(m.tried) == 0
+}
+
 // ours says whether this process has written a value.
 func (m *members) ours(value []byte) bool {
 	var v member
@@ -236,7 +245,7 @@ func (m *members) lapse() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.terms++
-	m.until = time.Time{}
+	m.until, m.lonely, m.said = time.Time{}, time.Time{}, false // who came meanwhile did not wait for us
 }
 
 // term returns the number of the lease, which changes when it ran out and was taken
@@ -264,8 +273,12 @@ func (m *members) leave(ctx context.Context) {
 	}
 }
 
-// look reads who is alive.
+// look reads who is alive. To be alone it must have said so before: a node that comes
+// after this look then finds that in our register, and waits.
 func (m *members) look(ctx context.Context) error {
+	m.mu.Lock()
+	said := m.said
+	m.mu.Unlock()
 	values, err := m.c.shared.Registers(ctx, m.scope())
 	if err != nil {
 		return err
@@ -284,9 +297,14 @@ func (m *members) look(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.others = others
-	if len(others) > 0 {
-		m.lonely = time.Time{}
-	} else if m.lonely.IsZero() {
+	switch {
+	case len(others) > 0:
+		if m.lonely = (time.Time{}); said {
+			poke(m.wake) // they wait for us to say so
+		}
+	case !said:
+		poke(m.wake)
+	case m.lonely.IsZero():
 		m.lonely = time.Now()
 	}
 	return nil
@@ -319,7 +337,8 @@ func (m *members) haveRead(src commitlog.Source) bool {
 	return true
 }
 
-// alone says whether no other node is alive, and since when that is known.
+// alone says whether no other node is alive and none can commit before we know of it,
+// and since when that is so.
 func (m *members) alone() (since time.Time, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -345,20 +364,21 @@ func (m *members) agree(catalog uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.c.opt.Lease+time.Second)
 	defer cancel()
 	for {
-		behind := false
+		err := m.look(ctx) // who takes a lease after this reads a catalogue that has the change
+		behind := err != nil
 		for _, o := range m.alive() {
 			behind = behind || o.Catalog < catalog
 		}
 		if !behind {
 			return
 		}
+		if err != nil && ctx.Err() == nil {
+			m.c.db.opt.Logger.Warn("who has the change of the catalogue cannot be seen", slog.String("error", err.Error()))
+		}
 		select {
 		case <-ctx.Done():
 			return // leases that were alive when we began have run out, or were renewed by who has it
 		case <-time.After(agreeWait):
-		}
-		if err := m.look(ctx); err != nil && ctx.Err() == nil {
-			m.c.db.opt.Logger.Warn("who has the change of the catalogue cannot be seen", slog.String("error", err.Error()))
 		}
 	}
 }

@@ -119,6 +119,9 @@ func (f *follower) vanished(r *findings, heads map[commitlog.Source]uint64) (aga
 	for src := range heads {
 		lost(src)
 	}
+	for src := range f.floors { // what scout saw
+		lost(src)
+	}
 	for _, m := range r.manifests {
 		for _, s := range m.Sources() {
 			if !elsewhere(s.Source) {

@@ -37,7 +37,7 @@ func TestNewerFormats(t *testing.T) {
 	} {
 		_, _, err := DecodeRecords(memory.DefaultAllocator, []byte(c.src))
 		var pe *pgerr.Error
-		if !errors.Is(err, ErrNewerFormat) || errors.Is(err, chunk.ErrCorrupt) || !errors.As(err, &pe) || pe.Code != pgerr.FeatureNotSupported || pe.Hint == "" {
+		if !errors.Is(err, chunk.ErrNewerFormat) || errors.Is(err, chunk.ErrCorrupt) || !errors.As(err, &pe) || pe.Code != pgerr.FeatureNotSupported || pe.Hint == "" {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -73,7 +73,7 @@ func decodeDamaged(t testing.TB, src []byte, mustFail bool) []*Record {
 		t.Fatalf("%x was taken", src)
 	}
 	if err != nil {
-		if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, ErrNewerFormat) {
+		if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) {
 			t.Fatalf("%x: %v", src, err)
 		}
 		if records != nil {

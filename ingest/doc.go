@@ -13,25 +13,14 @@
 package ingest
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
-// ErrNewerFormat reports a log entry that a newer version of the program wrote:
-// it is whole, but cannot be read here. The error that wraps it has SQLSTATE
-// 0A000 and says what to do.
-var ErrNewerFormat = errors.New("log entry of a newer format")
-
 func newer(format string, args ...any) error {
-	return &pgerr.Error{
-		Code:    pgerr.FeatureNotSupported,
-		Message: "source log: " + fmt.Sprintf(format, args...),
-		Hint:    "The log was written by a newer version of Phyllo. Start that version, or a later one, on it.",
-		Cause:   ErrNewerFormat,
-	}
+	return chunk.NewerFormat("source log: "+format, args...)
 }
 
 func corrupt(format string, args ...any) error {

@@ -107,7 +107,7 @@ func AppendSeal(dst []byte, by string) []byte {
 // The records share no memory with src; rows lie in memory of mem. The names of
 // their fields say nothing: a column is known by its ID. Bytes that no version
 // wrote give an error wrapping chunk.ErrCorrupt, those of a newer version one
-// wrapping ErrNewerFormat. Whatever src holds, at most MaxDecodeFactor bytes are
+// wrapping chunk.ErrNewerFormat. Whatever src holds, at most MaxDecodeFactor bytes are
 // allocated for each of its bytes.
 func DecodeRecords(mem memory.Allocator, src []byte) (records []*Record, sealedBy string, err error) {
 	c := cursor{b: src}

@@ -50,11 +50,11 @@ func AppendCommit(dst []byte, c *Commit) []byte {
 }
 
 // DecodeCommit reads what AppendCommit wrote, all of src. Errors wrap
-// chunk.ErrCorrupt. The commit holds on to nothing of src.
+// chunk.ErrCorrupt, or chunk.ErrNewerFormat. The commit holds on to nothing of src.
 func DecodeCommit(src []byte) (*Commit, error) {
 	r := &reader{b: src}
-	if v := r.byte(); v != commitVersion {
-		return nil, corrupt("commit of version %d, this program knows version %d", v, commitVersion)
+	if err := r.version("commit", commitVersion); err != nil {
+		return nil, err
 	}
 	c := &Commit{Kind: Kind(r.byte())}
 	c.ID = r.commitID()
@@ -106,8 +106,8 @@ func parseRecord(log store.LogID, e store.Entry) (base uint64, commit []byte, er
 		return 0, nil, err
 	}
 	r := &reader{b: body}
-	if v := r.byte(); v != recordVersion {
-		return 0, nil, corrupt("entry of version %d, this program knows version %d", v, recordVersion)
+	if err := r.version("entry", recordVersion); err != nil {
+		return 0, nil, err
 	}
 	base = r.uvarint()
 	if r.bad {

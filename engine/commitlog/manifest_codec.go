@@ -51,11 +51,11 @@ func AppendManifest(dst []byte, m *Manifest) []byte {
 }
 
 // DecodeManifest reads what AppendManifest wrote, all of src. Errors wrap
-// chunk.ErrCorrupt. The manifest holds on to nothing of src.
+// chunk.ErrCorrupt, or chunk.ErrNewerFormat. The manifest holds on to nothing of src.
 func DecodeManifest(src []byte) (*Manifest, error) {
 	r := &reader{b: src}
-	if v := r.byte(); v != manifestVersion {
-		return nil, corrupt("checkpoint of version %d, this program knows version %d", v, manifestVersion)
+	if err := r.version("checkpoint", manifestVersion); err != nil {
+		return nil, err
 	}
 	m := &Manifest{seq: r.uvarint(), base: r.uvarint(), previous: r.uvarint(), schema: r.uvarint(), horizon: r.chunkID()}
 	m.recent = many(r, len(CommitID{}), r.commitID)
