@@ -18,12 +18,14 @@ import (
 
 // A claim gives one node at a time the right to what must see the newest state of
 // a table, or of the catalogue, and keep others from changing it: definitions,
-// and writes that look whether a key exists. It is a register that changes by
-// compare-and-set. A node keeps a claim until another one wants it, and takes it
-// from one that died after the log of that one was sealed: whatever the other
-// still believes, it cannot commit any more.
+// and writes that look whether a key exists. Nodes that only put rows into a table
+// that replaces share its claim. It is a register that changes by compare-and-set. A
+// node keeps a claim until another one wants it, and takes it from one that died
+// after the log of that one was sealed: whatever the other still believes, it cannot
+// commit any more.
 type claim struct {
-	Holder string   // a source
+	Holder string   // a source, which has it for itself
+	Shared []string `json:",omitempty"` // sources that share it
 	Wanted []string // sources of nodes that wait for it, by arrival
 	// Nonce changes each time that somebody takes the claim, so that what its
 	// holder tried before, such as to give it back, cannot be done late.
@@ -32,6 +34,15 @@ type claim struct {
 	// was flushed before it gave the claim back.
 	Chunks bool
 }
+
+// A claimMode is how a claim is held.
+type claimMode uint8
+
+const (
+	unclaimed claimMode = iota
+	shared
+	exclusive
+)
 
 // claims are those of this node. Its methods are safe for concurrent use.
 type claims struct {
@@ -45,8 +56,8 @@ type claims struct {
 type heldClaim struct {
 	taking chan struct{} // of one token: the claim is being asked for or given back
 	users  int           // transactions that rely on it
-	has    bool          // we have the claim
-	wanted bool          // by another node, for long enough: nobody here begins to use it
+	mode   claimMode     // in which we have the claim
+	wanted bool          // by another node, for long enough, or by us for ourselves: nobody here begins to use it
 	since  time.Time
 }
 
@@ -95,81 +106,48 @@ func (c *claims) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.held {
-		h.has, h.wanted = false, false
+		h.mode, h.wanted = unclaimed, false
 	}
 }
 
-// claim takes what is called name for a transaction, until it ends. What others
-// committed before is in the current state when it returns.
+// claim takes what is called name for a transaction, until it ends: for this node
+// alone. What others committed before is in the current state when it returns.
 func (t *Txn) claim(ctx context.Context, name datum.OID) error {
+	return t.claimAs(ctx, name, exclusive)
+}
+
+func (t *Txn) claimAs(ctx context.Context, name datum.OID, mode claimMode) error {
 	if t.db.cluster == nil || slices.Contains(t.claimed, name) {
 		return nil
 	}
 	if t.claimedAs == (commitlog.Source{}) {
 		t.claimedAs = t.db.own()
 	}
-	if err := t.db.cluster.claims.take(ctx, name); err != nil {
+	if err := t.db.cluster.claims.take(ctx, name, mode); err != nil {
 		return err
 	}
 	t.claimed = append(t.claimed, name)
 	return nil
 }
 
-// claimKeys gets a table's keys for a transaction that looks whether they exist.
-// Plain inserts into a table that replaces claim nothing, so that only a node
-// which is alone may look.
-func (t *Txn) claimKeys(ctx context.Context, in *tableInfo) error {
+// claimReplaced gets its share in the claims of the tables in which the transaction
+// replaces rows without looking, so that nobody elsewhere looks just then. That is for
+// the commit only, which is what others must not miss.
+func (t *Txn) claimReplaced(ctx context.Context) error {
 	if t.db.cluster == nil {
 		return nil
 	}
-	if in.def.OnDuplicate == schema.DuplicateReplace {
-		return t.db.cluster.beAlone(ctx, in)
-	}
-	return t.claim(ctx, in.def.OID)
-}
-
-// beAlone waits until all that other nodes have left is known. It refuses what
-// cannot be done while there are any.
-func (c *cluster) beAlone(ctx context.Context, in *tableInfo) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, claimWait, errNotAlone(in))
-	defer cancel()
-	for {
-		if c.alone() {
-			return nil
+	s := t.db.current.Load()
+	for _, id := range sortedIDs(t.work.parts) {
+		st := s.storages[id.Table]
+		if st == nil || !st.info.keyed() || st.info.def.OnDuplicate != schema.DuplicateReplace {
+			continue // new with this transaction, or claimed when the rows were looked for
 		}
-		since, ok := c.members.alone()
-		if !ok {
-			return errNotAlone(in)
-		}
-		poke(c.wake) // the logs of nodes that were there before are sealed
-		if err := c.follower.wait(ctx, since); err != nil {
+		if err := t.claimAs(ctx, st.info.def.OID, shared); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(claimPoll):
-		}
 	}
-}
-
-// alone says whether no other node writes, and all that others wrote is known.
-func (c *cluster) alone() bool {
-	since, ok := c.members.alone()
-	return ok && c.follower.knows(since)
-}
-
-// knows says whether all logs of others were sealed and read to their ends, in a
-// round that began at since or later.
-func (f *follower) knows(since time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.open == 0 && !f.began.Before(since)
-}
-
-func errNotAlone(in *tableInfo) error {
-	return pgerr.Unsupported("ON CONFLICT on table %q, whose rows replace each other, is not supported while several nodes write", in.name()).
-		WithHint("Use a plain INSERT, which replaces rows, or a table WITH (on_duplicate = 'error').")
+	return nil
 }
 
 // unclaim lets go of what the transaction claimed.
@@ -182,7 +160,7 @@ func (t *Txn) unclaim() {
 
 // take gets a claim for one more user. One that another node waits for is given
 // back first, and then asked for again.
-func (c *claims) take(ctx context.Context, name datum.OID) error {
+func (c *claims) take(ctx context.Context, name datum.OID, mode claimMode) error {
 	h := c.entry(name)
 	deadline := time.Now().Add(claimWait)
 	for {
@@ -191,7 +169,7 @@ func (c *claims) take(ctx context.Context, name datum.OID) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		again, err := c.use(ctx, name, h, deadline)
+		again, err := c.use(ctx, name, h, mode, deadline)
 		<-h.taking
 		if !again {
 			return err
@@ -209,23 +187,17 @@ func (c *claims) take(ctx context.Context, name datum.OID) error {
 
 // use makes one more user of a claim, which is acquired if need be; again, if it is
 // to be given back first. The caller has the token.
-func (c *claims) use(ctx context.Context, name datum.OID, h *heldClaim, deadline time.Time) (again bool, err error) {
-	c.mu.Lock()
-	has, wanted := h.has, h.wanted
-	if has && !wanted {
-		h.users++
-	}
-	c.mu.Unlock()
-	if has {
-		return wanted, nil
+func (c *claims) use(ctx context.Context, name datum.OID, h *heldClaim, mode claimMode, deadline time.Time) (again bool, err error) {
+	if used, again := h.join(c, mode); used || again {
+		return again, nil
 	}
 	self := c.c.db.own()
-	chunks, err := c.acquire(ctx, name, self, deadline)
+	now, err := c.acquire(ctx, name, self, mode, deadline)
 	if err != nil {
 		return false, err
 	}
-	// What the holder before us committed has to be known.
-	if chunks {
+	// What those who had it before us committed has to be known.
+	if now.Chunks {
 		c.c.follower.readAll()
 	}
 	if err := c.c.follower.wait(ctx, time.Now()); err != nil {
@@ -236,9 +208,31 @@ func (c *claims) use(ctx context.Context, name datum.OID, h *heldClaim, deadline
 	if c.c.db.own() != self {
 		return false, errSealed // it is of a source that we are not any more
 	}
-	h.has, h.wanted, h.since = true, false, time.Now()
+	h.mode, h.wanted, h.since = mode, false, time.Now()
 	h.users++
 	return false, nil
+}
+
+// join makes one more user of a claim that we have. Again says that those who use it
+// have to end first, since another node waits for it, or since it is not to be shared
+// any more; without either it has to be acquired.
+func (h *heldClaim) join(c *claims, mode claimMode) (used, again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case h.mode == unclaimed:
+		return false, false
+	case h.mode < mode && h.users > 0:
+		h.wanted = true
+		return false, true
+	case h.mode < mode:
+		h.mode = unclaimed
+		return false, false
+	case h.wanted:
+		return false, true
+	}
+	h.users++
+	return true, false
 }
 
 func errClaimed() error {
@@ -247,68 +241,70 @@ func errClaimed() error {
 		WithHint("Send ON CONFLICT, writes to tables with on_duplicate = 'error' and definitions to one node, or try again.")
 }
 
-// acquire gets the register to name us, and returns what that says of Chunks.
-func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Source, deadline time.Time) (chunks bool, err error) {
+// acquire gets the register to name us, and returns what it says then.
+func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Source, mode claimMode, deadline time.Time) (now claim, err error) {
 	r := c.register(name)
 	var held []byte
 	for {
 		if c.c.db.own() != self {
-			return false, errSealed
+			return now, errSealed
 		}
-		next, mine, err := c.next(ctx, held, self)
+		next, mine, err := c.next(ctx, held, self, mode)
 		if err != nil {
-			return false, err
+			return now, err
 		}
 		value, err := json.Marshal(next)
 		if err != nil {
-			return false, err
+			return now, err
 		}
 		if !bytes.Equal(held, value) {
 			now, swapped, err := c.c.shared.Swap(ctx, r, held, value, 0)
 			switch {
 			case pgerr.Code(err) == pgerr.OutcomeUnknown: // the register tells, below
 			case err != nil:
-				return false, err
+				return next, err
 			case swapped && mine:
-				return next.Chunks, nil
+				return next, nil
 			case !swapped:
 				held = now
 				continue
 			}
 		}
 		if time.Now().After(deadline) {
-			return false, errClaimed()
+			return now, errClaimed()
 		}
 		select {
 		case <-ctx.Done():
-			return false, context.Cause(ctx)
+			return now, context.Cause(ctx)
 		case <-time.After(claimPoll):
 		}
 		all, err := c.c.shared.Registers(ctx, c.scope())
 		if err != nil {
-			return false, err
+			return now, err
 		}
 		held = all[r.Name]
 	}
 }
 
 // next returns what a claim's register is to hold, if it is held now, and whether
-// that makes us its holder.
-func (c *claims) next(ctx context.Context, held []byte, self commitlog.Source) (now claim, mine bool, err error) {
+// that makes it ours in a mode. Those that cannot commit any more lose it.
+func (c *claims) next(ctx context.Context, held []byte, self commitlog.Source, mode claimMode) (now claim, mine bool, err error) {
 	if held != nil {
 		if err := json.Unmarshal(held, &now); err != nil {
 			return now, false, err
 		}
 	}
 	me := self.String()
-	mine = now.Holder == "" || now.Holder == me
-	if !mine {
-		if mine, err = c.over(ctx, now.Holder); err != nil {
-			return now, false, err
-		}
+	if now.Holder == me {
+		now.Holder = ""
 	}
+	now.Shared = without(now.Shared, me)
+	if err := c.bury(ctx, &now); err != nil {
+		return now, false, err
+	}
+	mine = now.Holder == "" && (mode == shared || len(now.Shared) == 0)
 	// Who came first is first, if it is alive.
-	for mine && now.Holder != me && len(now.Wanted) > 0 && now.Wanted[0] != me {
+	for mine && len(now.Wanted) > 0 && now.Wanted[0] != me {
 		src, err := commitlog.ParseSource(now.Wanted[0])
 		if err == nil && c.c.members.has(src) {
 			mine = false
@@ -317,13 +313,45 @@ func (c *claims) next(ctx context.Context, held []byte, self commitlog.Source) (
 		now.Wanted = now.Wanted[1:]
 	}
 	switch {
-	case mine:
-		now.Holder, now.Nonce = me, newEpoch()
-		now.Wanted = slices.DeleteFunc(now.Wanted, func(s string) bool { return s == me })
-	case !slices.Contains(now.Wanted, me):
-		now.Wanted = append(now.Wanted, me)
+	case !mine:
+		if !slices.Contains(now.Wanted, me) {
+			now.Wanted = append(now.Wanted, me)
+		}
+		return now, false, nil
+	case mode == shared:
+		now.Shared = append(now.Shared, me)
+	default:
+		now.Holder = me
 	}
-	return now, mine, nil
+	now.Wanted, now.Nonce = without(now.Wanted, me), newEpoch()
+	return now, true, nil
+}
+
+// bury takes a claim from sources that cannot commit any more.
+func (c *claims) bury(ctx context.Context, now *claim) error {
+	if now.Holder != "" {
+		over, err := c.over(ctx, now.Holder)
+		if err != nil {
+			return err
+		}
+		if over {
+			now.Holder = ""
+		}
+	}
+	for _, src := range slices.Clone(now.Shared) {
+		over, err := c.over(ctx, src)
+		if err != nil {
+			return err
+		}
+		if over {
+			now.Shared = without(now.Shared, src)
+		}
+	}
+	return nil
+}
+
+func without(list []string, s string) []string {
+	return slices.DeleteFunc(list, func(have string) bool { return have == s })
 }
 
 // over says whether a source that had a claim cannot commit any more: its log was
@@ -373,41 +401,54 @@ func (c *claims) yield(ctx context.Context) error {
 		if err := json.Unmarshal(value, &now); err != nil {
 			return err
 		}
-		if now.Holder != me && !slices.Contains(now.Wanted, me) {
-			left, err := c.left(ctx, now)
-			if err != nil {
-				return err
-			}
-			if !left {
-				continue
-			}
-			now.Holder = me
+		left, err := c.left(ctx, now)
+		if err != nil {
+			return err
+		}
+		if !now.has(me) && !slices.Contains(now.Wanted, me) && len(left) == 0 {
+			continue
 		}
 		name, err := strconv.ParseUint(key, 10, 32)
 		if err != nil {
 			return err
 		}
-		if err := c.release(ctx, datum.OID(name), value, now, me); err != nil {
+		if err := c.release(ctx, datum.OID(name), value, now, append(left, me)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// left says whether an earlier process of this node left a claim that others want
-// and cannot take, for they do not see what became of its log.
-func (c *claims) left(ctx context.Context, now claim) (bool, error) {
-	src, err := commitlog.ParseSource(now.Holder)
-	if err != nil || !elsewhere(src) || src.Writer != c.c.db.opt.Writer || len(now.Wanted) == 0 {
-		return false, nil
-	}
-	there, err := c.c.follower.logs(ctx)
-	return err == nil && !there[src], err
+// has says whether one of the sources has the claim, or a share in it.
+func (now *claim) has(sources ...string) bool {
+	return slices.ContainsFunc(sources, func(s string) bool { return now.Holder == s || slices.Contains(now.Shared, s) })
 }
 
-// release gives back one claim, or our place among those that want it, unless it is
-// used.
-func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now claim, me string) error {
+// left returns the earlier processes of this node that left a claim which others want
+// and cannot take, for they do not see what became of its log.
+func (c *claims) left(ctx context.Context, now claim) (out []string, err error) {
+	if len(now.Wanted) == 0 {
+		return nil, nil
+	}
+	for _, source := range append([]string{now.Holder}, now.Shared...) {
+		src, err := commitlog.ParseSource(source)
+		if err != nil || !elsewhere(src) || src.Writer != c.c.db.opt.Writer || src == c.c.db.own() {
+			continue
+		}
+		there, err := c.c.follower.logs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !there[src] {
+			out = append(out, source)
+		}
+	}
+	return out, nil
+}
+
+// release gives back one claim that sources of this node have, the last of them being
+// the one that we are, or our place among those that want it, unless it is used.
+func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now claim, ours []string) error {
 	h := c.entry(name)
 	select {
 	case h.taking <- struct{}{}:
@@ -415,21 +456,26 @@ func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now 
 		return nil // somebody here is taking it
 	}
 	defer func() { <-h.taking }()
-	if now.Holder == me && !c.letGo(h, len(now.Wanted) > 0, c.ofNothing(name)) {
-		return nil
-	}
-	if now.Holder == me {
+	if now.has(ours...) {
+		if !c.letGo(h, len(now.Wanted) > 0, c.ofNothing(name)) {
+			return nil
+		}
 		if c.c.opt.LocalLog {
 			if err := c.c.db.flushTable(ctx, name); err != nil {
 				return err
 			}
 			now.Chunks = true
 		}
-		now.Holder = ""
 	}
-	now.Wanted = slices.DeleteFunc(now.Wanted, func(s string) bool { return s == me })
+	for _, source := range ours {
+		if now.Holder == source {
+			now.Holder = ""
+		}
+		now.Shared = without(now.Shared, source)
+	}
+	now.Wanted = without(now.Wanted, ours[len(ours)-1])
 	var next []byte
-	if now.Holder != "" || len(now.Wanted) > 0 || !c.ofNothing(name) {
+	if now.Holder != "" || len(now.Shared) > 0 || len(now.Wanted) > 0 || !c.ofNothing(name) {
 		var err error
 		if next, err = json.Marshal(now); err != nil {
 			return err
@@ -445,11 +491,11 @@ func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now 
 func (c *claims) letGo(h *heldClaim, wanted, useless bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h.wanted = wanted && (!h.has || time.Since(h.since) >= claimKeep)
+	h.wanted = wanted && (h.mode == unclaimed || time.Since(h.since) >= claimKeep)
 	if c.closed || h.users > 0 || !h.wanted && !useless {
 		return false
 	}
-	h.has, h.wanted = false, false
+	h.mode, h.wanted = unclaimed, false
 	return true
 }
 

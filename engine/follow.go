@@ -53,7 +53,6 @@ type follower struct {
 	gone  map[commitlog.Source]bool // those whose logs are gone
 	read  []string                  // those whose logs are still there, sorted
 	all   bool                      // the next round is to be full
-	open  int                       // how many logs of others were not sealed
 	ended chan struct{}             // closed and replaced at the end of each round
 }
 
@@ -360,8 +359,8 @@ func (f *follower) scout(ctx context.Context) error {
 
 // note makes known what the rounds have read; there are the logs that the last one
 // found.
-func (f *follower) note(own commitlog.Source, there map[commitlog.Source]bool) {
-	over, away, read, open := map[commitlog.Source]bool{}, map[commitlog.Source]bool{}, []string{}, 0
+func (f *follower) note(there map[commitlog.Source]bool) {
+	over, away, read := map[commitlog.Source]bool{}, map[commitlog.Source]bool{}, []string{}
 	for src, floor := range f.floors {
 		if floor == gone {
 			over[src], away[src] = true, true
@@ -371,14 +370,12 @@ func (f *follower) note(own commitlog.Source, there map[commitlog.Source]bool) {
 		if f.sealed[src] || over[src] {
 			over[src] = true
 			read = append(read, src.String())
-		} else if src != own {
-			open++
 		}
 	}
 	slices.Sort(read)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.over, f.gone, f.read, f.open = over, away, read, open
+	f.over, f.gone, f.read = over, away, read
 }
 
 // isGone says whether a source's log was dropped, so that nothing of it comes any

@@ -56,7 +56,7 @@ func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch
 	if err := t.owner.Keys(ctx, in.def.OID, keys); err != nil {
 		return nil, err
 	}
-	if err := t.claimKeys(ctx, in); err != nil {
+	if err := t.claim(ctx, in.def.OID); err != nil {
 		return nil, err
 	}
 	found, err := t.find(ctx, in, cols, keys, false)
@@ -102,7 +102,7 @@ func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatc
 	if err := t.owner.Keys(ctx, table, encoded); err != nil {
 		return nil, nil, err
 	}
-	if err := t.claimKeys(ctx, in); err != nil {
+	if err := t.claim(ctx, in.def.OID); err != nil {
 		return nil, nil, err
 	}
 	found, err := t.find(ctx, in, keys.Columns(), encoded, true)

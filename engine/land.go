@@ -50,7 +50,7 @@ func (f *follower) publish(r *findings, src commitlog.Source, fresh bool) {
 		}
 	}
 	clear(f.opened)
-	f.note(src, r.there)
+	f.note(r.there)
 	db.reclaimStorages(s.number, went)
 	f.c.members.saw(s.catalog.Seq)
 }

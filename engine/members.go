@@ -23,7 +23,6 @@ type member struct {
 	Source  string   // the log that it appends to
 	Beat    uint64   // rises with each try to change the register
 	Catalog uint64   // up to which entry of the catalogue it has
-	Peers   []string // the sources of the other nodes that it has seen, sorted
 	Read    []string // the sources whose logs it has read to the seal at their end, sorted
 }
 
@@ -43,8 +42,6 @@ type members struct {
 	catalog uint64            // that we have
 	until   time.Time         // the lease lasts at least
 	terms   uint64            // rises when it may have run out for a while
-	said    bool              // the register says that we know of no other node
-	lonely  time.Time         // since when no other node is alive, and those that come wait for us; zero while one is
 	lost    error             // why this node may not go on
 }
 
@@ -81,7 +78,6 @@ func (m *members) join(ctx context.Context) error {
 		if swapped {
 			m.value = value
 			m.extend(begin, true)
-			m.tell()
 			return m.look(ctx)
 		}
 		if ended = nil; m.hasEnded(held) {
@@ -108,28 +104,6 @@ func (m *members) join(ctx context.Context) error {
 func (m *members) hasEnded(held []byte) bool {
 	var v member
 	return m.c.opt.Predecessor != "" && held != nil && json.Unmarshal(held, &v) == nil && v.Source == m.c.opt.Predecessor
-}
-
-// introduce waits until no other node that is alive may believe that it is alone. One
-// that knows of others looks before it believes so, and finds us.
-func (m *members) introduce(ctx context.Context) error {
-	for {
-		if err := m.look(ctx); err != nil {
-			return err
-		}
-		alone := false
-		for _, o := range m.alive() {
-			alone = alone || len(o.Peers) == 0
-		}
-		if !alone {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(joinWait):
-		}
-	}
 }
 
 // run renews the lease and looks who is alive, until ctx ends.
@@ -176,14 +150,12 @@ func (m *members) change(ctx context.Context) error {
 			if m.tried = append(m.tried, value); len(m.tried) > maxTries {
 				m.tried = m.tried[1:]
 			}
-			m.tell()
 			return err
 		}
 		switch {
 		case swapped:
 			m.extend(begin, m.value == nil)
 			m.value, m.tried = value, nil
-			m.tell()
 			return nil
 		case held == nil:
 			m.c.db.opt.Logger.Warn("the lease of this node ran out and is taken anew")
@@ -206,21 +178,8 @@ func (m *members) next() ([]byte, error) {
 	m.self.Read = m.c.follower.readToEnd()
 	m.mu.Lock()
 	m.self.Catalog = m.catalog
-	m.self.Peers = nil
-	for _, o := range m.others {
-		m.self.Peers = append(m.self.Peers, o.Source)
-	}
 	m.mu.Unlock()
-	slices.Sort(m.self.Peers)
 	return json.Marshal(m.self)
-}
-
-// tell notes what the register, or what it may have become, says of other nodes;
-// m.renewing is held.
-func (m *members) tell() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.said = len(m.self.Peers) == 0 && len(m.tried) == 0
 }
 
 // ours says whether this process has written a value.
@@ -245,7 +204,7 @@ func (m *members) lapse() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.terms++
-	m.until, m.lonely, m.said = time.Time{}, time.Time{}, false // who came meanwhile did not wait for us
+	m.until = time.Time{}
 }
 
 // term returns the number of the lease, which changes when it ran out and was taken
@@ -273,12 +232,8 @@ func (m *members) leave(ctx context.Context) {
 	}
 }
 
-// look reads who is alive. To be alone it must have said so before: a node that comes
-// after this look then finds that in our register, and waits.
+// look reads who is alive.
 func (m *members) look(ctx context.Context) error {
-	m.mu.Lock()
-	said := m.said
-	m.mu.Unlock()
 	values, err := m.c.shared.Registers(ctx, m.scope())
 	if err != nil {
 		return err
@@ -297,16 +252,6 @@ func (m *members) look(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.others = others
-	switch {
-	case len(others) > 0:
-		if m.lonely = (time.Time{}); said {
-			poke(m.wake) // they wait for us to say so
-		}
-	case !said:
-		poke(m.wake)
-	case m.lonely.IsZero():
-		m.lonely = time.Now()
-	}
 	return nil
 }
 
@@ -335,14 +280,6 @@ func (m *members) haveRead(src commitlog.Source) bool {
 		}
 	}
 	return true
-}
-
-// alone says whether no other node is alive and none can commit before we know of it,
-// and since when that is so.
-func (m *members) alone() (since time.Time, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.lonely, !m.lonely.IsZero() && time.Now().Before(m.until)
 }
 
 // saw notes up to where we have the catalogue, and tells the others soon.

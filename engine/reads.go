@@ -57,9 +57,6 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 func (t *Txn) checkReads(s *state, before []*commitRequest) error {
 	for i := range t.reads {
 		r := &t.reads[i]
-		if c := t.db.cluster; c != nil && !c.alone() {
-			return errNotAlone(r.in)
-		}
 		if r.changedIn(s) || slices.ContainsFunc(before, r.changedBy) {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update of table %q", r.in.name()).
 				WithHint("Try the transaction again.")

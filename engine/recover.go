@@ -91,13 +91,6 @@ func (db *DB) followAll(ctx context.Context) (rows int, err error) {
 	if err := db.untilRoom(ctx, first); err != nil {
 		return 0, err
 	}
-	if err := c.members.introduce(ctx); err != nil {
-		return 0, err
-	}
-	// From here on others wait for us before a change of the catalogue counts.
-	if err := db.untilRoom(ctx, func() error { return c.follower.once(ctx, nil) }); err != nil {
-		return 0, err
-	}
 	for _, st := range db.current.Load().storages {
 		for _, p := range st.parts {
 			for _, f := range p.others {

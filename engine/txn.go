@@ -180,6 +180,10 @@ func (t *Txn) Commit(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := t.claimReplaced(ctx); err != nil {
+		t.Rollback()
+		return err
+	}
 	r := t.request()
 	if r == nil {
 		t.end()
