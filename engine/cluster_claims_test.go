@@ -57,7 +57,10 @@ type claimStress struct {
 }
 
 func (s *claimStress) in(db *engine.DB, f func(ctx context.Context, tx *engine.Txn) error) error {
-	ctx := context.Background()
+	// What a commit has locked whose outcome is unknown is locked until that is known:
+	// on a node that is dead for ever.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
 	tx, err := db.Begin(ctx, engine.TxnOptions{})
 	if err != nil {
 		return err

@@ -35,8 +35,8 @@ func TestFaults(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s := &scene{t: t, server: server, ledger: newLedger()}
 	store := newKeyspace(t, contactPoints(server))
+	s := &scene{t: t, server: server, keyspace: store[len(store)-1], ledger: newLedger()}
 	// Buffers that seal often put flushes and commits into the way of the faults.
 	for i, name := range []string{"a", "b"} {
 		n := newNode(t, i, name, store, "PHYLLO_SEAL_AGE=1s", "PHYLLO_MEMORY_BUFFERS_MIB=32")

@@ -47,7 +47,11 @@ func (s *scene) fullCommitLog(ctx context.Context) (what string, err error) {
 		return what, err
 	}
 	defer func() { // its data stay, and the server goes on with them
-		err = errors.Join(err, s.server.Kill(number), unmount(), s.server.Restart(ctx, number))
+		err = errors.Join(err, s.server.Kill(number), unmount())
+		if restart := s.server.Restart(ctx, number); restart != nil {
+			what += "; it could not replay its commit log, and was repaired"
+			err = errors.Join(err, s.mend(ctx, number, restart))
+		}
 	}()
 	if err := s.server.Restart(ctx, number); err != nil {
 		return what, err
@@ -63,6 +67,20 @@ func (s *scene) fullCommitLog(ctx context.Context) (what string, err error) {
 	what += fmt.Sprintf(", which it noticed after %.1f s", time.Since(start).Seconds())
 	err = s.goesOn(ctx, s.pause(), s.nodes...)
 	return what, errors.Join(err, os.Remove(ballast))
+}
+
+// mend starts a server that does not start, since a full disk has left a commit log
+// that it cannot read, as an operator does: without what it cannot read, which the
+// other replicas have.
+func (s *scene) mend(ctx context.Context, number int, failure error) error {
+	if !strings.Contains(failure.Error(), "CommitLogReadException") {
+		return failure
+	}
+	if err := s.server.RestartWith(ctx, number, "-Dcassandra.commitlog.ignorereplayerrors=true"); err != nil {
+		return err
+	}
+	_, err := s.server.Nodetool(ctx, number, "repair", "-full", s.keyspace)
+	return err
 }
 
 // mountOver mounts a disk of some size over a folder, with the folder's files in

@@ -14,13 +14,14 @@ import (
 
 // A scene is what the faults of TestFaults are made in.
 type scene struct {
-	t      *testing.T
-	rng    *rand.Rand
-	server *testenv.Cassandra
-	nodes  []*node
-	ledger *ledger
-	turn   int // of the server that is killed next
-	names  int // how many new names nodes were given
+	t        *testing.T
+	rng      *rand.Rand
+	server   *testenv.Cassandra
+	keyspace string
+	nodes    []*node
+	ledger   *ledger
+	turn     int // of the server that is killed next
+	names    int // how many new names nodes were given
 }
 
 // A fault makes something fail and mends it again. It says what it did, and fails

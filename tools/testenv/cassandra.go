@@ -278,6 +278,14 @@ func (c *Cassandra) Restart(ctx context.Context, node int) error {
 	return c.awaitCluster(ctx, false)
 }
 
+// RestartWith is Restart with further arguments of Java, for this start only.
+func (c *Cassandra) RestartWith(ctx context.Context, node int, arguments ...string) error {
+	n := c.nodes[node-1]
+	n.extra = arguments
+	defer func() { n.extra = nil }()
+	return c.Restart(ctx, node)
+}
+
 // Stop ends all servers: in good order if their data stay, else at once.
 func (c *Cassandra) Stop() error {
 	if err := stopNodes(c.nodes, !c.tmp); err != nil {

@@ -132,6 +132,7 @@ func (c *Cassandra) jvmArguments(n *cassandraNode) []string {
 		"-Dcassandra.superuser_setup_delay_ms=250",
 		fmt.Sprintf("-Dcassandra.system_auth.default_rf=%d", c.layout.Nodes),
 	)
+	args = append(args, n.extra...)
 	return append(args, "-cp", n.dir+"/conf:"+c.software.lib+"/*")
 }
 

@@ -29,6 +29,7 @@ type cassandraNode struct {
 	dir     string
 	jmxPort int
 	paused  bool
+	extra   []string       // arguments of Java for the next start
 	process *serverProcess // nil: was not started, or is known to have ended
 }
 
