@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -28,7 +27,7 @@ func (o Options) cluster() (*gocql.ClusterConfig, error) {
 	c.NumConns = o.NumConns
 	c.ReconnectInterval = reconnectInterval
 	c.Metadata.CacheMode = gocql.KeyspaceOnly
-	c.Logger = driverLog{o.Logger}
+	c.Logger = &driverLog{to: o.Logger}
 	if o.User != "" || o.Password != "" {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: o.User, Password: o.Password}
 	}
@@ -216,26 +215,3 @@ func (o Options) connect(ctx context.Context, dc string) (*gocql.Session, error)
 	c.PoolConfig.HostSelectionPolicy = newHostPolicy(dc)
 	return newSession(ctx, c)
 }
-
-// driverLog passes on what the driver logs. What it calls errors are mostly
-// servers that are down, of which requests tell if it matters.
-type driverLog struct{ to *slog.Logger }
-
-func (l driverLog) log(level slog.Level, text string, fields []gocql.LogField) {
-	if !l.to.Enabled(context.Background(), level) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, len(fields)+1)
-	attrs = append(attrs, slog.String("event", text))
-	for _, f := range fields {
-		attrs = append(attrs, slog.String(f.Name, f.Value.String()))
-	}
-	l.to.LogAttrs(context.Background(), level, "cassandra driver", attrs...)
-}
-
-func (l driverLog) Error(text string, fields ...gocql.LogField) { l.log(slog.LevelWarn, text, fields) }
-func (l driverLog) Warning(text string, fields ...gocql.LogField) {
-	l.log(slog.LevelWarn, text, fields)
-}
-func (l driverLog) Info(text string, fields ...gocql.LogField)  { l.log(slog.LevelDebug, text, fields) }
-func (l driverLog) Debug(text string, fields ...gocql.LogField) { l.log(slog.LevelDebug, text, fields) }

@@ -1,8 +1,6 @@
 package clustertest
 
 import (
-	"errors"
-	"os"
 	"testing"
 	"time"
 )
@@ -13,7 +11,8 @@ const (
 	firstQueryLimit = 5 * time.Second
 )
 
-// TestEmptyDisk starts a node with an empty disk on a table of many chunks.
+// TestEmptyDisk starts a node with an empty disk on a table of many chunks, after the
+// only other one was lost.
 func TestEmptyDisk(t *testing.T) {
 	s := &scene{t: t}
 	n := newNode(t, 0, "a", newKeyspace(t, theServer.get(t)))
@@ -25,9 +24,7 @@ func TestEmptyDisk(t *testing.T) {
 	s.exec(`CREATE TABLE IF NOT EXISTS hours (ts timestamptz PRIMARY KEY) WITH (slice = '1 hour')`,
 		`INSERT INTO hours SELECT '2020-01-01Z'::timestamptz + g * interval '1 hour' FROM generate_series(1, 10000) AS g`, `CHECKPOINT`)
 	t.Logf("%d chunks were made in %.1f s", manyChunks, time.Since(start).Seconds())
-	// It ends well and gives its lease back: others wait for that of a node that
-	// was killed, which has nothing to do with chunks.
-	if err := errors.Join(n.current().Stop(time.Minute), os.RemoveAll(n.dir)); err != nil {
+	if err := n.killWithDisk(); err != nil {
 		t.Fatal(err)
 	}
 	start = time.Now()

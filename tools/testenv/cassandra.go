@@ -35,6 +35,7 @@ type CassandraOptions struct {
 	HeapMiB       int      // Java's heap of each node; 0 means 512
 	CommitLogSync string   // "periodic" (also ""): writes are synced every 10 s; "group": before they are acknowledged
 	Settings      []string // more lines for cassandra.yaml, as "read_request_timeout: 1s"
+	DataCentres   []string // the data centre of each node; nil: all are in datacenter1
 
 	Password           bool // clients log in, at first as CassandraUser
 	TLS                bool // clients must use TLS; TLSFiles names what they need
@@ -65,6 +66,8 @@ func (o *CassandraOptions) complete() error {
 	switch {
 	case o.Nodes < 0 || o.Nodes > maxCassandraNodes:
 		return fmt.Errorf("CassandraOptions.Nodes = %d: must be 1 to %d", o.Nodes, maxCassandraNodes)
+	case o.DataCentres != nil && len(o.DataCentres) != max(o.Nodes, 1):
+		return fmt.Errorf("CassandraOptions.DataCentres has %d of %d nodes", len(o.DataCentres), max(o.Nodes, 1))
 	case o.HeapMiB < 256:
 		return fmt.Errorf("CassandraOptions.HeapMiB = %d: Cassandra needs 256 or more", o.HeapMiB)
 	case !slices.Contains([]string{"", "periodic", "group"}, o.CommitLogSync):

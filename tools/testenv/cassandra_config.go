@@ -20,7 +20,11 @@ func (c *Cassandra) cassandraYAML(n *cassandraNode) string {
 	line("cluster_name: %q", c.layout.Name)
 	line("num_tokens: 4")
 	line("partitioner: org.apache.cassandra.dht.Murmur3Partitioner")
-	line("endpoint_snitch: SimpleSnitch")
+	if c.options.DataCentres != nil {
+		line("endpoint_snitch: GossipingPropertyFileSnitch")
+	} else {
+		line("endpoint_snitch: SimpleSnitch")
+	}
 	line("seed_provider:")
 	line("  - class_name: org.apache.cassandra.locator.SimpleSeedProvider")
 	line("    parameters:")
@@ -153,11 +157,15 @@ func (c *Cassandra) writeConfig(n *cassandraNode) error {
 	if err := os.MkdirAll(filepath.Join(n.dir, "conf"), 0o755); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{
+	files := map[string]string{
 		"cassandra.yaml": c.cassandraYAML(n),
 		"logback.xml":    logback,
 		"jvm.args":       argumentFile(c.jvmArguments(n)),
-	} {
+	}
+	if c.options.DataCentres != nil {
+		files["cassandra-rackdc.properties"] = fmt.Sprintf("dc=%s\nrack=rack1\n", c.options.DataCentres[n.number-1])
+	}
+	for name, text := range files {
 		if err := os.WriteFile(n.conf(name), []byte(text), 0o600); err != nil {
 			return err
 		}

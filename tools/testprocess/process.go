@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -168,6 +170,35 @@ func (p *Process) ID() int { return p.cmd.Process.Pid }
 
 // DSN is how to connect.
 func (p *Process) DSN() string { return "postgres://tester@" + p.PG + "/phyllo?sslmode=disable" }
+
+// Metric returns the value of a metric, the sum of those of all labels.
+func (p *Process) Metric(name string) (sum float64, err error) {
+	resp, err := http.Get("http://" + p.HTTP + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	found := false
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) != 2 || f[0] != name && !strings.HasPrefix(f[0], name+"{") {
+			continue
+		}
+		v, err := strconv.ParseFloat(f[1], 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %s: %w", name, err)
+		}
+		sum, found = sum+v, true
+	}
+	if !found {
+		return 0, fmt.Errorf("there is no metric %s", name)
+	}
+	return sum, nil
+}
 
 // Log is the end of what the process has logged.
 func (p *Process) Log() string {

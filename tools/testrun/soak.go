@@ -27,7 +27,7 @@ func soak(ctx context.Context, r *runner) error {
 	for _, args := range []string{
 		"./engine -run TestFaults -all-faults -timeout 60m",
 		"./engine -run TestHistory -count 200 -timeout 60m",
-		"./engine -run ^TestCluster.*Stress -stress 10m -timeout 60m",
+		"./engine -run ^TestCluster.*Stress -stress 20s -count 30 -timeout 60m",
 		"./engine/commitlog -run Model -histories 100000 -timeout 60m",
 		"./engine/local -count 10 -timeout 60m",
 		"./tools/difftest -run TestUpserts -count 20 -timeout 60m",
