@@ -258,7 +258,7 @@ func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Sou
 			return now, err
 		}
 		if !bytes.Equal(held, value) {
-			now, swapped, err := c.c.shared.Swap(ctx, r, held, value, 0)
+			found, swapped, err := c.c.shared.Swap(ctx, r, held, value, 0)
 			switch {
 			case pgerr.Code(err) == pgerr.OutcomeUnknown: // the register tells, below
 			case err != nil:
@@ -266,7 +266,7 @@ func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Sou
 			case swapped && mine:
 				return next, nil
 			case !swapped:
-				held = now
+				held = found
 				continue
 			}
 		}
