@@ -50,7 +50,8 @@ func checkScope(scope string) error {
 	return checkKey(scope)
 }
 
-// Registers implements store.Registers.
+// Registers implements store.Registers. It reads what swaps have committed, and not at
+// the serial level: that would get into the way of swaps that are under way.
 func (s *Store) Registers(ctx context.Context, scope string) (map[string][]byte, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (s *Store) Registers(ctx context.Context, scope string) (map[string][]byte,
 		return nil, err
 	}
 	out := map[string][]byte{}
-	r := read{op: "register_list", text: s.text.registerList, args: []any{[]byte(scope)}, level: s.levels.serial, rows: namePageRows}
+	r := read{op: "register_list", text: s.text.registerList, args: []any{[]byte(scope)}, level: s.levels.read, rows: namePageRows}
 	err := s.rows(ctx, r, func(scan func(...any) error) (bool, error) {
 		var name []byte
 		var value any // so that an empty one and none are told apart

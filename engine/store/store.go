@@ -113,7 +113,9 @@ type Registers interface {
 	// value stays, a whole number of seconds; 0 is for good. An error leaves the
 	// outcome unknown: the swap may be found done, now or later.
 	Swap(ctx context.Context, r Register, old, value []byte, ttl time.Duration) (held []byte, swapped bool, err error)
-	// Registers returns the registers of a scope by name, as of now (linearizable).
+	// Registers returns the registers of a scope by name, with what swaps that
+	// returned before the call have done. One whose outcome is unknown, or that is
+	// under way, may not show yet: who acts on what it read does so by a swap.
 	Registers(ctx context.Context, scope string) (map[string][]byte, error)
 }
 

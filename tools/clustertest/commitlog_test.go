@@ -25,7 +25,7 @@ const (
 	// diskMiB is the size of the disk that becomes full.
 	diskMiB = 64
 	// fillLimit is how long a server may take to notice that.
-	fillLimit = time.Minute
+	fillLimit = 3 * time.Minute
 )
 
 // fullCommitLog gives a server a small disk for its commit log and lets it run full.
