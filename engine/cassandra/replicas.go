@@ -43,9 +43,10 @@ type copyState struct {
 
 func (c *copyState) good() bool { return c.found && c.wrong == "" }
 
-// readPart reads a part, which never changes, from one replica; if that does
-// not have it, or has it damaged, from a quorum, then from each server in turn.
-// Good bytes that are found are written over bad ones.
+// readPart reads a part, which never changes, from one replica. If that does not have
+// it, it asks a quorum; if it is damaged there, each server in turn, for a quorum would
+// give a damaged copy that is newer to those that have a good one. Good bytes that are
+// found are written over bad ones.
 func (s *Store) readPart(ctx context.Context, k partKey) ([]byte, error) {
 	level := gocql.LocalOne
 	if store.ReadConsistency(ctx) != "" {
@@ -66,11 +67,13 @@ func (s *Store) readPart(ctx context.Context, k partKey) ([]byte, error) {
 	}
 	bad := c
 	s.metrics.corrupt.Inc()
-	if c, err = s.readCopy(ctx, k, s.levels.read, ""); err != nil && !replicaFailed(err) {
-		return nil, err
-	}
-	if c.good() && !bad.found {
-		return c.data, nil // it had not come to that replica yet
+	if !bad.found {
+		if c, err = s.readCopy(ctx, k, s.levels.read, ""); err != nil && !replicaFailed(err) {
+			return nil, err
+		}
+		if c.good() {
+			return c.data, nil // the read gave it to the replica that did not have it
+		}
 	}
 	if !c.good() {
 		bad = worse(bad, c)
