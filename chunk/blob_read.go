@@ -37,6 +37,8 @@ type blobColumn struct {
 	sizes   []int64 // scratch of lengths
 	sizesOf int     // the vector that sizes are of, plus one
 
+	longestPlus int64 // of the dictionary's entries, plus one; 0: not looked at
+
 	// decoded counts bytes of payload by vectors decoded, each once in a row.
 	decoded     int64
 	lastDecoded int

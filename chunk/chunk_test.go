@@ -215,6 +215,7 @@ func scanAll(t *testing.T, mem memory.Allocator, s Split, stats *ScanStats) []ar
 		if b.NumRows() < 1 || b.NumRows() > MaxBatchRows {
 			t.Fatalf("batch of %d rows", b.NumRows())
 		}
+		checkCoded(t, b)
 		out = append(out, b)
 	}
 	if err := r.Close(); err != nil {
@@ -383,6 +384,7 @@ func TestFilterAndAggregate(t *testing.T) {
 			for range r.IntN(4) {
 				spec.Columns = append(spec.Columns, l.Columns[r.IntN(len(l.Columns))].ID)
 			}
+			spec.Coded = someOf(r, spec.Columns)
 			for bits := range 16 {
 				if bits > 0 && r.IntN(6) > 0 {
 					continue

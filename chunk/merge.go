@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -95,6 +94,7 @@ type mergeReader struct {
 	stats  *ScanStats
 	runs   []mergeRun
 	merger *merger
+	coders coders
 	merged int64 // counted in stats
 	closed bool
 }
@@ -118,7 +118,7 @@ func (s *mergeSplit) Scan(ctx context.Context, mem memory.Allocator, stats *Scan
 	if _, err := compile(s.layout, s.spec.Filter); err != nil {
 		return nil, err
 	}
-	r := &mergeReader{mergeSplit: s, mem: mem, schema: sch, stats: stats}
+	r := &mergeReader{mergeSplit: s, mem: mem, schema: sch, stats: stats, coders: newCoders(mem, s.layout, s.spec.Coded)}
 	var sources []*mergeSource
 	onKey, rest := splitFilter(s.layout, s.spec.Filter)
 	for place, i := range s.ranked() {
@@ -222,20 +222,25 @@ func (r *mergeReader) count() {
 }
 
 func (r *mergeReader) gather(ctx context.Context, p *mergePlan) (arrow.RecordBatch, error) {
-	columns := make([]arrow.Array, 0, len(r.spec.Columns))
-	defer func() {
-		for _, c := range columns {
-			c.Release()
-		}
-	}()
+	out := newBatchMaker(r.schema, p.rows)
+	defer out.release()
 	for _, id := range r.spec.Columns {
+		if coder := r.coders[id]; coder != nil {
+			done, err := r.code(ctx, out, coder, p, id)
+			if err != nil {
+				return nil, err
+			}
+			if done {
+				continue
+			}
+		}
 		a, err := r.column(ctx, p, id, r.layout.Index(id))
 		if err != nil {
 			return nil, err
 		}
-		columns = append(columns, a)
+		out.add(a)
 	}
-	return array.NewRecordBatch(r.schema, columns, int64(p.rows)), nil
+	return out.batch(), nil
 }
 
 // letGo closes the chunks that have no row left, so that a merge of many that
@@ -247,6 +252,9 @@ func (r *mergeReader) letGo() {
 	}
 	for i := range r.runs {
 		if m.heads[i].code == codeEnd && !(m.found && m.best.src == int32(i)) && r.runs[i].chunk != nil {
+			for id, o := range r.coders {
+				delete(o.places, r.runs[i].chunk.scan.columns[id])
+			}
 			r.runs[i].chunk.close()
 		}
 	}

@@ -155,6 +155,9 @@ func arraySizes(a arrow.Array, rows []int32, w []int64) {
 // fitting returns how many rows of the plan, at least one, make a batch of not
 // many more than mergeBatchBytes.
 func (r *mergeReader) fitting(ctx context.Context, p *mergePlan) (int, error) {
+	if ok, err := r.surelyFits(ctx, p); ok || err != nil {
+		return p.rows, err
+	}
 	var sizes []int64
 	for _, id := range r.spec.Columns {
 		k := r.layout.Index(id)
@@ -189,6 +192,69 @@ func (r *mergeReader) fitting(ctx context.Context, p *mergePlan) (int, error) {
 			n++
 		}
 	}
+	return n, nil
+}
+
+// surelyFits says whether all rows would fit even if each had the longest string of
+// the dictionaries: then no row needs to be looked at.
+func (r *mergeReader) surelyFits(ctx context.Context, p *mergePlan) (bool, error) {
+	used := make([]bool, len(r.runs))
+	for i := range p.parts {
+		used[p.parts[i].src] = true
+	}
+	total := int64(0)
+	for _, id := range r.spec.Columns {
+		switch r.layout.Columns[r.layout.Index(id)].Type.Arrow().ID() {
+		case arrow.STRING, arrow.BINARY:
+		case arrow.LIST:
+			return false, nil
+		default:
+			continue
+		}
+		longest := int64(0)
+		for src, run := range r.runs {
+			if !used[src] {
+				continue
+			}
+			if run.batch != nil {
+				return false, nil
+			}
+			c, err := run.chunk.scan.column(ctx, id)
+			if err != nil {
+				return false, err
+			}
+			n, err := c.longest()
+			if err != nil || n < 0 {
+				return false, run.chunk.scan.wrap(err, id)
+			}
+			longest = max(longest, n)
+		}
+		total += longest * int64(p.rows)
+	}
+	return total <= mergeBatchBytes, nil
+}
+
+// longest returns the bytes of the longest entry of a column's dictionary, -1 if it
+// has none.
+func (c *blobColumn) longest() (int64, error) {
+	if c.longestPlus > 0 {
+		return c.longestPlus - 1, nil
+	}
+	n := int64(0)
+	ok, err := c.codable()
+	if err != nil || !ok {
+		return -1, err
+	}
+	if c.nulls < c.rows {
+		entries, _, err := c.strs.Dictionary()
+		if err != nil {
+			return -1, err
+		}
+		for i := range entries.Len() {
+			n = max(n, entries.Offsets[i+1]-entries.Offsets[i])
+		}
+	}
+	c.longestPlus = n + 1
 	return n, nil
 }
 

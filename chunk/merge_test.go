@@ -357,6 +357,7 @@ func TestMergeSplit(t *testing.T) {
 				}
 				for i := range 24 {
 					spec := ScanSpec{Columns: randomColumns(r, l), Descending: r.IntN(2) == 0}
+					spec.Coded = someOf(r, spec.Columns)
 					for range r.IntN(3) {
 						spec.Filter = append(spec.Filter, randomPredicate(r, l, values))
 					}

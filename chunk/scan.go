@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/codec"
@@ -249,6 +248,7 @@ type chunkReader struct {
 	*chunkScan
 	schema *arrow.Schema
 	held   []held // vectors for the next batch
+	coders coders
 }
 
 // held are the rows of one vector that passed.
@@ -266,7 +266,7 @@ func (s *chunkSplit) Scan(ctx context.Context, mem memory.Allocator, stats *Scan
 	if err != nil {
 		return nil, err
 	}
-	r := &chunkReader{chunkScan: c, schema: sch}
+	r := &chunkReader{chunkScan: c, schema: sch, coders: newCoders(mem, s.layout, s.spec.Coded)}
 	if c.empty {
 		return r, nil
 	}
@@ -344,25 +344,45 @@ func (r *chunkReader) batch(ctx context.Context, total int) (arrow.RecordBatch, 
 			}
 		}
 	}
-	columns := make([]arrow.Array, 0, len(r.spec.Columns))
-	defer func() {
-		for _, c := range columns {
-			c.Release()
-		}
-	}()
+	out := newBatchMaker(r.schema, total)
+	defer out.release()
 	for _, id := range r.spec.Columns {
 		col, err := r.column(ctx, id)
 		if err != nil {
 			return nil, err
 		}
+		if coder := r.coders[id]; coder != nil {
+			done, err := r.code(out, coder, col, lists, total)
+			if err != nil {
+				return nil, r.wrap(err, id)
+			}
+			if done {
+				continue
+			}
+		}
 		a, err := r.gather(col, r.layout.Columns[r.layout.Index(id)].Type, lists, total)
 		if err != nil {
 			return nil, r.wrap(err, id)
 		}
-		columns = append(columns, a)
+		out.add(a)
 	}
 	r.stats.RowsReturned += int64(total)
-	return array.NewRecordBatch(r.schema, columns, int64(total)), nil
+	return out.batch(), nil
+}
+
+// code adds a column to a batch as Coded, if it has a dictionary.
+func (r *chunkReader) code(out *batchMaker, o *coder, col *blobColumn, lists [][]int32, rows int) (bool, error) {
+	if ok, err := col.codable(); !ok {
+		return false, err
+	}
+	o.start(rows)
+	defer o.reset()
+	for i := range r.held {
+		if err := o.put(col, r.held[i].vector, lists[i]); err != nil {
+			return false, err
+		}
+	}
+	return true, out.addCoded(o)
 }
 
 func (r *chunkReader) gather(col *blobColumn, t datum.Type, lists [][]int32, rows int) (arrow.Array, error) {

@@ -55,6 +55,9 @@ type ScanSpec struct {
 	// Columns are those whose values are returned, in this order; it may be
 	// empty (count(*)).
 	Columns []schema.ColumnID
+	// Coded are those of Columns that the reader can use as Coded: where chunks have
+	// a dictionary of them, batches are CodedBatches.
+	Coded []schema.ColumnID
 	// Filter is a conjunction, applied exactly: only rows that pass come back.
 	Filter []Predicate
 	// Pruning switches stages off, for tests and for EXPLAIN's what-if; the

@@ -65,10 +65,8 @@ func (o *output) take(a arrow.Array, rows []int32) error {
 		takeFixed(o, a.Time64Values(), rows)
 	case *array.Timestamp:
 		takeFixed(o, a.TimestampValues(), rows)
-	case *array.String:
-		return takeBytes(o, rows, func(r int) int { return a.ValueLen(r) }, func(dst []byte, r int) int { return copy(dst, a.Value(r)) })
-	case *array.Binary:
-		return takeBytes(o, rows, func(r int) int { return a.ValueLen(r) }, func(dst []byte, r int) int { return copy(dst, a.Value(r)) })
+	case *array.String, *array.Binary:
+		return o.takeBytes(a, rows)
 	case *array.FixedSizeBinary:
 		w := a.DataType().(*arrow.FixedSizeBinaryType).ByteWidth
 		p := extend(o.data, n*w)
@@ -109,20 +107,23 @@ func (o *output) takeValid(a arrow.Array, rows []int32) {
 	}
 }
 
-func takeBytes(o *output, rows []int32, length func(r int) int, put func(dst []byte, r int) int) error {
-	total := 0
+func (o *output) takeBytes(a arrow.Array, rows []int32) error {
+	src := arrayStrings(a)
+	total := int64(0)
 	for _, r := range rows {
-		total += length(int(r))
+		total += int64(src.offsets[r+1] - src.offsets[r])
 	}
 	last, offs := o.space(len(rows))
-	if last+int64(total) > math.MaxInt32 {
+	if last+total > math.MaxInt32 {
 		return tooLarge()
 	}
-	data := extend(o.data, total)
-	pos := 0
+	data := extend(o.data, int(total))
+	end := uint32(last)
 	for i, r := range rows {
-		pos += put(data[pos:], int(r))
-		binary.LittleEndian.PutUint32(offs[4*i:], uint32(last)+uint32(pos))
+		n := copy(data, src.data[src.offsets[r]:src.offsets[r+1]])
+		data = data[n:]
+		end += uint32(n)
+		binary.LittleEndian.PutUint32(offs[4*i:], end)
 	}
 	return nil
 }

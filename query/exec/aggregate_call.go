@@ -111,7 +111,9 @@ func (a *aggregation) evalCall(ctx context.Context, c *callState, b arrow.Record
 			return in, err
 		}
 		if !in.all && !onlyColumns(c.args) {
-			sub = gatherBatch(a.op.fr.mem(), b, in.rows)
+			if sub, err = selectRows(a.op.fr.mem(), b, in.rows); err != nil {
+				return in, err
+			}
 			defer sub.Release()
 		}
 	}
@@ -159,7 +161,11 @@ func spread(mem memory.Allocator, vs []function.Vec, rows []int32, n int) {
 	}
 }
 
-// add folds in the rows (nil: all) of a batch of n.
+// takesAll says that add needs no groups if there is one only.
+func (c *callState) takesAll() bool { return c.seen == nil && c.sorter == nil }
+
+// add folds in the rows (nil: all) of a batch of n. groups may be nil if takesAll
+// says so: all rows are of the first group then.
 func (c *callState) add(ctx context.Context, ev *evaluator, groups []int32, in *callInput, n int, rows []int32) error {
 	if !in.all {
 		rows = intersect(in.rows, rows)

@@ -22,6 +22,7 @@ func (f *frame) filterStage(n plan.Node, s *arrow.Schema, passed *atomic.Int64, 
 		node: n, schema: s,
 		make:   func() stage { return &filter{ev: f.evaluator(), cond: cond, passed: passed} },
 		shared: f.subqueriesIn(cond),
+		exprs:  []expr.Expr{cond}, passes: true,
 	}
 }
 
@@ -37,5 +38,9 @@ func (f *filter) apply(ctx context.Context, in arrow.RecordBatch, emit emitFunc)
 		in.Retain()
 		return emit(in)
 	}
-	return emit(gatherBatch(f.ev.fr.mem(), in, rows))
+	out, err := selectRows(f.ev.fr.mem(), in, rows)
+	if err != nil {
+		return err
+	}
+	return emit(out)
 }

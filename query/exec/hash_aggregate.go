@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
@@ -57,7 +58,9 @@ func (f *frame) buildAggregate(n *plan.Aggregate) (Operator, error) {
 		return nil, err
 	}
 	h.in = in
+	in.sink = h
 	if in.scan != nil && !h.mergeable() {
+		in.sink = nil
 		h.in = &pipeline{fr: f, input: &exchange{p: in}, schema: in.schema}
 	}
 	return h, nil
@@ -155,6 +158,9 @@ func (h *hashAggregate) run(ctx context.Context) error {
 	return a.finish(ctx)
 }
 
+// codedExprs implements codedSink.
+func (h *hashAggregate) codedExprs() (exprs, keys []expr.Expr) { return h.exprs(), h.node.Keys }
+
 // exprs are all expressions that are evaluated over the input.
 func (h *hashAggregate) exprs() []expr.Expr {
 	es := append([]expr.Expr(nil), h.node.Keys...)
@@ -196,6 +202,7 @@ type aggregation struct {
 	merged bool  // from several parts
 	spill  *spilledGroups
 	groups []int32
+	values []int32 // groups of the distinct values of a key
 
 	set, group int // next to hand out
 	reader     *keyReader
@@ -270,7 +277,7 @@ func (a *aggregation) canSpill() bool {
 }
 
 func (a *aggregation) sizeBytes() int64 {
-	n := int64(4 * cap(a.groups))
+	n := int64(4 * (cap(a.groups) + cap(a.values)))
 	for _, s := range a.sets {
 		n += s.table.sizeBytes()
 		for _, c := range s.calls {
@@ -282,6 +289,12 @@ func (a *aggregation) sizeBytes() int64 {
 
 func (a *aggregation) addSet(ctx context.Context, s *setState, b arrow.RecordBatch, args *callArgs) error {
 	n := int(b.NumRows())
+	if len(s.exprs) == 0 {
+		return a.addAll(ctx, s, n, args)
+	}
+	if done, err := a.addCoded(ctx, s, b, args); done || err != nil {
+		return err
+	}
 	keys, err := a.ev.evalAll(ctx, s.exprs, b)
 	if err != nil {
 		return err
@@ -307,16 +320,59 @@ func (a *aggregation) addSet(ctx context.Context, s *setState, b arrow.RecordBat
 			return nil
 		}
 	}
+	return a.addRows(ctx, s, groups, args, n, rows)
+}
+
+// addRows folds in the rows (nil: all) of a batch of n, given their groups.
+func (a *aggregation) addRows(ctx context.Context, s *setState, groups []int32, args *callArgs, n int, rows []int32) error {
 	s.grow()
-	if len(s.exprs) == 0 {
-		clear(groups)
-	}
 	for i, c := range s.calls {
 		if err := c.add(ctx, a.ev, groups, &args.calls[i], n, rows); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addAll is addSet without keys: all rows are of one group.
+func (a *aggregation) addAll(ctx context.Context, s *setState, n int, args *callArgs) error {
+	groups := a.groups[:n]
+	s.table.groups(nil, n, groups)
+	s.grow()
+	for i, c := range s.calls {
+		of := groups
+		if c.takesAll() {
+			of = nil
+		}
+		if err := c.add(ctx, a.ev, of, &args.calls[i], n, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addCoded is addSet by one key that is a coded column: the groups of its distinct
+// values are those of the rows. done is false for other keys.
+func (a *aggregation) addCoded(ctx context.Context, s *setState, b arrow.RecordBatch, args *callArgs) (done bool, err error) {
+	batch, ok := b.(*chunk.CodedBatch)
+	if !ok || a.frozen || len(s.exprs) != 1 {
+		return false, nil
+	}
+	key, ok := s.exprs[0].(*expr.Column)
+	if !ok || batch.Coded(key.Index) == nil {
+		return false, nil
+	}
+	col := batch.Coded(key.Index)
+	if cap(a.values) < col.Values.Len() {
+		a.values = make([]int32, col.Values.Len())
+	}
+	values := a.values[:col.Values.Len()]
+	s.table.groups([]function.Vec{{Array: col.Values, T: key.T}}, len(values), values)
+	groups := a.groups[:len(col.Codes)]
+	for i, c := range col.Codes {
+		groups[i] = values[c]
+	}
+	return true, a.addRows(ctx, s, groups, args, len(groups), nil)
 }
 
 // splitKnown separates the rows whose group is known; rows is nil if all are.

@@ -92,6 +92,10 @@ func relabel(s *arrow.Schema, b arrow.RecordBatch) arrow.RecordBatch {
 	if b.Schema() == s {
 		return b
 	}
+	if c, ok := b.(*chunk.CodedBatch); ok {
+		c.Relabel(s) // it comes from a scan, and nobody else has it
+		return c
+	}
 	out := batchOf(s, b.Columns(), b.NumRows())
 	b.Release()
 	return out

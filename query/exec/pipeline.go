@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
 	"golang.org/x/sync/errgroup"
 )
@@ -22,6 +23,7 @@ type pipeline struct {
 	input  Operator
 	stages []stageSpec
 	schema *arrow.Schema // of what comes out
+	sink   codedSink     // nil: wants its batches spelt out
 }
 
 // A stage turns batches into batches. An instance is used by one goroutine.
@@ -42,6 +44,8 @@ type stageSpec struct {
 	make   func() stage
 	shared sharedStage // nil for stages that share nothing
 	stats  *OperatorStats
+	exprs  []expr.Expr // over its input, those that know chunk.Coded
+	passes bool        // the columns of its input are those of its output
 }
 
 // A sharedStage is what the instances of a stage have in common, such as the hash
@@ -77,6 +81,7 @@ func (p *pipeline) prepare(ctx context.Context) error {
 		}
 	}
 	if p.scan != nil {
+		p.scan.coded = p.codedColumns()
 		return p.scan.prepare(ctx)
 	}
 	return nil
@@ -102,10 +107,11 @@ func (p *pipeline) close() error {
 type chain struct {
 	specs  []stageSpec
 	stages []stage
+	flat   bool // what comes out is spelt out
 }
 
 func (p *pipeline) chain() *chain {
-	c := &chain{specs: p.stages, stages: make([]stage, len(p.stages))}
+	c := &chain{specs: p.stages, stages: make([]stage, len(p.stages)), flat: p.sink == nil}
 	for i, s := range p.stages {
 		c.stages[i] = s.make()
 	}
@@ -115,6 +121,9 @@ func (p *pipeline) chain() *chain {
 // push sends a batch, which it takes over, through the stages from i on.
 func (c *chain) push(ctx context.Context, i int, b arrow.RecordBatch, sink emitFunc) error {
 	if i == len(c.stages) {
+		if c.flat {
+			b = spellOut(b)
+		}
 		return sink(b)
 	}
 	defer b.Release()

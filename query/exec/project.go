@@ -21,6 +21,7 @@ func (f *frame) projectStage(n *plan.Project) stageSpec {
 		node: n, schema: s,
 		make:   func() stage { return &project{ev: f.evaluator(), exprs: n.Exprs, schema: s} },
 		shared: f.subqueriesIn(n.Exprs...),
+		exprs:  n.Exprs,
 	}
 }
 

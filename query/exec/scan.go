@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -28,6 +29,7 @@ type scanSource struct {
 	skip       func(chunk.Split) bool
 	descending bool // hint for the storage
 	edge       chunk.Edge
+	coded      []schema.ColumnID // wanted as chunk.Coded
 	// pushed are predicates that a join above found; none says that it can have no row.
 	pushed   []chunk.Predicate
 	none     bool
@@ -65,6 +67,9 @@ func (s *scanSource) prepare(ctx context.Context) error {
 	spec.Descending = spec.Descending || s.descending
 	spec.Pruning = s.fr.rt.Pruning
 	spec.Edge = s.edge
+	if !spec.Pruning.Encoded {
+		spec.Coded = s.coded
+	}
 	splits, st, err := s.fr.rt.Reader.Scan(ctx, s.node.Table.OID, spec)
 	if err != nil {
 		return err

@@ -164,7 +164,10 @@ func (s *scanAggregate) split(ctx context.Context, sp chunk.Split) ([]chunk.Part
 				return err
 			}
 			if !all {
-				b2 := gatherBatch(s.fr.mem(), b, rows)
+				b2, err := selectRows(s.fr.mem(), b, rows)
+				if err != nil {
+					return err
+				}
 				defer b2.Release()
 				b = b2
 			}

@@ -15,6 +15,7 @@ type Context struct {
 	Subqueries SubqueryRunner
 
 	sets map[*AnyAll]*valueSet // of constant lists, made once
+	sole map[Expr]int          // what soleColumn says of expressions, found out once
 }
 
 // A SubqueryRunner runs subqueries; exec is one.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/function"
 )
@@ -44,7 +45,7 @@ func Value(c *Context, e Expr) (datum.Value, error) {
 	if k, ok := e.(*Const); ok {
 		return k.Value, nil
 	}
-	f := newFrame(nil, 1)
+	f := &frame{n: 1}
 	defer f.release()
 	v, err := c.eval(e, f)
 	if err != nil {
@@ -130,6 +131,11 @@ func (c *Context) constant(t datum.Type, v datum.Value) function.Vec {
 
 // eval evaluates e over the rows of a frame; the caller releases the result.
 func (c *Context) eval(e Expr, f *frame) (function.Vec, error) {
+	if b, ok := f.in.(*chunk.CodedBatch); ok {
+		if v, done, err := c.overValues(e, f, b); done || err != nil {
+			return v, err
+		}
+	}
 	switch e := e.(type) {
 	case *Const:
 		return c.constant(e.T, e.Value), nil

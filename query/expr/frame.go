@@ -2,6 +2,7 @@ package expr
 
 import (
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/function"
@@ -11,10 +12,11 @@ import (
 // batch, with the value of the enclosing Case's operand. Columns of some rows
 // are gathered when they are first read.
 type frame struct {
-	in   arrow.RecordBatch // nil: one row without columns
-	n    int
-	sel  []int32 // rows of in; nil: all
-	cols map[int]arrow.Array
+	in    columns // nil: one row without columns
+	n     int
+	sel   []int32 // rows of in; nil: all
+	cols  map[int]arrow.Array
+	coded map[int]*chunk.Coded // columns of some rows, likewise
 
 	base     function.Vec // of rows of baseOf; its Array is nil outside of a Case
 	baseSel  []int32      // rows of base that are this frame's; nil: all
@@ -23,13 +25,20 @@ type frame struct {
 	ownsBase bool
 }
 
-func newFrame(in arrow.RecordBatch, n int) *frame { return &frame{in: in, n: n} }
+// columns are the columns of a batch.
+type columns interface{ Column(i int) arrow.Array }
+
+func newFrame(in columns, n int) *frame { return &frame{in: in, n: n} }
 
 func (f *frame) release() {
 	for _, a := range f.cols {
 		a.Release()
 	}
 	f.cols = nil
+	for _, c := range f.coded {
+		c.Release()
+	}
+	f.coded = nil
 	if f.baseGot.Array != nil {
 		f.baseGot.Release()
 		f.baseGot = function.Vec{}
@@ -66,15 +75,15 @@ func (f *frame) withBase(base function.Vec) *frame {
 
 // column returns column i of the frame's rows, retained.
 func (f *frame) column(c *Context, i int) (arrow.Array, error) {
-	col := f.in.Column(i)
 	if f.sel == nil {
+		col := f.in.Column(i)
 		col.Retain()
 		return col, nil
 	}
 	a, ok := f.cols[i]
 	if !ok {
 		var err error
-		if a, err = gather(c.Mem, col, f.sel); err != nil {
+		if a, err = f.gather(c, i); err != nil {
 			return nil, err
 		}
 		if f.cols == nil {
@@ -84,6 +93,13 @@ func (f *frame) column(c *Context, i int) (arrow.Array, error) {
 	}
 	a.Retain()
 	return a, nil
+}
+
+func (f *frame) gather(c *Context, i int) (arrow.Array, error) {
+	if b, ok := f.in.(*chunk.CodedBatch); ok && b.Coded(i) != nil {
+		return gather(c.Mem, b.Coded(i).Values, compose(b.Coded(i).Codes, f.sel))
+	}
+	return gather(c.Mem, f.in.Column(i), f.sel)
 }
 
 func (f *frame) caseBase(c *Context) (function.Vec, error) {

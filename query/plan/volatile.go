@@ -57,7 +57,7 @@ func IsStableConst(e expr.Expr) bool {
 		switch x.(type) {
 		case *expr.Column, *expr.Subquery, *expr.CaseBase:
 			return true
-		case Composite:
+		case expr.Composite:
 			return true
 		}
 		for _, f := range functionsOf(x) {

@@ -6,83 +6,8 @@ import (
 	"github.com/phyllodb/phyllo/query/expr"
 )
 
-// A Composite is an expression node of another package that Children and
-// MapChildren can look into.
-type Composite interface {
-	expr.Expr
-	Children() []expr.Expr
-	WithChildren(c []expr.Expr) expr.Expr
-}
-
-// Children returns the direct parts of an expression. The plan of a Subquery is
-// not one of them; its Outer and L are. A Case's are Base (if set), each When's
-// Cond and Then, and Else (if set).
-func Children(e expr.Expr) []expr.Expr {
-	switch e := e.(type) {
-	case *expr.Const, *expr.Column, *expr.Param, *expr.CaseBase:
-		return nil
-	case *expr.Call:
-		return e.Args
-	case *expr.And:
-		return e.Args
-	case *expr.Or:
-		return e.Args
-	case *expr.Not:
-		return []expr.Expr{e.Arg}
-	case *expr.IsNull:
-		return []expr.Expr{e.Arg}
-	case *expr.IsDistinct:
-		return []expr.Expr{e.L, e.R}
-	case *expr.Case:
-		return caseChildren(e)
-	case *expr.Coalesce:
-		return e.Args
-	case *expr.ArrayCtor:
-		return e.Elems
-	case *expr.RowCtor:
-		return e.Fields
-	case *expr.FieldSelect:
-		return []expr.Expr{e.Arg}
-	case *expr.AnyAll:
-		return []expr.Expr{e.L, e.R}
-	case *expr.IOCast:
-		return []expr.Expr{e.Arg}
-	case *expr.Relabel:
-		return []expr.Expr{e.Arg}
-	case *expr.ArrayCast:
-		return []expr.Expr{e.Arg, e.Elem}
-	case *expr.Subscript:
-		return []expr.Expr{e.Arg, e.Index}
-	case *expr.Slice:
-		c := []expr.Expr{e.Arg}
-		if e.Lower != nil {
-			c = append(c, e.Lower)
-		}
-		if e.Upper != nil {
-			c = append(c, e.Upper)
-		}
-		return c
-	case *expr.Subquery:
-		return append(append([]expr.Expr(nil), e.L...), e.Outer...)
-	case Composite:
-		return e.Children()
-	}
-	panic(fmt.Sprintf("plan: bug: unknown expression %T", e))
-}
-
-func caseChildren(e *expr.Case) []expr.Expr {
-	c := make([]expr.Expr, 0, 2*len(e.Whens)+2)
-	if e.Base != nil {
-		c = append(c, e.Base)
-	}
-	for _, w := range e.Whens {
-		c = append(c, w.Cond, w.Then)
-	}
-	if e.Else != nil {
-		c = append(c, e.Else)
-	}
-	return c
-}
+// Children returns the direct parts of an expression, as expr.Children does.
+func Children(e expr.Expr) []expr.Expr { return expr.Children(e) }
 
 // WithChildren returns e with its parts replaced, in the order of Children.
 func WithChildren(e expr.Expr, c []expr.Expr) expr.Expr {
@@ -135,7 +60,7 @@ func WithChildren(e expr.Expr, c []expr.Expr) expr.Expr {
 		s := *e
 		s.L, s.Outer = c[:len(e.L):len(e.L)], c[len(e.L):]
 		return &s
-	case Composite:
+	case expr.Composite:
 		return e.WithChildren(c)
 	}
 	panic(fmt.Sprintf("plan: bug: unknown expression %T", e))

@@ -180,4 +180,5 @@ func TestBus(t *testing.T) {
 		FROM bus_positions WHERE vehicle_id < '2030'`, "")
 	p.both(t, `INSERT INTO buses SELECT vehicle_id, timestamp, min(route_id) FROM bus_positions WHERE timestamp >= '2015-03-02 12:00Z' GROUP BY 1, 2`, "")
 	p.run(t, "bus.sql")
+	p.run(t, "values.sql")
 }

@@ -1,0 +1,296 @@
+package chunk
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// A coder gathers one column of rows of chunks that have a dictionary as Coded. It
+// is used for one batch after the other, by one goroutine.
+type coder struct {
+	mem    memory.Allocator
+	typ    datum.Type
+	places map[*blobColumn]*places
+	values [][]byte // in the order in which they are met; nil is NULL
+	null   int32    // place of NULL among the values, plus one; 0: not met
+	codes  *memory.Buffer
+	at     int        // next row
+	nulls  codec.Bits // scratch
+}
+
+// places says where the entries of one chunk's dictionary are among the values.
+type places struct {
+	entries *codec.Strings
+	codes   *codec.Ints // nil: a constant
+	place   []int32     // by entry, plus one; 0: not met
+	met     []int32
+}
+
+// codable says whether a column of a chunk has a dictionary.
+func (c *blobColumn) codable() (bool, error) {
+	if c.form != formBytes {
+		return false, nil
+	}
+	if c.nulls == c.rows {
+		return true, nil
+	}
+	entries, _, err := c.strs.Dictionary()
+	return entries != nil, err
+}
+
+func newCoder(mem memory.Allocator, t datum.Type) *coder {
+	return &coder{mem: mem, typ: t, places: map[*blobColumn]*places{}}
+}
+
+// start begins a batch of so many rows.
+func (o *coder) start(rows int) {
+	o.codes = memory.NewResizableBuffer(o.mem)
+	o.codes.Resize(4 * rows)
+	o.at = 0
+}
+
+// reset ends a batch, whatever became of it.
+func (o *coder) reset() {
+	for _, p := range o.places {
+		for _, x := range p.met {
+			p.place[x] = 0
+		}
+		p.met = p.met[:0]
+	}
+	o.values, o.null = o.values[:0], 0
+	if o.codes != nil {
+		o.codes.Release()
+		o.codes = nil
+	}
+}
+
+// next returns the codes of the next n rows, to be filled in.
+func (o *coder) next(n int) []int32 {
+	from := o.at
+	o.at += n
+	return arrow.GetData[int32](o.codes.Bytes())[from:o.at]
+}
+
+func (o *coder) nullCode() int32 {
+	if o.null == 0 {
+		o.values = append(o.values, nil)
+		o.null = int32(len(o.values))
+	}
+	return o.null - 1
+}
+
+// placesOf returns the places of a column's entries; nil if all its rows are NULL.
+func (o *coder) placesOf(c *blobColumn) (*places, error) {
+	if c.nulls == c.rows {
+		return nil, nil
+	}
+	if p := o.places[c]; p != nil {
+		return p, nil
+	}
+	entries, codes, err := c.strs.Dictionary()
+	if err != nil {
+		return nil, err
+	}
+	p := &places{entries: entries, codes: codes, place: make([]int32, entries.Len())}
+	o.places[c] = p
+	return p, nil
+}
+
+// code returns the code of an entry.
+func (o *coder) code(p *places, entry int64) int32 {
+	at := p.place[entry]
+	if at == 0 {
+		value := p.entries.At(int(entry))
+		if value == nil {
+			value = []byte{}
+		}
+		o.values = append(o.values, value)
+		at = int32(len(o.values))
+		p.place[entry] = at
+		p.met = append(p.met, int32(entry))
+	}
+	return at - 1
+}
+
+// vector returns what vector v of a column is made of: its codes (nil: all have the
+// only entry) and which rows are NULL (nil: none).
+func (o *coder) vector(c *blobColumn, v int) (p *places, codes []int64, null *codec.Bits, err error) {
+	c.touch(v)
+	if p, err = o.placesOf(c); err != nil {
+		return nil, nil, nil, err
+	}
+	if p != nil && p.codes != nil {
+		if codes, err = p.codes.Codes(v, p.entries.Len()); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	if some, err := c.nullBits(v, &o.nulls); err != nil || !some {
+		return p, codes, nil, err
+	}
+	return p, codes, &o.nulls, nil
+}
+
+func rowCount(c *blobColumn, v int, rows []int32) int {
+	if rows == nil {
+		return codec.VectorLen(c.rows, v)
+	}
+	return len(rows)
+}
+
+// put adds rows of vector v of a column; nil is all of them.
+func (o *coder) put(c *blobColumn, v int, rows []int32) error {
+	p, k, null, err := o.vector(c, v)
+	if err != nil {
+		return err
+	}
+	dst := o.next(rowCount(c, v, rows))
+	if null == nil && rows == nil && k != nil {
+		o.putAll(p, k, dst)
+		return nil
+	}
+	last, code := int64(-1), int32(0)
+	for i := range dst {
+		r := rowAt(rows, i)
+		if null != nil && null.Has(r) {
+			dst[i] = o.nullCode()
+			continue
+		}
+		x := int64(0)
+		if k != nil {
+			x = k[r]
+		}
+		if x != last {
+			last, code = x, o.code(p, x)
+		}
+		dst[i] = code
+	}
+	return nil
+}
+
+// putAll is put of a whole vector without NULLs.
+func (o *coder) putAll(p *places, k []int64, dst []int32) {
+	last, code := int64(-1), int32(0)
+	dst = dst[:len(k)]
+	for i, x := range k {
+		if x != last {
+			last, code = x, o.code(p, x)
+		}
+		dst[i] = code
+	}
+}
+
+// finish makes the column, which the caller releases.
+func (o *coder) finish() (*Coded, error) {
+	out := newOutput(o.mem, o.typ)
+	defer out.release()
+	n := len(o.values)
+	out.reserve(n)
+	if o.null > 0 {
+		var bits codec.Bits
+		for from := 0; from < n; from += VectorRows {
+			k := min(VectorRows, n-from)
+			bits = codec.Bits{}
+			if at := int(o.null) - 1 - from; at >= 0 && at < k {
+				bits.Set(at)
+			}
+			out.putValid(k, nil, &bits, true)
+			out.rows += k
+		}
+	}
+	out.rows = n
+	if err := out.putStrings(n, func(i int) []byte { return o.values[i] }); err != nil {
+		return nil, err
+	}
+	codes := o.codes
+	o.codes = nil
+	return newCoded(o.mem, o.typ, out.finish(), codes), nil
+}
+
+// coders are those of a reader, by column.
+type coders map[schema.ColumnID]*coder
+
+func newCoders(mem memory.Allocator, l *Layout, ids []schema.ColumnID) coders {
+	var out coders
+	for _, id := range ids {
+		k := l.Index(id)
+		if k < 0 {
+			continue
+		}
+		if f, _ := formOf(l.Columns[k].Type); f != formBytes {
+			continue
+		}
+		if out == nil {
+			out = coders{}
+		}
+		out[id] = newCoder(mem, l.Columns[k].Type)
+	}
+	return out
+}
+
+// A batchMaker collects the columns of a batch.
+type batchMaker struct {
+	schema *arrow.Schema
+	rows   int
+	arrays []arrow.Array
+	coded  []*Coded
+	some   bool // of coded are set
+}
+
+func newBatchMaker(s *arrow.Schema, rows int) *batchMaker {
+	n := s.NumFields()
+	return &batchMaker{schema: s, rows: rows, arrays: make([]arrow.Array, 0, n), coded: make([]*Coded, 0, n)}
+}
+
+// add takes over an array.
+func (m *batchMaker) add(a arrow.Array) {
+	m.arrays, m.coded = append(m.arrays, a), append(m.coded, nil)
+}
+
+// addCoded adds what a coder has gathered, spelt out if it has too many values.
+func (m *batchMaker) addCoded(o *coder) error {
+	c, err := o.finish()
+	if err != nil {
+		return err
+	}
+	if !c.pays() {
+		defer c.Release()
+		a, err := c.array()
+		if err == nil {
+			m.add(a)
+		}
+		return err
+	}
+	if !c.fits() {
+		c.Release()
+		return tooLarge()
+	}
+	m.arrays, m.coded = append(m.arrays, nil), append(m.coded, c)
+	m.some = true
+	return nil
+}
+
+// batch makes the batch of the columns.
+func (m *batchMaker) batch() arrow.RecordBatch {
+	if !m.some {
+		return array.NewRecordBatch(m.schema, m.arrays, int64(m.rows))
+	}
+	b := newCodedBatch(m.schema, m.arrays, m.coded, int64(m.rows))
+	m.arrays, m.coded = nil, nil
+	return b
+}
+
+func (m *batchMaker) release() {
+	for i := range m.arrays {
+		if m.arrays[i] != nil {
+			m.arrays[i].Release()
+		}
+		if m.coded[i] != nil {
+			m.coded[i].Release()
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package chunk
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// someOf picks some of columns.
+func someOf(r *rand.Rand, columns []schema.ColumnID) (out []schema.ColumnID) {
+	for _, id := range columns {
+		if r.IntN(2) == 0 {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// checkCoded checks what Coded says of itself, and some rows of it.
+func checkCoded(t *testing.T, b arrow.RecordBatch) {
+	t.Helper()
+	batch, ok := b.(*CodedBatch)
+	if !ok {
+		return
+	}
+	var rows []int32
+	for i := range b.NumRows() {
+		if i%3 != 1 {
+			rows = append(rows, int32(i))
+		}
+	}
+	some, err := batch.Select(rows, func(a arrow.Array, rows []int32) arrow.Array {
+		a.Retain() // not looked at
+		return a
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer some.Release()
+	coded := 0
+	for i := range int(b.NumCols()) {
+		c := batch.Coded(i)
+		if c == nil {
+			continue
+		}
+		coded++
+		checkFirsts(t, c)
+		checkFirsts(t, some.Coded(i))
+		for k, row := range rows {
+			if got, want := valueText(some.Column(i), k), valueText(b.Column(i), int(row)); got != want {
+				t.Fatalf("column %d: row %d selected is %s, it was %s", i, row, got, want)
+			}
+		}
+	}
+	if coded == 0 {
+		t.Fatal("a coded batch without a coded column")
+	}
+}
+
+func valueText(a arrow.Array, i int) string {
+	if a.IsNull(i) {
+		return "NULL"
+	}
+	return a.ValueStr(i)
+}
+
+// checkFirsts checks that codes name all values, in the order in which they are met.
+func checkFirsts(t *testing.T, c *Coded) {
+	t.Helper()
+	next := int32(0)
+	for _, x := range c.Codes {
+		if x > next {
+			t.Fatalf("code %d before %d", x, next)
+		}
+		if x == next {
+			next++
+		}
+	}
+	if int(next) != c.Values.Len() {
+		t.Fatalf("%d of %d values are used", next, c.Values.Len())
+	}
+}
+
+// Texts of few values, with NULLs and a column of NULLs alone, come as codes, from
+// one chunk and from merged ones.
+func TestCoded(t *testing.T) {
+	r := newRand(t)
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer mem.AssertSize(t, 0)
+	l := keyedLayout([]datum.Type{datum.Of(datum.Int4)})
+	few, none := schema.ColumnID(2), schema.ColumnID(8) // text and uuid
+	make1 := func(from, step int32, rows int) *Sealed {
+		b := array.NewRecordBuilder(mem, must(l.Schema(layoutColumns(l))))
+		defer b.Release()
+		for i := range rows {
+			for k, col := range l.Columns {
+				var v datum.Value
+				switch {
+				case k == 0:
+					v = from + int32(i)*step
+				case col.ID == few && r.IntN(4) > 0:
+					v = []string{"north", "south", "", "ünd"}[r.IntN(4)]
+				case col.ID == schema.RowVersionColumn:
+					v = int64(from)
+				}
+				datum.Append(b.Field(k), col.Type, v)
+			}
+		}
+		batch := b.NewRecordBatch()
+		defer batch.Release()
+		return must(Seal(l, SealOptions{IDs: NewIDs(nil)}, batch))[0]
+	}
+	one, two := make1(0, 2, 3000), make1(1, 3, 2000)
+	for _, descending := range []bool{false, true} {
+		spec := ScanSpec{Columns: []schema.ColumnID{few, 1, none}, Descending: descending}
+		for name, split := range map[string]func(ScanSpec) Split{
+			"one chunk": func(s ScanSpec) Split { return NewSplit(&one.Entry, l, s, fetcher(one)) },
+			"merged": func(s ScanSpec) Split {
+				return NewMergeSplit([]MergeInput{{Entry: &one.Entry, Fetch: fetcher(one)}, {Entry: &two.Entry, Fetch: fetcher(two), Rank: 1}}, l, s)
+			},
+		} {
+			var stats ScanStats
+			want := scanAll(t, mem, split(spec), &stats)
+			spec.Coded = []schema.ColumnID{few, none}
+			got := scanAll(t, mem, split(spec), &stats)
+			spec.Coded = nil
+			if len(got) != len(want) {
+				t.Fatalf("%s: %d batches, without codes %d", name, len(got), len(want))
+			}
+			for i, b := range got {
+				coded, ok := b.(*CodedBatch)
+				if !ok || coded.Coded(0) == nil || coded.Coded(1) != nil || coded.Coded(2) == nil {
+					t.Fatalf("%s: texts and NULLs do not come as codes", name)
+				}
+				if n := coded.Coded(0).Values.Len(); name == "one chunk" && n != 5 {
+					t.Fatalf("%s: %d values of text, want 4 and NULL", name, n)
+				}
+				flat := coded.Flat()
+				if !array.RecordEqual(flat, want[i]) {
+					t.Fatalf("%s: batch %d differs", name, i)
+				}
+				flat.Release()
+				b.Release()
+				want[i].Release()
+			}
+		}
+	}
+}
+
+func layoutColumns(l *Layout) (out []schema.ColumnID) {
+	for _, c := range l.Columns {
+		out = append(out, c.ID)
+	}
+	return slices.Clip(out)
+}

@@ -1,0 +1,37 @@
+-- Expressions over text of few distinct values, which are computed once for each:
+-- errors come from values that rows have and no others, NULLs are values too.
+SELECT sum(length(vehicle_id)), sum(length(route_id)), sum(length(trip_id)), sum(length(trip_headsign)), count(*) FROM bus_positions WHERE latitude + longitude < 1e9;
+SELECT sum(length(vehicle_id) + length(trip_id)), max(vehicle_id || '/' || trip_headsign), min(upper(route_id)) FROM bus_positions;
+SELECT count(*) FROM bus_positions WHERE length(trip_headsign) = 10;
+SELECT count(*) FROM bus_positions WHERE coalesce(trip_headsign, 'none') || '!' = 'none!';
+SELECT count(*) FROM bus_positions WHERE trip_headsign || 'x' IS NULL OR speed > 10;
+SELECT count(*) FROM bus_positions WHERE (trip_headsign || 'x' = 'NORTHBOUNDx') IS NOT TRUE AND speed + 1 > 5;
+SELECT sum(trip_headsign::int) FROM bus_positions WHERE trip_headsign = 'NORTHBOUND';
+SELECT sum(trip_headsign::int) FROM bus_positions WHERE trip_headsign = 'nowhere';
+SELECT sum(trip_headsign::int) FROM bus_positions WHERE trip_headsign IS NULL;
+SELECT sum(trip_headsign::int) FROM bus_positions WHERE lower(trip_headsign) = 'nowhere' AND speed + 1 > 0;
+SELECT sum(CASE WHEN trip_headsign IS NULL THEN 1 ELSE trip_headsign::int END) FROM bus_positions WHERE trip_headsign IS NULL;
+SELECT sum(CASE WHEN trip_headsign ~ '^[0-9]+$' THEN trip_headsign::int ELSE 7 END) FROM bus_positions;
+SELECT sum(CASE WHEN speed < 0 THEN trip_headsign::int ELSE length(route_id) END) FROM bus_positions;
+SELECT sum(CASE WHEN speed > 10 THEN length(trip_headsign) WHEN speed > 5 THEN length(route_id) ELSE -1 END), sum(CASE WHEN speed > 1000 THEN 1 / (length(route_id) - length(route_id)) END) FROM bus_positions;
+SELECT sum(1 / (route_id::int - 7)) FROM bus_positions WHERE route_id = '7';
+SELECT sum(1 / (route_id::int - 7)) FROM bus_positions WHERE route_id <> '7';
+SELECT sum(1 / (route_id::int - 7)) FILTER (WHERE route_id || '' <> '7') FROM bus_positions;
+SELECT CASE route_id WHEN '1' THEN 'one' WHEN '4' THEN 'four' ELSE CASE trip_headsign WHEN 'NORTHBOUND' THEN 'n' END END AS k, count(*) FROM bus_positions GROUP BY 1 ORDER BY 1;
+SELECT count(DISTINCT route_id || random()::text) > 1000, count(DISTINCT length(route_id)) FROM bus_positions;
+SELECT count(DISTINCT random() + length(route_id)) > 1000 FROM bus_positions;
+SELECT route_id, count(*), sum(length(trip_headsign)), avg(speed) FROM bus_positions GROUP BY route_id ORDER BY route_id;
+SELECT trip_headsign, count(*), count(speed), max(length(vehicle_id)) FROM bus_positions WHERE speed + latitude > 31 GROUP BY trip_headsign ORDER BY trip_headsign;
+SELECT route_id, trip_headsign, count(*), sum(length(trip_id)) FROM bus_positions GROUP BY ROLLUP (route_id, trip_headsign) ORDER BY 1, 2, 3;
+SELECT upper(trip_headsign) AS h, count(*) FROM bus_positions GROUP BY 1 ORDER BY 1;
+SELECT DISTINCT length(route_id), trip_headsign IS NULL FROM bus_positions ORDER BY 1, 2;
+SELECT vehicle_id, length(trip_headsign) AS n, trip_headsign, lower(trip_headsign) FROM bus_positions WHERE length(vehicle_id || route_id) > 4 ORDER BY timestamp, vehicle_id, n LIMIT 50;
+SELECT array_agg(DISTINCT upper(route_id) ORDER BY upper(route_id)), string_agg(DISTINCT trip_headsign || '', ',' ORDER BY trip_headsign || '') FROM bus_positions;
+SELECT count(*) FROM bus_positions WHERE ARRAY[route_id, 'x'] @> ARRAY['7'] AND (route_id, 1) = ('7', 1);
+SELECT count(*) FROM bus_positions p WHERE (SELECT length(p.route_id)) > 1 AND length(route_id) > 1;
+SELECT count(*) FROM bus_positions p JOIN routes r ON upper(r.route_id) = upper(p.route_id) WHERE length(p.trip_headsign) > 3;
+SELECT sum(length(route_id)) OVER (ORDER BY timestamp, vehicle_id), lower(trip_headsign) FROM bus_positions WHERE length(route_id) = 2 ORDER BY timestamp, vehicle_id LIMIT 20;
+SELECT sum(length(route_id)), count(*), max(upper(vehicle_id)) FROM buses;
+SELECT route_id, count(*), sum(length(vehicle_id)) FROM buses GROUP BY route_id ORDER BY route_id;
+SELECT sum(1 / (route_id::int - 7)) FROM buses WHERE route_id <> '7';
+SELECT sum(1 / (route_id::int - 7)) FROM buses WHERE length(vehicle_id) > 0;
