@@ -161,7 +161,10 @@ func (s *scanSource) runs(n int) [][]chunk.Split {
 
 // readAll reads the splits one after the other.
 func (s *scanSource) readAll(ctx func() context.Context, f emitFunc) error {
+	ahead := s.readAhead(ctx(), s.splits)
+	defer ahead.close()
 	for i := range s.splits {
+		ahead.reach(i)
 		if err := s.read(ctx, s.splits[i], f); err != nil {
 			return s.ignoreLimit(err)
 		}
@@ -171,7 +174,10 @@ func (s *scanSource) readAll(ctx func() context.Context, f emitFunc) error {
 
 // readSplits reads some of the splits.
 func (s *scanSource) readSplits(ctx context.Context, splits []chunk.Split, f emitFunc) error {
-	for _, sp := range splits {
+	ahead := s.readAhead(ctx, splits)
+	defer ahead.close()
+	for i, sp := range splits {
+		ahead.reach(i)
 		if err := s.read(func() context.Context { return ctx }, sp, f); err != nil {
 			return s.ignoreLimit(err)
 		}

@@ -1,0 +1,150 @@
+package chunk
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// An Ahead fetches blobs before readers ask for them, many at a time, so that these
+// wait for one answer of the store and not for one after the other. Its methods
+// are called by one goroutine.
+type Ahead struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	fetches []*aheadFetch
+}
+
+// A Prefetcher is a Split whose blobs can be fetched ahead.
+type Prefetcher interface {
+	// Prefetch begins to fetch the blobs that Scan reads whatever rows it finds, and
+	// returns their bytes. It is called before Scan, at most once, and nothing is
+	// fetched for what entries exclude.
+	Prefetch(a *Ahead) int64
+}
+
+// NewAhead returns an Ahead that reads as ctx says until Close, whatever becomes
+// of ctx.
+func NewAhead(ctx context.Context) *Ahead {
+	a := &Ahead{}
+	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return a
+}
+
+// Close ends what is under way and waits for it. It returns the bytes of blobs
+// that came and that nobody asked for.
+func (a *Ahead) Close() (unused int64) {
+	a.cancel()
+	a.running.Wait()
+	for _, f := range a.fetches {
+		for _, b := range f.blobs {
+			unused += int64(len(b.blob))
+		}
+	}
+	a.fetches = nil
+	return unused
+}
+
+// aheadFetch are the blobs of one chunk that nobody asked for yet, by column.
+type aheadFetch struct{ blobs map[int]*aheadBlob }
+
+// An aheadBlob is what Fetch gave, once done is closed.
+type aheadBlob struct {
+	done    chan struct{}
+	blob    []byte
+	checked bool
+	err     error
+}
+
+// begin starts to fetch columns and returns a Fetch that hands them out.
+func (a *Ahead) begin(fetch Fetch, columns []int) Fetch {
+	f := &aheadFetch{blobs: make(map[int]*aheadBlob, len(columns))}
+	a.fetches = append(a.fetches, f)
+	for _, i := range columns {
+		b := &aheadBlob{done: make(chan struct{})}
+		f.blobs[i] = b
+		a.running.Go(func() {
+			defer close(b.done)
+			b.blob, b.checked, b.err = fetch(a.ctx, i)
+		})
+	}
+	return func(ctx context.Context, column int) ([]byte, bool, error) {
+		b := f.blobs[column]
+		if b == nil {
+			return fetch(ctx, column)
+		}
+		select {
+		case <-b.done:
+			delete(f.blobs, column)
+			return b.blob, b.checked, b.err
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+}
+
+// prefetch begins to fetch columns of an entry, those that it lists.
+func (a *Ahead) prefetch(e *Entry, fetch Fetch, ids []schema.ColumnID) (Fetch, int64) {
+	var columns []int
+	size := int64(0)
+	for _, id := range ids {
+		if i := entryColumn(e, id); i >= 0 && !slices.Contains(columns, i) {
+			columns = append(columns, i)
+			size += e.Columns[i].Size
+		}
+	}
+	if len(columns) == 0 {
+		return fetch, 0
+	}
+	return a.begin(fetch, columns), size
+}
+
+// Prefetch implements Prefetcher: the columns of filters, and if there is none left
+// after a look at the entry, all columns.
+func (s *chunkSplit) Prefetch(a *Ahead) (size int64) {
+	c, filters, err := s.start(nil, &ScanStats{})
+	if err != nil || c.empty {
+		return 0 // Scan says what is wrong
+	}
+	s.fetch, size = a.prefetch(s.entry, s.fetch, wanted(s.spec, filters))
+	return size
+}
+
+// wanted returns the columns that are read whatever rows there are.
+func wanted(spec ScanSpec, filters []*filter) (ids []schema.ColumnID) {
+	for _, f := range filters {
+		ids = append(ids, f.pred.Column)
+	}
+	if len(filters) == 0 || spec.Pruning.Late {
+		ids = append(ids, spec.Columns...)
+	}
+	return ids
+}
+
+// Prefetch implements Prefetcher: key columns are read to merge, others if no
+// filter may turn out to leave no row.
+func (s *mergeSplit) Prefetch(a *Ahead) (size int64) {
+	onKey, rest := splitFilter(s.layout, s.spec.Filter)
+	for i := range s.inputs {
+		in := &s.inputs[i]
+		if in.Entry == nil || in.Fetch == nil {
+			continue
+		}
+		part := s.split(in, onKey).(*chunkSplit)
+		c, filters, err := part.start(nil, &ScanStats{})
+		if err != nil || c.empty {
+			continue
+		}
+		ids := slices.Clone(s.layout.SortKey)
+		if len(rest) == 0 {
+			ids = append(ids, wanted(s.spec, filters)...)
+		}
+		var n int64
+		in.Fetch, n = a.prefetch(in.Entry, in.Fetch, ids)
+		size += n
+	}
+	return size
+}
