@@ -2,6 +2,7 @@ package function
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -20,13 +21,13 @@ func newExtreme(sign int) func([]datum.Type, datum.Type) Accumulator {
 	return func(args []datum.Type, _ datum.Type) Accumulator {
 		switch args[0].OID {
 		case datum.Int2:
-			return &extremeFixed[int16]{sign: sign, compare: cmp.Compare[int16]}
+			return &extremeFixed[int16]{sign: sign, compare: cmp.Compare[int16], extreme: sliceExtreme[int16](sign)}
 		case datum.Int4, datum.Date:
-			return &extremeFixed[int32]{sign: sign, compare: cmp.Compare[int32]}
+			return &extremeFixed[int32]{sign: sign, compare: cmp.Compare[int32], extreme: sliceExtreme[int32](sign)}
 		case datum.Int8, datum.Time, datum.Timestamp, datum.TimestampTZ:
-			return &extremeFixed[int64]{sign: sign, compare: cmp.Compare[int64]}
+			return &extremeFixed[int64]{sign: sign, compare: cmp.Compare[int64], extreme: sliceExtreme[int64](sign)}
 		case datum.OIDType:
-			return &extremeFixed[uint32]{sign: sign, compare: cmp.Compare[uint32]}
+			return &extremeFixed[uint32]{sign: sign, compare: cmp.Compare[uint32], extreme: sliceExtreme[uint32](sign)}
 		case datum.Float4:
 			return &extremeFixed[float32]{sign: sign, compare: cmpFloat[float32]}
 		case datum.Float8:
@@ -47,6 +48,7 @@ type extremeFixed[T fixed] struct {
 	seen    []bool
 	sign    int
 	compare func(a, b T) int
+	extreme func([]T) T // of values; nil: compare does it
 }
 
 func (a *extremeFixed[T]) Grow(n int) { a.best, a.seen = grown(a.best, n), grown(a.seen, n) }
@@ -63,12 +65,25 @@ func (a *extremeFixed[T]) Add(_ *Context, groups []int32, args []Vec, n int, sel
 		return nil
 	}
 	x := colOf[T](v)
+	if a.extreme != nil && groups == nil && sel == nil && !v.Const && v.NullN() == 0 && n > 0 {
+		a.offer(0, a.extreme(x.v[:n]))
+		return nil
+	}
 	return eachRow(n, sel, func(i int) error {
 		if j := v.At(i); !v.IsNull(j) {
 			a.offer(groupOf(groups, i), x.v[j])
 		}
 		return nil
 	})
+}
+
+// sliceExtreme returns slices.Max or slices.Min, for types whose equal values are the
+// same.
+func sliceExtreme[T int16 | int32 | int64 | uint32](sign int) func([]T) T {
+	if sign > 0 {
+		return func(v []T) T { return slices.Max(v) }
+	}
+	return func(v []T) T { return slices.Min(v) }
 }
 
 func (a *extremeFixed[T]) Merge(_ *Context, other Accumulator, src, dst []int32) error {

@@ -3,6 +3,7 @@ package function
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -82,6 +83,13 @@ func (a *sumInt[T]) Grow(n int) {
 
 func (a *sumInt[T]) Add(c *Context, groups []int32, args []Vec, n int, sel []int32) error {
 	v := args[0]
+	var z T
+	if groups == nil && sel == nil && !v.Const && sizeOf(z) < 8 && v.DataType().ID() != arrow.NULL {
+		sum, count := sumNarrow(colOf[T](v).v[:n], v.Array)
+		a.sums[0].add(sum)
+		a.counts[0] += count
+		return nil
+	}
 	if !hasNulls(v) && sel == nil && !v.Const {
 		x := colOf[T](v).v[:n]
 		if groups == nil {
@@ -111,6 +119,24 @@ func (a *sumInt[T]) Add(c *Context, groups []int32, args []Vec, n int, sel []int
 		}
 		return nil
 	})
+}
+
+// sumNarrow adds up the values of an array that are not NULL. They have at most 32
+// bits, and a batch has too few for their sum to leave 64.
+func sumNarrow[T integer](x []T, a arrow.Array) (sum, count int64) {
+	if a.NullN() == 0 {
+		for _, v := range x {
+			sum += int64(v)
+		}
+		return sum, int64(len(x))
+	}
+	valid, at := a.NullBitmapBytes(), a.Data().Offset()
+	for i, v := range x {
+		bit := int64(valid[(at+i)>>3] >> ((at + i) & 7) & 1)
+		sum += int64(v) & -bit
+		count += bit
+	}
+	return sum, count
 }
 
 func (a *sumInt[T]) Merge(_ *Context, other Accumulator, src, dst []int32) error {
@@ -181,14 +207,13 @@ func (a *sumFloat[T]) Add(c *Context, groups []int32, args []Vec, n int, sel []i
 	}
 	x := colOf[T](v)
 	if groups == nil && sel == nil && !hasNulls(v) && !v.Const {
-		sum, infinite := a.sums[0], isInf(a.sums[0])
+		before, sum := a.sums[0], a.sums[0]
 		for _, f := range x.v[:n] {
 			sum += float64(f)
-			infinite = infinite || isInf(f)
 		}
 		a.counts[0] += int64(n)
 		a.sums[0] = sum
-		if isInf(sum) && !infinite {
+		if isInf(sum) && !isInf(before) && !slices.ContainsFunc(x.v[:n], isInf[T]) {
 			return errOverflow
 		}
 		return nil
