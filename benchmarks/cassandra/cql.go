@@ -284,25 +284,31 @@ func (t *cqlTable) bytesOnDisk(ctx context.Context, ks, table string) (int64, er
 	return total, nil
 }
 
-// readBlobs reads all column blobs of ours key by key, and returns their bytes.
-func (t *cqlTable) readBlobs(ctx context.Context) (int64, error) {
-	type blob struct {
-		table             int64
-		partition, bucket []byte
-		column            int64
-		chunk             []byte
-		part              int
-	}
-	var keys []blob
+// A blobKey names a part of a column blob of ours.
+type blobKey struct {
+	table             int64
+	partition, bucket []byte
+	column            int64
+	chunk             []byte
+	part              int
+}
+
+// blobKeys returns the keys of the blobs of the first columns of a table of ours.
+func (t *cqlTable) blobKeys(ctx context.Context, table int64, columns int) ([]blobKey, error) {
+	var keys []blobKey
 	it := t.session.Query("SELECT table_id, partition, bucket, column_id, chunk_id, part FROM " + keyspace + ".chunks").WithContext(ctx).Iter()
-	var k blob
+	var k blobKey
 	for it.Scan(&k.table, &k.partition, &k.bucket, &k.column, &k.chunk, &k.part) {
-		keys = append(keys, k)
-		k = blob{}
+		if k.table == table && k.column >= 1 && k.column <= int64(columns) {
+			keys = append(keys, k)
+		}
+		k = blobKey{}
 	}
-	if err := it.Close(); err != nil {
-		return 0, err
-	}
+	return keys, it.Close()
+}
+
+// readBlobs reads blobs key by key, and returns their bytes.
+func (t *cqlTable) readBlobs(ctx context.Context, keys []blobKey) (int64, error) {
 	var total atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
@@ -317,4 +323,10 @@ func (t *cqlTable) readBlobs(ctx context.Context) (int64, error) {
 	}
 	err := g.Wait()
 	return total.Load(), err
+}
+
+// version returns Cassandra's.
+func (t *cqlTable) version(ctx context.Context) (v string, err error) {
+	err = t.session.Query("SELECT release_version FROM system.local").WithContext(ctx).Scan(&v)
+	return v, err
 }

@@ -3,7 +3,8 @@
 // (vehicle_id, timestamp). It tells bytes on disk, acknowledged ingest, scans of one
 // column and of all, last positions and look-ups, and what is lost against the
 // embedded store when warm, and against a plain loop over the blobs when cold.
-// Answers are checked equal before anything is timed.
+// Answers are checked equal before anything is timed. What is compared is run in
+// turn; a figure is the median, with the least and the greatest in brackets.
 package main
 
 import (
@@ -63,6 +64,7 @@ type bench struct {
 	embedded *side
 	ours     *side
 	program  []string // arguments of ours
+	table    resultTable
 }
 
 // A side is a Phyllo server and a connection to it.
@@ -91,7 +93,6 @@ func (s *side) stop() error {
 }
 
 func run(ctx context.Context, opt options, sync string, data []byte) (err error) {
-	fmt.Printf("commitlog_sync: %s\n", sync)
 	b := &bench{opt: opt, data: data}
 	if b.cluster, err = testenv.StartCassandra(ctx, testenv.CassandraOptions{HeapMiB: opt.Heap, CommitLogSync: sync, FullJIT: true}); err != nil {
 		return err
@@ -123,8 +124,7 @@ func run(ctx context.Context, opt options, sync string, data []byte) (err error)
 			return err
 		}
 	}
-	fmt.Println()
-	return nil
+	return b.print(ctx, sync)
 }
 
 // loads is how often the rows are loaded; the last load stays.
@@ -133,6 +133,7 @@ const loads = 3
 // ingest times the acknowledged load of all rows, in turn; the CQL table last has
 // a warm server.
 func (b *bench) ingest(ctx context.Context) error {
+	rows := float64(len(b.cql.rows))
 	load := func(s *side) (float64, error) {
 		if _, err := s.conn.Exec(ctx, "DROP TABLE IF EXISTS positions"); err != nil {
 			return 0, err
@@ -142,12 +143,12 @@ func (b *bench) ingest(ctx context.Context) error {
 		}
 		begin := time.Now()
 		_, err := s.conn.PgConn().CopyFrom(ctx, bytes.NewReader(b.data), "COPY positions FROM STDIN (FORMAT csv, HEADER)")
-		return time.Since(begin).Seconds(), err
+		return rows / time.Since(begin).Seconds(), err
 	}
 	if err := b.cql.warm(ctx); err != nil {
 		return err
 	}
-	var ours, embedded []float64
+	var ours, embedded series
 	for range loads {
 		o, err := load(b.ours)
 		if err != nil {
@@ -163,9 +164,9 @@ func (b *bench) ingest(ctx context.Context) error {
 	if err := b.cql.load(ctx); err != nil {
 		return err
 	}
-	rows := float64(len(b.cql.rows))
-	cql, o, e := rows/time.Since(begin).Seconds(), rows/measure.Median(ours), rows/measure.Median(embedded)
-	fmt.Printf("ingest, acknowledged at LOCAL_QUORUM: CQL %.0f rows/s, phyllo %.0f rows/s, ratio %.1f (embedded %.0f)\n", cql, o, o/cql, e)
+	cql := series{rows / time.Since(begin).Seconds()}
+	b.table.add("ingest, acknowledged, rows/s", ours, "CQL", cql, ours.median()/cql.median(), ">= 12")
+	b.table.add("", ours, "embedded", embedded, ours.median()/embedded.median(), "")
 	return nil
 }
 
@@ -176,17 +177,13 @@ func keyed() string {
 
 // density tells bytes on disk after CHECKPOINT and compaction.
 func (b *bench) density(ctx context.Context) error {
-	var embedded int64
 	for _, s := range []*side{b.ours, b.embedded} {
 		if _, err := s.conn.Exec(ctx, "CHECKPOINT"); err != nil {
 			return err
 		}
 	}
+	var embedded int64
 	if err := b.embedded.conn.QueryRow(ctx, "SELECT pg_total_relation_size('positions')").Scan(&embedded); err != nil {
-		return err
-	}
-	var blobs int64
-	if err := b.ours.conn.QueryRow(ctx, "SELECT pg_total_relation_size('positions')").Scan(&blobs); err != nil {
 		return err
 	}
 	cql, err := b.cql.bytesOnDisk(ctx, plainKeyspace, "positions")
@@ -198,10 +195,11 @@ func (b *bench) density(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chunks /= loads
-	n := float64(b.cql.distinct)
-	fmt.Printf("bytes a row (%d rows): CQL %.2f, phyllo %.2f on Cassandra's disk (%.2f of blobs), ratio %.1f; embedded %.2f, of it %.2f times\n", b.cql.distinct,
-		float64(cql)/n, float64(chunks)/n, float64(blobs)/n, float64(cql)/float64(chunks), float64(embedded)/n, float64(chunks)/float64(embedded))
+	rows := float64(b.cql.distinct)
+	per := func(bytes int64) series { return series{float64(bytes) / rows} }
+	ours := per(chunks / loads)
+	b.table.add("bytes on disk, of a row", ours, "CQL", per(cql), per(cql).median()/ours.median(), ">= 4")
+	b.table.add("", ours, "embedded", per(embedded), ours.median()/per(embedded).median(), "")
 	return nil
 }
 
@@ -224,33 +222,48 @@ func (b *bench) equal(ctx context.Context) error {
 	return nil
 }
 
-// timed runs a query on a side and returns the median milliseconds.
-func (b *bench) timed(ctx context.Context, s *side, sql string) (float64, error) {
-	var times []float64
-	for range b.opt.Runs + 1 {
-		_, ms, err := measure.Fetch(ctx, s.conn, sql)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", sql, err)
+// timed runs a query on both of ours in turn and returns the milliseconds of each.
+// The first run fills the cache and does not count.
+func (b *bench) timed(ctx context.Context, sql string) (ours, embedded series, err error) {
+	for i := range b.opt.Runs + 1 {
+		var answers [2][]string
+		var ms [2]float64
+		for k, s := range []*side{b.ours, b.embedded} {
+			if answers[k], ms[k], err = measure.Fetch(ctx, s.conn, sql); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", sql, err)
+			}
 		}
-		times = append(times, ms)
+		if err := measure.Same(answers[0], answers[1]); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", sql, err)
+		}
+		if i > 0 {
+			ours, embedded = append(ours, ms[0]), append(embedded, ms[1])
+		}
 	}
-	return measure.Median(times[1:]), nil
+	return ours, embedded, nil
 }
 
+// What scans do, on both sides, with each value of the columns: the CQL side has
+// the driver decode it into a Go variable. Ours decodes it and computes with it.
+// No bounds decide the filters: a value in the midst of the column, and the sum of
+// two columns. Text is measured by its length.
 const (
-	oneColumn  = "SELECT avg(speed) FROM positions WHERE speed < 1e9"
+	oneColumn  = "SELECT avg(speed), count(*) FROM positions WHERE speed <> 7.25"
 	allColumns = `SELECT sum(length(vehicle_id)), max(timestamp), avg(speed), sum(length(route_id)), sum(length(trip_id)), avg(latitude), avg(longitude),
-		sum(length(trip_headsign)) FROM positions WHERE latitude + longitude < 1e9`
+		sum(length(trip_headsign)), count(*) FROM positions WHERE latitude + longitude < 1e9`
 )
+
+// cqlScans is how often the CQL table is scanned: it takes seconds.
+const cqlScans = 3
 
 // scans times one column and all columns of all rows.
 func (b *bench) scans(ctx context.Context) error {
 	for _, q := range []struct {
-		name, sql string
-		columns   []string
-	}{{"one column", oneColumn, []string{"speed"}}, {"all columns", allColumns, allNames}} {
-		var cql []float64
-		for range 3 {
+		name, sql, demand string
+		columns           []string
+	}{{"one column of all rows, ms", oneColumn, ">= 300", []string{"speed"}}, {"all columns of all rows, ms", allColumns, ">= 100", allNames}} {
+		var cql series
+		for range cqlScans {
 			begin := time.Now()
 			n, err := b.cql.scan(ctx, q.columns)
 			if err != nil {
@@ -261,16 +274,12 @@ func (b *bench) scans(ctx context.Context) error {
 			}
 			cql = append(cql, time.Since(begin).Seconds()*1000)
 		}
-		ours, err := b.timed(ctx, b.ours, q.sql)
+		ours, embedded, err := b.timed(ctx, q.sql)
 		if err != nil {
 			return err
 		}
-		embedded, err := b.timed(ctx, b.embedded, q.sql)
-		if err != nil {
-			return err
-		}
-		c := measure.Median(cql)
-		fmt.Printf("scan of %s: CQL %.0f ms, phyllo warm %.2f ms, ratio %.0f; embedded %.2f ms, of it %.2f times\n", q.name, c, ours, c/ours, embedded, ours/embedded)
+		b.table.add(q.name, ours, "CQL", cql, cql.median()/ours.median(), q.demand)
+		b.table.warm(ours, embedded)
 	}
 	return nil
 }
@@ -280,30 +289,33 @@ func (b *bench) lookups(ctx context.Context) error {
 	r := b.cql.rows[len(b.cql.rows)/2]
 	point := fmt.Sprintf("SELECT * FROM positions WHERE vehicle_id = '%s' AND timestamp = '%s'", r.vehicle, r.at.UTC().Format(time.RFC3339Nano))
 	last := "SELECT DISTINCT ON (vehicle_id) vehicle_id, timestamp FROM positions ORDER BY vehicle_id, timestamp DESC"
-	for _, q := range []struct{ name, sql string }{{"single key", point}, {"last position per vehicle", last}} {
-		ours, err := b.timed(ctx, b.ours, q.sql)
+	for _, q := range []struct{ name, sql, demand string }{{"single key, ms", point, "< 3 ms"}, {"last position of each vehicle, ms", last, "< 20 ms"}} {
+		ours, embedded, err := b.timed(ctx, q.sql)
 		if err != nil {
 			return err
 		}
-		embedded, err := b.timed(ctx, b.embedded, q.sql)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%s: phyllo warm %.2f ms, embedded %.2f ms\n", q.name, ours, embedded)
+		b.table.add(q.name, ours, "", nil, 0, q.demand)
+		b.table.warm(ours, embedded)
 	}
 	return nil
 }
 
+// coldRuns is how often a server is started for the scan of an empty cache.
+const coldRuns = 5
+
 // cold times the first scan of all columns of a server that has just started, and
-// a plain loop that reads the same blobs.
+// a plain loop of the driver, which has long been connected, that reads the blobs
+// of the same table.
 func (b *bench) cold(ctx context.Context) error {
-	var ours, loop []float64
-	var bytes int64
-	for range 3 {
+	blobs, err := b.blobKeys(ctx)
+	if err != nil {
+		return err
+	}
+	var ours, loop series
+	for i := range coldRuns + 1 {
 		if err := b.ours.stop(); err != nil {
 			return err
 		}
-		var err error
 		if b.ours, err = start(ctx, b.opt.Program, b.program...); err != nil {
 			return err
 		}
@@ -316,14 +328,29 @@ func (b *bench) cold(ctx context.Context) error {
 			return err
 		}
 		begin := time.Now()
-		if bytes, err = b.cql.readBlobs(ctx); err != nil {
+		bytes, err := b.cql.readBlobs(ctx, blobs)
+		if err != nil {
 			return err
 		}
-		ours, loop = append(ours, ms), append(loop, time.Since(begin).Seconds()*1000)
+		if i == 0 {
+			continue // Cassandra compiles what these reads run
+		}
+		mib := float64(bytes) / (1 << 20)
+		ours, loop = append(ours, mib/ms*1000), append(loop, mib/time.Since(begin).Seconds())
 	}
-	mib := float64(bytes) / (1 << 20)
-	o, l := measure.Median(ours), measure.Median(loop)
-	fmt.Printf("cold scan of all columns, %.1f MiB: phyllo %.1f ms = %.0f MiB/s, a plain loop over the blobs %.1f ms = %.0f MiB/s, %.0f %%\n",
-		mib, o, mib/o*1000, l, mib/l*1000, 100*l/o)
+	b.table.add("cold scan of all columns, MiB/s", ours, "plain loop", loop, ours.median()/loop.median(), ">= 0.7")
 	return nil
+}
+
+// blobKeys returns the keys of the table's blobs that the scan of all columns reads.
+func (b *bench) blobKeys(ctx context.Context) ([]blobKey, error) {
+	var table int64
+	if err := b.ours.conn.QueryRow(ctx, "SELECT relfilenode::bigint FROM pg_class WHERE relname = 'positions'").Scan(&table); err != nil {
+		return nil, err
+	}
+	keys, err := b.cql.blobKeys(ctx, table, len(allNames))
+	if err == nil && len(keys) == 0 {
+		err = fmt.Errorf("table %d has no blobs", table)
+	}
+	return keys, err
 }
