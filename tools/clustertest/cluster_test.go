@@ -19,7 +19,7 @@ const (
 	// recoverLimit is how long all may take to go on after a fault.
 	recoverLimit = time.Minute
 	// roundsKept is over how many rounds rows are kept and looked at again.
-	roundsKept = 8
+	roundsKept = 4
 )
 
 // TestFaults makes servers and nodes fail under steady ingest and queries.
