@@ -71,48 +71,62 @@ func (p hostPolicy) Pick(q gocql.ExecutableStatement) gocql.NextHost {
 	}
 }
 
+// An answer is what one server said to a read of one row.
+type answer struct {
+	iter *gocql.Iter // nil: no row
+	err  error       // why there is no answer; nil with no row: the server has none
+}
+
+func (a *answer) failed() bool { return a.iter == nil && a.err != nil }
+
+func (a *answer) close() {
+	if a.iter != nil {
+		_ = a.iter.Close() // nobody wants it
+	}
+}
+
+func (s *Store) ask(ctx context.Context, r read) answer {
+	iter := s.prepareRead(r).IterContext(ctx)
+	if iter.NumRows() > 0 {
+		return answer{iter: iter}
+	}
+	return answer{err: iter.Close()}
+}
+
 // hedged reads the first row into dest; gocql.ErrNotFound if there is none.
 func (s *Store) hedged(ctx context.Context, r read, dest []any) error {
 	h := &hedge{asked: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, hedgeKey{}, h))
 	defer cancel() // ends the slower one
-	answers := make(chan *gocql.Iter)
+	first, stopFirst := context.WithCancel(ctx)
+	defer stopFirst()
+	answers := make(chan answer)
 	done := make(chan struct{})
 	defer close(done)
-	ask := func() {
-		iter := s.prepareRead(r).IterContext(ctx)
+	timer := time.AfterFunc(s.opts.SpeculativeDelay, func() {
+		s.metrics.hedges.Inc()
+		a := s.ask(ctx, r)
+		if !a.failed() {
+			stopFirst()
+		}
 		select {
-		case answers <- iter:
+		case answers <- a:
 		case <-done:
-			iter.Close()
+			a.close()
+		}
+	})
+	a := s.ask(first, r)
+	if second := !timer.Stop(); second && a.failed() {
+		if b := <-answers; !b.failed() || errors.Is(a.err, gocql.ErrNoConnections) || first.Err() != nil && ctx.Err() == nil {
+			a = b
 		}
 	}
-	go ask()
-	asked := 1
-	timer := time.NewTimer(s.opts.SpeculativeDelay)
-	defer timer.Stop()
-	var failure error
-	for {
-		select {
-		case <-timer.C:
-			go ask()
-			asked++
-			s.metrics.hedges.Inc()
-		case iter := <-answers:
-			if iter.NumRows() > 0 {
-				iter.Scan(dest...)
-				return iter.Close()
-			}
-			err := iter.Close()
-			if err == nil {
-				return gocql.ErrNotFound
-			}
-			if failure == nil || errors.Is(failure, gocql.ErrNoConnections) {
-				failure = err
-			}
-			if asked--; asked == 0 {
-				return failure
-			}
-		}
+	switch {
+	case a.failed():
+		return a.err
+	case a.iter == nil:
+		return gocql.ErrNotFound
 	}
+	a.iter.Scan(dest...)
+	return a.iter.Close()
 }
