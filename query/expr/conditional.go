@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/query/function"
 )
 
@@ -52,7 +53,18 @@ func (c *Context) caseWhen(e *Case, f *frame) (function.Vec, error) {
 	return function.Vec{Array: a, T: e.T}, err
 }
 
+// allRows returns the numbers below n, which nobody may modify.
 func allRows(n int) []int32 {
+	if n <= len(firstRows) {
+		return firstRows[:n:n]
+	}
+	return numbers(n)
+}
+
+// firstRows are the numbers of the rows of a batch.
+var firstRows = numbers(chunk.MaxBatchRows)
+
+func numbers(n int) []int32 {
 	rows := make([]int32, n)
 	for i := range rows {
 		rows[i] = int32(i)

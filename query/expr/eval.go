@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/function"
@@ -55,8 +56,9 @@ func Value(c *Context, e Expr) (datum.Value, error) {
 	return datum.ValueAt(e.Type(), v.Array, 0), nil
 }
 
-// Filter returns the numbers of the rows for which e is true, rising. The parts
-// of a conjunction are evaluated in turn, over the rows that are left.
+// Filter returns the numbers of the rows for which e is true, rising; they must not
+// be modified. The parts of a conjunction are evaluated in turn, over the rows that
+// are left.
 func Filter(c *Context, e Expr, in arrow.RecordBatch) ([]int32, error) {
 	f := newFrame(in, int(in.NumRows()))
 	defer f.release()
@@ -73,26 +75,36 @@ func (c *Context) filter(e Expr, f *frame) ([]int32, error) {
 		return nil, err
 	}
 	defer v.Release()
-	sel := make([]int32, 0, f.n)
 	b, ok := v.Array.(*array.Boolean)
 	switch {
 	case !ok:
-		return sel, nil // NULL
+		return []int32{}, nil // NULL
 	case v.Const:
 		if b.IsValid(0) && b.Value(0) {
-			for i := range f.n {
-				sel = append(sel, int32(i))
-			}
+			return allRows(f.n), nil
 		}
-		return sel, nil
+		return []int32{}, nil
 	}
 	nullable := b.NullN() > 0
+	if !nullable && allTrue(b) {
+		return allRows(f.n), nil
+	}
+	sel := make([]int32, 0, f.n)
 	for i := range f.n {
 		if b.Value(i) && (!nullable || b.IsValid(i)) {
 			sel = append(sel, int32(i))
 		}
 	}
 	return sel, nil
+}
+
+// allTrue says whether all values are, none of which is NULL.
+func allTrue(b *array.Boolean) bool {
+	d := b.Data()
+	if d.Len() == 0 {
+		return true
+	}
+	return bitutil.CountSetBits(d.Buffers()[1].Bytes(), d.Offset(), d.Len()) == d.Len()
 }
 
 func (c *Context) filterAnd(args []Expr, f *frame) ([]int32, error) {
@@ -116,10 +128,7 @@ func (c *Context) filterAnd(args []Expr, f *frame) ([]int32, error) {
 		if err != nil {
 			return nil, err
 		}
-		for k, i := range kept {
-			kept[k] = sel[i]
-		}
-		sel = kept
+		sel = compose(sel, kept)
 	}
 	return sel, nil
 }

@@ -3,6 +3,8 @@ package function
 import (
 	"math"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
@@ -28,22 +30,22 @@ func floatKernels(k kernels) {
 }
 
 func addFloatArithmetic[A, B, R float](k kernels, prefix string) {
-	k.add(map2Err(func(a A, b B) (R, error) {
+	k.add(finite(addFloats[A, B, R], map2Err(func(a A, b B) (R, error) {
 		x, y := R(a), R(b)
 		r := x + y
 		if isInf(r) && !isInf(x) && !isInf(y) {
 			return 0, errOverflow
 		}
 		return r, nil
-	}), prefix+"pl")
-	k.add(map2Err(func(a A, b B) (R, error) {
+	})), prefix+"pl")
+	k.add(finite(subFloats[A, B, R], map2Err(func(a A, b B) (R, error) {
 		x, y := R(a), R(b)
 		r := x - y
 		if isInf(r) && !isInf(x) && !isInf(y) {
 			return 0, errOverflow
 		}
 		return r, nil
-	}), prefix+"mi")
+	})), prefix+"mi")
 	k.add(map2Err(func(a A, b B) (R, error) {
 		x, y := R(a), R(b)
 		r := x * y
@@ -70,6 +72,39 @@ func divFloat[R float](x, y R) (R, error) {
 		return 0, errUnderflow
 	}
 	return r, nil
+}
+
+// finite computes by loop, which says whether all results are finite. If they are
+// not, which is rare, checked does it again and looks at each.
+func finite[A, B, R float](loop func(a col[A], b col[B], out []R) bool, checked evalFunc) evalFunc {
+	return func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
+		out := newOut[R](c.Mem, args[:2], n)
+		if loop(colOf[A](args[0]), colOf[B](args[1]), out.v) {
+			return out.array(ret), nil
+		}
+		out.release()
+		return checked(c, args, n, ret)
+	}
+}
+
+func addFloats[A, B, R float](a col[A], b col[B], out []R) bool {
+	var odd R // NaN as soon as a result is infinite or NaN
+	for i := range out {
+		r := R(a.v[i&a.mask]) + R(b.v[i&b.mask])
+		out[i] = r
+		odd += r - r
+	}
+	return odd == 0
+}
+
+func subFloats[A, B, R float](a col[A], b col[B], out []R) bool {
+	var odd R
+	for i := range out {
+		r := R(a.v[i&a.mask]) - R(b.v[i&b.mask])
+		out[i] = r
+		odd += r - r
+	}
+	return odd == 0
 }
 
 func isInf[T float](x T) bool { return math.IsInf(float64(x), 0) }
