@@ -57,7 +57,8 @@ type DB struct {
 	buffered  atomic.Int64                     // bytes of rows of this node that are not in chunks
 	followed  atomic.Int64                     // bytes of such rows of other nodes
 
-	partMu sync.Mutex // guards parts
+	pages  *commitlog.PageCache // of the manifests of all partitions
+	partMu sync.Mutex           // guards parts
 	parts  map[chunk.PartitionID]*partState
 
 	ended  endedSources
@@ -74,7 +75,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	db := &DB{store: s, opt: opt, mem: memory.DefaultAllocator, ids: chunk.NewIDs(opt.Now), clock: clock.New(opt.Now),
 		locks: lock.New(lock.Options{}), sealers: semaphore.NewWeighted(maxSealers),
 		stageBytes: min(16<<20, opt.BufferBytes/4), sealBytes: min(64<<20, opt.BufferBytes/4), replayBytes: opt.BufferBytes / 2,
-		parts: map[chunk.PartitionID]*partState{}}
+		pages: commitlog.NewPageCache(opt.ManifestBytes), parts: map[chunk.PartitionID]*partState{}}
 	db.snapshots.txns, db.snapshots.shared = map[*Txn]uint64{}, opt.Cluster != nil
 	db.metrics = newMetrics(db)
 	db.source.Store(&commitlog.Source{Writer: opt.Writer, Epoch: newEpoch()})
@@ -147,7 +148,7 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 				errs = append(errs, err)
 				continue
 			}
-			if err := p.part.checkpoint(ctx); err != nil {
+			if err := db.foldLog(ctx, p.part); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -156,6 +157,23 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	return db.trim(ctx)
+}
+
+// foldLog writes a checkpoint of a partition's commit log. Its chunks are then in
+// the store, and what has them in memory goes.
+func (db *DB) foldLog(ctx context.Context, part *partition) error {
+	part.flush.Lock()
+	defer part.flush.Unlock()
+	if part.freed {
+		return nil
+	}
+	if err := part.log.Checkpoint(ctx); err != nil {
+		return err
+	}
+	if db.cluster == nil && part.unsettled == nil { // else a round, or the next flush, sees it
+		db.updatePart(part.id, func(_ *state, p *partState) { p.manifest = part.log.Manifest() })
+	}
+	return nil
 }
 
 // TableSize returns the bytes of a table's chunks in the store.
@@ -234,7 +252,7 @@ func (db *DB) ensurePartition(ctx context.Context, id chunk.PartitionID) (*partS
 }
 
 func (db *DB) logOptions() commitlog.Options {
-	return commitlog.Options{Live: db.live, Now: db.opt.Now, Logger: db.opt.Logger}
+	return commitlog.Options{Live: db.live, Now: db.opt.Now, Logger: db.opt.Logger, Pages: db.pages, PageLifetime: db.opt.SnapshotLifetime}
 }
 
 func (db *DB) deleteChunks(id chunk.PartitionID, entries []*chunk.Entry) {

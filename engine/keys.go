@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
@@ -144,6 +146,12 @@ type keyGroup struct {
 	keys  arrow.RecordBatch // the key's columns
 }
 
+// chunkRange says which chunks may have one of the group's keys, given all.
+func (g *keyGroup) chunkRange(encoded [][]byte) commitlog.ChunkRange {
+	compare := func(a, b int32) int { return bytes.Compare(encoded[a], encoded[b]) }
+	return commitlog.ChunkRange{Slice: g.slice, KeyMin: encoded[slices.MinFunc(g.rows, compare)], KeyMax: encoded[slices.MaxFunc(g.rows, compare)]}
+}
+
 func (f *finding) release() {
 	for _, s := range f.sources {
 		s.Release()
@@ -250,7 +258,11 @@ func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encod
 		g := &f.groups[i]
 		if st != nil {
 			if p := st.part(g.id.Key); p != nil {
-				if err := t.findIn(ctx, in, f, g, encoded, slices.Collect(p.manifest.ChunksOf(g.slice)), p.deltas()...); err != nil {
+				listed, err := entries(p.manifest.ChunksIn(ctx, g.chunkRange(encoded)))
+				if err != nil {
+					return nil, in.unread(err)
+				}
+				if err := t.findIn(ctx, in, f, g, encoded, listed, p.deltas()...); err != nil {
 					return nil, err
 				}
 			}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -93,9 +94,7 @@ func newestVersion(s *state, manifests map[chunk.PartitionID]*commitlog.Manifest
 		if st := s.storages[id.Table]; st == nil || !st.info.keyed() {
 			continue
 		}
-		for e := range m.Chunks() {
-			version = max(version, e.VersionMax)
-		}
+		version = max(version, m.VersionMax())
 	}
 	return int64(version)
 }
@@ -156,7 +155,7 @@ func (p *partState) advance(m *commitlog.Manifest) {
 		if m.Has(c) {
 			continue
 		}
-		next, err := m.With(c)
+		next, err := m.With(context.Background(), c)
 		if err != nil {
 			panic(fmt.Sprintf("engine: bug: a flush of ours that was made does not fit the log before it: %v", err))
 		}
@@ -242,7 +241,7 @@ func (c *cluster) land(id chunk.PartitionID, commit *commitlog.Commit) {
 		if p.manifest.Has(commit) {
 			return s // a round was faster
 		}
-		m, err := p.manifest.With(commit)
+		m, err := p.manifest.With(context.Background(), commit)
 		if err != nil {
 			return s // a round will see it
 		}

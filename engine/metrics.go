@@ -36,6 +36,7 @@ func newMetrics(db *DB) *metrics {
 	m.flushSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "phyllo_flush_seconds", Help: "How long a flush of one partition took.",
 		Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)})
 	m.all = append(m.all, m.flushSeconds)
+	m.all = append(m.all, db.pages.Counters().Collectors()...)
 	gauge("buffered_bytes", "Bytes of rows that are not in chunks, open transactions included.", func() float64 { return float64(db.buffered.Load() + db.followed.Load()) })
 	gauge("open_transactions", "Transactions that are open.", func() float64 { return float64(db.snapshots.count()) })
 	if m.registerer != nil {

@@ -35,6 +35,9 @@ type Options struct {
 	// SealAge is how long rows may stay in a buffer before they are written to
 	// chunks. Default a minute.
 	SealAge time.Duration
+	// ManifestBytes bounds what of manifests is kept in memory beside their
+	// summaries. Default 16 MiB.
+	ManifestBytes int64
 	// SnapshotLifetime is how long the chunks that a snapshot reads are kept
 	// after they were removed. Default an hour.
 	SnapshotLifetime time.Duration
@@ -60,6 +63,8 @@ func (o Options) Validate() error {
 	switch {
 	case o.BufferBytes != 0 && o.BufferBytes < minBufferBytes:
 		return fmt.Errorf("engine: BufferBytes = %d: must be at least %d", o.BufferBytes, minBufferBytes)
+	case o.ManifestBytes < 0:
+		return fmt.Errorf("engine: ManifestBytes = %d: must not be negative", o.ManifestBytes)
 	case o.SealAge < 0:
 		return fmt.Errorf("engine: SealAge = %v: must not be negative", o.SealAge)
 	case o.SnapshotLifetime < 0:
@@ -80,6 +85,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BufferBytes == 0 {
 		o.BufferBytes = 96 << 20
+	}
+	if o.ManifestBytes == 0 {
+		o.ManifestBytes = 16 << 20
 	}
 	if o.SealAge == 0 {
 		o.SealAge = time.Minute

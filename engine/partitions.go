@@ -2,6 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"slices"
 
 	"github.com/phyllodb/phyllo/chunk"
@@ -11,10 +13,10 @@ import (
 // Partitions describes the partitions of a table that have rows, by rising key:
 // the chunks of the snapshot, and as buffered rows what is in no chunk of it, the
 // transaction's own rows included.
-func (t *Txn) Partitions(table datum.OID) []chunk.PartitionInfo {
+func (t *Txn) Partitions(ctx context.Context, table datum.OID) ([]chunk.PartitionInfo, error) {
 	def := t.catalog.Tables[table]
 	if def == nil {
-		return nil
+		return nil, nil
 	}
 	own := map[chunk.PartitionID]int64{}
 	for id, p := range t.visible {
@@ -25,15 +27,19 @@ func (t *Txn) Partitions(table datum.OID) []chunk.PartitionInfo {
 	var out []chunk.PartitionInfo
 	if st := t.snap.storages[def.Storage]; st != nil {
 		for _, p := range st.parts {
-			id := p.part.id
-			out = append(out, chunk.PartitionInfo{ID: id, Sequence: p.manifest.Seq(),
-				BufferedRows: p.rows() - p.manifest.Rows() + own[id], Chunks: slices.Collect(p.manifest.Chunks())})
+			id, m := p.part.id, p.manifest
+			times, err := m.Time(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("table %q: %w", def.Name, err)
+			}
+			out = append(out, chunk.PartitionInfo{ID: id, Sequence: m.Seq(), BufferedRows: p.rows() - m.Rows() + own[id],
+				Chunks: m.Len(), Rows: m.Rows(), Bytes: m.Bytes(), Time: times, Entries: m.Chunks})
 			delete(own, id)
 		}
 	}
 	for id, rows := range own {
-		out = append(out, chunk.PartitionInfo{ID: id, BufferedRows: rows})
+		out = append(out, chunk.PartitionInfo{ID: id, BufferedRows: rows, Time: chunk.TimeRange{Min: 1, Max: 0}})
 	}
 	slices.SortFunc(out, func(a, b chunk.PartitionInfo) int { return cmp.Compare(a.ID.Key, b.ID.Key) })
-	return out
+	return out, nil
 }

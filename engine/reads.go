@@ -2,10 +2,12 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -57,7 +59,11 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 func (t *Txn) checkReads(s *state, before []*commitRequest) error {
 	for i := range t.reads {
 		r := &t.reads[i]
-		if r.changedIn(s) || slices.ContainsFunc(before, r.changedBy) {
+		changed, err := r.changedIn(s)
+		if err != nil {
+			return err
+		}
+		if changed || slices.ContainsFunc(before, r.changedBy) {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update of table %q", r.in.name()).
 				WithHint("Try the transaction again.")
 		}
@@ -66,22 +72,27 @@ func (t *Txn) checkReads(s *state, before []*commitRequest) error {
 }
 
 // changedIn says whether s has a row of one of the keys that is newer than the
-// look-up. For chunks it may say so without need.
-func (r *readKeys) changedIn(s *state) bool {
+// look-up. For chunks it may say so without need. Of the manifest only what was
+// flushed since is looked at, which is in memory more often than not.
+func (r *readKeys) changedIn(s *state) (bool, error) {
 	st := s.storages[r.group.id.Table]
 	if st == nil || s.clock <= r.clock {
-		return false
+		return false, nil
 	}
 	p := st.part(r.group.id.Key)
 	if p == nil {
-		return false
+		return false, nil
 	}
-	for e := range p.manifest.ChunksOf(r.group.slice) {
+	in := commitlog.ChunkRange{Slice: r.group.slice, KeyMin: r.min, KeyMax: r.max, Newer: uint64(r.clock)}
+	for e, err := range p.manifest.ChunksIn(context.Background(), in) {
+		if err != nil {
+			return false, r.in.unread(err)
+		}
 		if r.newer(e) {
-			return true
+			return true, nil
 		}
 	}
-	return slices.ContainsFunc(p.deltas(), r.inDelta)
+	return slices.ContainsFunc(p.deltas(), r.inDelta), nil
 }
 
 // changedBy says whether a transaction wrote one of the keys.

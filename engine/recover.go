@@ -133,10 +133,8 @@ func (db *DB) openPartitions(ctx context.Context, s *state) (orphans []chunk.Par
 		}
 		st.put(p)
 		db.ids.Observe(p.manifest.Horizon())
-		for e := range p.manifest.Chunks() {
-			if st.info.keyed() {
-				s.clock = max(s.clock, int64(e.VersionMax))
-			}
+		if st.info.keyed() {
+			s.clock = max(s.clock, int64(p.manifest.VersionMax()))
 		}
 		return nil
 	})

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -30,7 +32,7 @@ func (s *Statement) scan(ctx context.Context, in *tableInfo, spec chunk.ScanSpec
 		if err := ctx.Err(); err != nil {
 			return nil, p.stats, context.Cause(ctx)
 		}
-		if err := p.partition(part); err != nil {
+		if err := p.partition(ctx, part); err != nil {
 			return nil, p.stats, err
 		}
 	}
@@ -133,7 +135,7 @@ func (s *sliceInputs) bytes() int64 {
 }
 
 // partition plans the reading of one partition.
-func (p *scanPlan) partition(part scanPart) error {
+func (p *scanPlan) partition(ctx context.Context, part scanPart) error {
 	inputs := part.bySlice()
 	total := int64(0)
 	for i := range inputs {
@@ -155,7 +157,7 @@ func (p *scanPlan) partition(part scanPart) error {
 			p.stats.RowsSkippedSlices += inputs[i].rows()
 			continue
 		}
-		if err := p.slice(part, &inputs[i]); err != nil {
+		if err := p.slice(ctx, part, &inputs[i]); err != nil {
 			return err
 		}
 	}
@@ -190,11 +192,15 @@ func (part *scanPart) bySlice() []sliceInputs {
 	return out
 }
 
-// slice plans the reading of one slice.
-func (p *scanPlan) slice(part scanPart, s *sliceInputs) error {
+// slice plans the reading of one slice. Only here entries of the manifest are read.
+func (p *scanPlan) slice(ctx context.Context, part scanPart, s *sliceInputs) error {
 	chunks := s.staged
 	if s.listed.Chunks > 0 {
-		chunks = append(slices.Collect(part.manifest.ChunksOf(s.slice)), s.staged...)
+		listed, err := entries(part.manifest.ChunksOf(ctx, s.slice))
+		if err != nil {
+			return p.in.unread(err)
+		}
+		chunks = append(listed, s.staged...)
 	}
 	if p.in.keyed() && len(chunks)+len(s.runs) > 1 {
 		return p.keyedSlice(part.id, chunks, s.runs)
@@ -209,6 +215,21 @@ func (p *scanPlan) slice(part scanPart, s *sliceInputs) error {
 	}
 	return nil
 }
+
+// entries collects what a walk over a manifest yields.
+func entries(walk iter.Seq2[*chunk.Entry, error]) ([]*chunk.Entry, error) {
+	var out []*chunk.Entry
+	for e, err := range walk {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// unread says which table is hurt by a manifest that could not be read.
+func (in *tableInfo) unread(err error) error { return fmt.Errorf("table %q: %w", in.name(), err) }
 
 // chunk plans the reading of a chunk that nothing overlaps.
 func (p *scanPlan) chunk(id chunk.PartitionID, e *chunk.Entry) error {
@@ -306,7 +327,11 @@ func (db *DB) fetch(id chunk.PartitionID, in *tableInfo, e *chunk.Entry) chunk.F
 			return blob, checked, nil
 		}
 		if errors.Is(err, store.ErrNotFound) {
-			if db.freed(id, e.ID) {
+			freed, ferr := db.freed(ctx, id, e.ID)
+			if ferr != nil {
+				return nil, false, in.unread(ferr)
+			}
+			if freed {
 				return nil, false, pgerr.New(pgerr.SnapshotTooOld, "snapshot too old").
 					WithDetail("Chunk %v of table %q was removed more than %v ago.", e.ID, in.name(), db.opt.SnapshotLifetime)
 			}
@@ -327,17 +352,17 @@ func (in *tableInfo) corrupt(id chunk.PartitionID, e *chunk.Entry, err error) er
 }
 
 // freed says whether a chunk that cannot be found was removed since.
-func (db *DB) freed(id chunk.PartitionID, c chunk.ID) bool {
+func (db *DB) freed(ctx context.Context, id chunk.PartitionID, c chunk.ID) (bool, error) {
 	st := db.current.Load().storages[id.Table]
 	if st == nil || st.part(id.Key) == nil {
-		return true
+		return true, nil
 	}
 	p := st.part(id.Key)
-	if p.manifest.Chunk(c) != nil {
-		return false
+	if e, err := p.manifest.Chunk(ctx, c); e != nil || err != nil {
+		return false, err
 	}
 	staged := func(d *delta) bool {
 		return slices.ContainsFunc(d.staged, func(e *chunk.Entry) bool { return e.ID == c })
 	}
-	return !slices.ContainsFunc(p.deltas(), staged)
+	return !slices.ContainsFunc(p.deltas(), staged), nil
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -55,16 +54,6 @@ type partition struct {
 	flush     sync.Mutex
 	unsettled *frozenFlush // a commit of which nobody knows whether it is in the log
 	freed     bool         // the table is gone, and so is the log
-}
-
-// checkpoint folds the commit log.
-func (p *partition) checkpoint(ctx context.Context) error {
-	p.flush.Lock()
-	defer p.flush.Unlock()
-	if p.freed {
-		return nil
-	}
-	return p.log.Checkpoint(ctx)
 }
 
 var emptyDelta = &delta{}

@@ -43,8 +43,10 @@ type TableView struct {
 // A PartitionView is one partition.
 type PartitionView struct {
 	ID chunk.PartitionID
-	// Manifest is what the commit log says; empty after an error.
+	// Manifest is what the commit log says, Chunks are the live ones by slice, least
+	// key and ID; empty after an error.
 	Manifest *commitlog.Manifest
+	Chunks   []*chunk.Entry
 	// WaitingRows are in source logs and not in chunks yet, by source.
 	WaitingRows map[commitlog.Source]int64
 	Err         error // why the commit log could not be read
@@ -155,19 +157,23 @@ func onlyDatabase(ctx context.Context, s store.Store) (string, error) {
 }
 
 func (v *View) openPartitions(ctx context.Context, storages map[datum.OID]*TableView) error {
+	pages := commitlog.NewPageCache(0) // each is read once
 	return eachCommitLog(ctx, v.store, func(id chunk.PartitionID) error {
 		t := storages[id.Table]
 		if t == nil {
 			v.Orphans = append(v.Orphans, id)
 			return nil
 		}
-		log, err := commitlog.Open(ctx, v.store, id, commitlog.Options{})
+		log, err := commitlog.Open(ctx, v.store, id, commitlog.Options{Pages: pages})
+		p := t.add(id)
+		if err == nil { // pages may be replaced while somebody looks at the view
+			p.Chunks, err = entries(log.Manifest().Chunks(ctx))
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		p := t.add(id)
 		if err != nil {
-			p.Err = err
+			p.Chunks, p.Err = nil, err
 		} else {
 			p.Manifest = log.Manifest()
 		}

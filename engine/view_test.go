@@ -54,14 +54,16 @@ func viewShape(v *engine.View, name string) (out shape) {
 	return out
 }
 
-func txnShape(tx *engine.Txn, table datum.OID) (out shape) {
-	for _, p := range tx.Partitions(table) {
+func txnShape(t *testing.T, tx *engine.Txn, table datum.OID) (out shape) {
+	partitions, err := tx.Partitions(context.Background(), table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range partitions {
 		out.partitions++
-		out.chunks += int64(len(p.Chunks))
+		out.chunks += int64(p.Chunks)
 		out.waiting += p.BufferedRows
-		for _, e := range p.Chunks {
-			out.rows += int64(e.Rows)
-		}
+		out.rows += p.Rows
 	}
 	return out
 }
@@ -80,7 +82,7 @@ func TestView(t *testing.T) {
 			}
 			tx := begin(t, db, engine.TxnOptions{ReadOnly: true})
 			defer tx.Rollback()
-			if got := txnShape(tx, table); got != want {
+			if got := txnShape(t, tx, table); got != want {
 				t.Errorf("%s: the transaction has %+v, want %+v", what, got, want)
 			}
 		}
@@ -105,13 +107,13 @@ func TestView(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := txnShape(tx, oid); got != (shape{}) {
+		if got := txnShape(t, tx, oid); got != (shape{}) {
 			t.Errorf("before the statement ends: %+v", got)
 		}
 		if err := tx.Snapshot(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if got := txnShape(tx, oid); got.waiting != 3 || got.chunks != 0 {
+		if got := txnShape(t, tx, oid); got.waiting != 3 || got.chunks != 0 {
 			t.Errorf("the transaction's own rows: %+v", got)
 		}
 		if err := tx.Commit(ctx); err != nil {
@@ -160,7 +162,7 @@ func TestViewFetches(t *testing.T) {
 		checkpoint(t, db)
 		part := viewOf(t, p).Tables[0].Partitions[0]
 		v := viewOf(t, p)
-		for e := range part.Manifest.Chunks() {
+		for _, e := range part.Chunks {
 			if err := chunk.Verify(context.Background(), e, v.Fetch(part.ID, e)); err != nil {
 				t.Error(err)
 			}

@@ -39,11 +39,14 @@ func (s *Session) partitions(ctx context.Context, t *schema.Table) ([]catalog.Pa
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	list := s.txn.Partitions(t.OID)
+	list, err := s.txn.Partitions(ctx, t.OID)
+	if err != nil {
+		return nil, err
+	}
 	name := PartitionNames(t)
 	out := make([]catalog.Partition, len(list))
 	for i, p := range list {
-		out[i] = catalog.Partition{Key: name(p.ID.Key), Sequence: p.Sequence, BufferedRows: p.BufferedRows, Chunks: p.Chunks}
+		out[i] = catalog.Partition{Name: name(p.ID.Key), PartitionInfo: p}
 	}
 	return out, nil
 }

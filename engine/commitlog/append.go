@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"slices"
 
-	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
@@ -85,13 +83,20 @@ type attempt struct {
 func (a *attempt) step(ctx context.Context) (m *Manifest, done bool, err error) {
 	l, c := a.log, a.commit
 	m = l.Manifest()
-	if m.Recent(c.ID) || l.known(m, c) {
+	known, err := l.known(ctx, m, c)
+	if err != nil {
+		return nil, false, err
+	}
+	if known {
 		return m, true, nil
 	}
 	if l.lost(m, c.ID) {
 		return nil, true, unknown(c, errors.New("the entry at its place is gone"))
 	}
-	next, err := m.Apply(m.seq+1, c)
+	if c.Kind == Checkpoint && c.anchor != m.base {
+		return nil, true, unmet(CheckpointNewer, "checkpoint %d has the pages of %v, %v is in use", c.Base, c.anchor, m.base)
+	}
+	next, err := m.Apply(ctx, m.seq+1, c)
 	switch {
 	case err == nil:
 		err = a.append(ctx, next)
@@ -102,6 +107,10 @@ func (a *attempt) step(ctx context.Context) (m *Manifest, done bool, err error) 
 		if !errors.Is(err, store.ErrConflict) {
 			return nil, false, err
 		}
+	case errors.Is(err, errPage):
+		if a.caughtUp && m.anchor == m.base {
+			return nil, false, err
+		} // else the pages of a later checkpoint may serve
 	case a.caughtUp || !errors.Is(err, ErrPrecondition):
 		return nil, true, err
 	}
@@ -110,6 +119,9 @@ func (a *attempt) step(ctx context.Context) (m *Manifest, done bool, err error) 
 		return nil, false, rerr
 	}
 	a.caughtUp = true
+	if errors.Is(err, errPage) && l.Manifest() == m {
+		return nil, false, err
+	}
 	if errors.Is(err, store.ErrConflict) && l.Manifest().seq == m.seq {
 		return nil, false, err // the log holds nothing, and takes nothing
 	}
@@ -214,19 +226,27 @@ func (l *Log) settle(m *Manifest) {
 	}
 }
 
-// known tells whether a commit that was in doubt is in the log: it was seen
-// there, or what only it can have added.
-func (l *Log) known(m *Manifest, c *Commit) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d, ok := l.doubts[c.ID]
-	if !ok || d.seq > m.seq {
-		return false
+// known tells whether a commit is in the log: by its ID or, if it was in doubt, by
+// what only it can have added.
+func (l *Log) known(ctx context.Context, m *Manifest, c *Commit) (bool, error) {
+	if m.Recent(c.ID) {
+		return true, nil
 	}
-	return d.committed || slices.ContainsFunc(c.Adds, func(e *chunk.Entry) bool {
-		_, gone := m.discarded(e.ID)
-		return gone || m.Chunk(e.ID) != nil
-	})
+	l.mu.Lock()
+	d, ok := l.doubts[c.ID]
+	l.mu.Unlock()
+	if !ok || d.seq > m.seq {
+		return false, nil
+	}
+	if d.committed {
+		return true, nil
+	}
+	for _, e := range c.Adds {
+		if there, err := m.knows(ctx, e.ID); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
 }
 
 // lost tells whether the place of a commit in doubt is so far back that the

@@ -291,7 +291,8 @@ func TestDoubtsAreBounded(t *testing.T) {
 			t.Errorf("doubt about %d is left", d.seq)
 		}
 	}
-	if m := (&Manifest{}); l.lost(m, CommitID{}) || l.known(m, &Commit{}) {
+	m := &Manifest{}
+	if known, err := l.known(ctx, m, &Commit{}); err != nil || known || l.lost(m, CommitID{}) {
 		t.Error("knows a commit that it has not seen")
 	}
 }

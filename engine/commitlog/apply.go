@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -9,8 +10,9 @@ import (
 
 // Apply returns the state after commit c at sequence number seq, which is the
 // one after m's. The preconditions are judged against m; an error wraps
-// ErrPrecondition, unless c is malformed.
-func (m *Manifest) Apply(seq uint64, c *Commit) (*Manifest, error) {
+// ErrPrecondition, unless c is malformed or a page could not be read, as chunks
+// that c removes, or seems to add for the second time, may make necessary.
+func (m *Manifest) Apply(ctx context.Context, seq uint64, c *Commit) (*Manifest, error) {
 	if seq != m.seq+1 {
 		return nil, malformed("commit %d for a log of %d", seq, m.seq)
 	}
@@ -20,7 +22,7 @@ func (m *Manifest) Apply(seq uint64, c *Commit) (*Manifest, error) {
 	next := new(Manifest)
 	*next = *m
 	next.seq = seq
-	if err := next.fold(c); err != nil {
+	if err := next.fold(ctx, c); err != nil {
 		return nil, err
 	}
 	next.schema = max(m.schema, c.Schema)
@@ -31,9 +33,10 @@ func (m *Manifest) Apply(seq uint64, c *Commit) (*Manifest, error) {
 
 // With returns the state with a flush that is further on in the log than m: who made
 // it may take it in although others have committed between, of which m knows
-// nothing. It has m's sequence number.
-func (m *Manifest) With(c *Commit) (*Manifest, error) {
-	next, err := m.Apply(m.seq+1, c)
+// nothing. It has m's sequence number. Nothing is read from the store, unless the
+// fingerprint of a chunk is that of another.
+func (m *Manifest) With(ctx context.Context, c *Commit) (*Manifest, error) {
+	next, err := m.Apply(ctx, m.seq+1, c)
 	if err != nil {
 		return nil, err
 	}
@@ -60,16 +63,16 @@ func appendLimited[T any](items []T, item T, limit int) []T {
 
 // fold changes m, which is a shallow copy that is not published yet: what
 // hangs below it is replaced, never changed.
-func (m *Manifest) fold(c *Commit) error {
+func (m *Manifest) fold(ctx context.Context, c *Commit) error {
 	switch c.Kind {
 	case Flush:
-		return m.flush(c)
+		return m.flush(ctx, c)
 	case Compaction:
-		return m.compact(c)
+		return m.compact(ctx, c)
 	case Delete:
 		return m.delete(c)
 	case Retention:
-		return m.retain(c)
+		return m.retain(ctx, c)
 	case Horizon:
 		m.raiseHorizon(c)
 		return nil
@@ -78,7 +81,7 @@ func (m *Manifest) fold(c *Commit) error {
 	}
 }
 
-func (m *Manifest) flush(c *Commit) error {
+func (m *Manifest) flush(ctx context.Context, c *Commit) error {
 	if err := m.takeOver(c); err != nil {
 		return err
 	}
@@ -97,7 +100,7 @@ func (m *Manifest) flush(c *Commit) error {
 			}
 		}
 	}
-	return m.add(c.Adds)
+	return m.add(ctx, c.Adds)
 }
 
 // takeOver makes the committer the owner of the sources that it seals.
@@ -162,13 +165,18 @@ func excludes(t *Tombstone, intervals []Interval) bool {
 
 // compact replaces chunks. A tombstone that concerns an input has to be
 // applied to all outputs; the caller's work is thrown away if one came between.
-func (m *Manifest) compact(c *Commit) error {
+func (m *Manifest) compact(ctx context.Context, c *Commit) error {
 	oldest := m.seq
-	for _, id := range c.Removes {
-		e := m.Chunk(id)
+	inputs := make([]*chunk.Entry, len(c.Removes))
+	for i, id := range c.Removes {
+		e, err := m.Chunk(ctx, id)
+		if err != nil {
+			return err
+		}
 		if e == nil {
 			return unmet(ChunkLive, "input %v is not live", id)
 		}
+		inputs[i] = e
 		oldest = min(oldest, e.Tombstones)
 	}
 	for _, t := range m.tombstones {
@@ -178,10 +186,11 @@ func (m *Manifest) compact(c *Commit) error {
 			}
 		}
 	}
-	if err := m.add(c.Adds); err != nil {
+	if err := m.add(ctx, c.Adds); err != nil {
 		return err
 	}
-	return m.remove(c.Removes, c.Time)
+	m.remove(inputs, c.Time)
+	return nil
 }
 
 // delete adds a tombstone. It must have seen whatever is in chunks: a chunk
@@ -201,18 +210,30 @@ func (m *Manifest) delete(c *Commit) error {
 			t.Saw = append(t.Saw, p)
 		}
 	}
-	m.tombstones = append(slices.Clip(m.tombstones), tombstone{Tombstone: t, pending: m.chunks.n})
+	m.tombstones = append(slices.Clip(m.tombstones), tombstone{Tombstone: t, pending: m.count})
 	return nil
 }
 
-func (m *Manifest) retain(c *Commit) error {
+func (m *Manifest) retain(ctx context.Context, c *Commit) error {
 	if err := m.schemaCurrent(c); err != nil {
 		return err
 	}
 	if err := m.advance(c.Sources); err != nil {
 		return err
 	}
-	return m.remove(c.Removes, c.Time)
+	removed := make([]*chunk.Entry, len(c.Removes))
+	for i, id := range c.Removes {
+		e, err := m.Chunk(ctx, id)
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			return unmet(ChunkLive, "chunk %v is not live", id)
+		}
+		removed[i] = e
+	}
+	m.remove(removed, c.Time)
+	return nil
 }
 
 func (m *Manifest) schemaCurrent(c *Commit) error {
@@ -241,10 +262,10 @@ func (m *Manifest) raiseHorizon(c *Commit) {
 }
 
 func (m *Manifest) checkpoint(c *Commit) error {
-	if c.Base <= m.base || c.Base >= m.seq {
-		return unmet(CheckpointNewer, "checkpoint %d at commit %d, %d is in use", c.Base, m.seq, m.base)
+	if c.Base <= m.base.seq || c.Base >= m.seq {
+		return unmet(CheckpointNewer, "checkpoint %d at commit %d, %d is in use", c.Base, m.seq, m.base.seq)
 	}
-	m.previous, m.base = m.base, c.Base
+	m.previous, m.base = m.base, storedName{c.Base, c.BaseHash}
 	for _, s := range c.Forget {
 		m.forget(s)
 	}
@@ -274,16 +295,20 @@ func (m *Manifest) forget(s Source) {
 // add makes chunks live. Tombstones that they have not applied do not concern
 // them, as the caller has checked: their entries say so from now on, because a
 // reader has only the number to go by.
-func (m *Manifest) add(entries []*chunk.Entry) error {
+func (m *Manifest) add(ctx context.Context, entries []*chunk.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	chunks, byID, infos := m.chunks.edit(compareChunks), m.byID.edit(compareByID), m.slices.edit(compareSlices)
+	pages, infos := m.editPages(), m.slices.edit(compareSlices)
 	for _, e := range entries {
 		if compareIDs(e.ID, m.horizon) < 0 {
 			return unmet(ChunkAge, "chunk %v is older than the horizon %v", e.ID, m.horizon)
 		}
-		if _, gone := m.discarded(e.ID); gone || m.Chunk(e.ID) != nil {
+		there, err := m.knows(ctx, e.ID)
+		if err != nil {
+			return err
+		}
+		if there {
 			return unmet(ChunkNew, "chunk %v has been added before", e.ID)
 		}
 		if e.Tombstones >= m.seq {
@@ -294,31 +319,34 @@ func (m *Manifest) add(entries []*chunk.Entry) error {
 			raised.Tombstones = last
 			e = &raised
 		}
-		chunks.put(e)
-		byID.put(e)
-		m.count(infos, e, 1)
+		pages.add(e)
+		m.tally(infos, e, 1)
 	}
-	m.chunks, m.byID, m.slices = chunks.done(), byID.done(), infos.done()
+	pages.done(m)
+	m.slices = infos.done()
 	return nil
 }
 
-// remove makes live chunks garbage.
-func (m *Manifest) remove(ids []chunk.ID, now time.Time) error {
-	if len(ids) == 0 {
-		return nil
+// knows tells whether a chunk is live, or was and has not been freed.
+func (m *Manifest) knows(ctx context.Context, id chunk.ID) (bool, error) {
+	if _, gone := m.discarded(id); gone {
+		return true, nil
 	}
-	chunks, byID, infos := m.chunks.edit(compareChunks), m.byID.edit(compareByID), m.slices.edit(compareSlices)
-	garbage := m.garbage.edit(compareGarbage)
+	e, err := m.Chunk(ctx, id)
+	return e != nil, err
+}
+
+// remove makes live chunks, each given once, garbage.
+func (m *Manifest) remove(entries []*chunk.Entry, now time.Time) {
+	if len(entries) == 0 {
+		return
+	}
+	pages, infos, garbage := m.editPages(), m.slices.edit(compareSlices), m.garbage.edit(compareGarbage)
 	tombstones := slices.Clone(m.tombstones)
 	removed := time.UnixMicro(now.UnixMicro()).UTC() // as a reader of the log finds it
-	for _, id := range ids {
-		e := m.Chunk(id)
-		if e == nil {
-			return unmet(ChunkLive, "chunk %v is not live", id)
-		}
-		chunks.remove(e)
-		byID.remove(e)
-		m.count(infos, e, -1)
+	for _, e := range entries {
+		pages.remove(e)
+		m.tally(infos, e, -1)
 		garbage.put(Garbage{Entry: e, Removed: removed})
 		for i, t := range tombstones {
 			if t.Concerns(e) {
@@ -326,13 +354,15 @@ func (m *Manifest) remove(ids []chunk.ID, now time.Time) error {
 			}
 		}
 	}
-	m.chunks, m.byID, m.slices, m.garbage, m.tombstones = chunks.done(), byID.done(), infos.done(), garbage.done(), tombstones
-	return nil
+	pages.done(m)
+	m.slices, m.garbage, m.tombstones = infos.done(), garbage.done(), tombstones
 }
 
-// count adds a chunk to the sums, or takes it away (n = -1).
-func (m *Manifest) count(infos *editor[SliceInfo], e *chunk.Entry, n int) {
+// tally adds a chunk to the sums, or takes it away (n = -1).
+func (m *Manifest) tally(infos *editor[SliceInfo], e *chunk.Entry, n int) {
 	size := blobBytes(e)
+	m.count += n
+	m.loose++
 	m.rows += int64(n * e.Rows)
 	m.bytes += int64(n) * size
 	info := SliceInfo{Slice: e.Slice}

@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -92,7 +93,7 @@ func folded(t testing.TB, commits ...*Commit) *Manifest {
 	t.Helper()
 	m := &Manifest{}
 	for i, c := range commits {
-		next, err := m.Apply(uint64(i+1), c)
+		next, err := m.Apply(ctx, uint64(i+1), c)
 		if err != nil {
 			t.Fatalf("commit %d: %v", i+1, err)
 		}
@@ -172,9 +173,9 @@ func TestPreconditions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := base(t)
-			before := AppendManifest(nil, m)
-			next, err := m.Apply(m.Seq()+1, test.c)
-			if string(AppendManifest(nil, m)) != string(before) {
+			before := appendManifest(nil, m)
+			next, err := m.Apply(ctx, m.Seq()+1, test.c)
+			if string(appendManifest(nil, m)) != string(before) {
 				t.Fatal("Apply changed the manifest it was given")
 			}
 			var unmet *PreconditionError
@@ -197,7 +198,7 @@ func checkManifest(t *testing.T, m *Manifest) {
 	t.Helper()
 	rows, size, infos := int64(0), int64(0), map[int64]SliceInfo{}
 	var last *chunk.Entry
-	for e := range m.Chunks() {
+	for _, e := range chunksOf(t, m) {
 		if last != nil && compareChunks(last, e) >= 0 {
 			t.Fatalf("chunk %v is out of order", e.ID)
 		}
@@ -205,13 +206,14 @@ func checkManifest(t *testing.T, m *Manifest) {
 		rows, size = rows+int64(e.Rows), size+blobBytes(e)
 		i := infos[e.Slice]
 		infos[e.Slice] = SliceInfo{Slice: e.Slice, Chunks: i.Chunks + 1, Rows: i.Rows + int64(e.Rows), Bytes: i.Bytes + blobBytes(e)}
-		if m.Chunk(e.ID) != e {
+		if found, err := m.Chunk(ctx, e.ID); err != nil || found.ID != e.ID {
 			t.Fatalf("chunk %v is not found by its ID", e.ID)
 		}
 	}
-	if rows != m.Rows() || size != m.Bytes() || m.byID.n != m.Len() {
-		t.Fatalf("%d rows, %d bytes, %d IDs: %v", rows, size, m.byID.n, m)
+	if rows != m.Rows() || size != m.Bytes() || len(m.fingerprints()) != m.Len() {
+		t.Fatalf("%d rows, %d bytes, %d IDs: %v", rows, size, len(m.fingerprints()), m)
 	}
+	checkPages(t, m)
 	got := slices.Collect(m.Slices())
 	if len(got) != len(infos) || !slices.IsSortedFunc(got, compareSlices) {
 		t.Fatalf("slices %v, want %v", got, infos)
@@ -220,13 +222,13 @@ func checkManifest(t *testing.T, m *Manifest) {
 		if infos[i.Slice] != i {
 			t.Fatalf("slice %+v, want %+v", i, infos[i.Slice])
 		}
-		if n := len(slices.Collect(m.ChunksOf(i.Slice))); n != i.Chunks {
+		if n := len(collected(t, m.ChunksOf(ctx, i.Slice))); n != i.Chunks {
 			t.Fatalf("%d chunks of slice %d, want %d", n, i.Slice, i.Chunks)
 		}
 	}
 	for _, ts := range m.tombstones {
 		pending := 0
-		for e := range m.Chunks() {
+		for _, e := range chunksOf(t, m) {
 			if ts.Concerns(e) {
 				pending++
 			}
@@ -237,11 +239,88 @@ func checkManifest(t *testing.T, m *Manifest) {
 	}
 }
 
+// checkPages compares the summaries of pages with what is in them.
+func checkPages(t *testing.T, m *Manifest) {
+	t.Helper()
+	total := 0
+	for i, p := range m.pages {
+		entries, err := p.entries(ctx, m.pager)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 && m.pages[i-1].last.compare(p.first) >= 0 || p.count != len(entries) || len(p.prints) != p.count || !slices.IsSorted(p.prints) {
+			t.Fatalf("page %d: %d chunks, fingerprints %x, from %+v to %+v", i, len(entries), p.prints, p.first, p.last)
+		}
+		total += p.count
+		for _, e := range entries {
+			if at := placeOf(e); at.compare(p.first) < 0 || at.compare(p.last) > 0 || string(e.KeyMax) > string(p.keyMax) ||
+				e.VersionMax > p.versionMax || !p.mayHave(fingerprint(e.ID)) ||
+				e.Time.Min <= e.Time.Max && (e.Time.Min < p.time.Min || e.Time.Max > p.time.Max) {
+				t.Fatalf("page %d: chunk %v is not within %+v", i, e.ID, p.summary)
+			}
+		}
+	}
+	if total != m.Len() {
+		t.Fatalf("%d chunks in pages: %v", total, m)
+	}
+}
+
+// collected returns what a walk over chunks yields.
+func collected(t testing.TB, walk iter.Seq2[*chunk.Entry, error]) (out []*chunk.Entry) {
+	t.Helper()
+	for e, err := range walk {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func chunksOf(t testing.TB, m *Manifest) []*chunk.Entry { return collected(t, m.Chunks(ctx)) }
+
+// chunkOf returns live chunk n.
+func chunkOf(t testing.TB, m *Manifest, n int) *chunk.Entry {
+	t.Helper()
+	e, err := m.Chunk(ctx, id(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// canonical returns bytes that are the same for manifests of the same state,
+// however it is divided into pages.
+func canonical(m *Manifest) ([]byte, error) {
+	flat := *m
+	flat.pages, flat.retired = nil, nil
+	var entries []*chunk.Entry
+	for e, err := range m.Chunks(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	for b := range slices.Chunk(entries, 100) {
+		flat.pages = append(flat.pages, newPage(b))
+	}
+	return appendManifest(nil, &flat), nil
+}
+
+func mustCanonical(t testing.TB, m *Manifest) []byte {
+	t.Helper()
+	b, err := canonical(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestManifest(t *testing.T) {
 	m := base(t)
 	checkManifest(t, m)
 	var ids []chunk.ID
-	for e := range m.Chunks() {
+	for _, e := range chunksOf(t, m) {
 		ids = append(ids, e.ID)
 	}
 	if want := []chunk.ID{id(41), id(21)}; !slices.Equal(ids, want) { // both of slice 1, by key
@@ -258,7 +337,7 @@ func TestManifest(t *testing.T) {
 		t.Errorf("sources %+v, ended %v", m.Sources(), m.ended)
 	}
 	ts := m.Tombstones()
-	if len(ts) != 1 || ts[0].Seq != 4 || ts[0].Schema != 5 || !ts[0].Concerns(m.Chunk(id(21))) || ts[0].Concerns(m.Chunk(id(41))) ||
+	if len(ts) != 1 || ts[0].Seq != 4 || ts[0].Schema != 5 || !ts[0].Concerns(chunkOf(t, m, 21)) || ts[0].Concerns(chunkOf(t, m, 41)) ||
 		!ts[0].Covers(alice, 12) || ts[0].Covers(alice, 13) || ts[0].Covers(carol, 1) {
 		t.Errorf("tombstones %+v", ts)
 	}
@@ -276,7 +355,7 @@ func TestTombstoneBoundary(t *testing.T) {
 		ok         bool
 	}{{11, 3, false}, {11, 4, true}, {12, 3, false}, {12, 4, true}, {13, 3, true}} {
 		i := Interval{alice, m.Folded(alice), step.to}
-		next, err := m.Apply(m.Seq()+1, flush(alice, i, entry(50+int(m.Seq()), step.tombstones)))
+		next, err := m.Apply(ctx, m.Seq()+1, flush(alice, i, entry(50+int(m.Seq()), step.tombstones)))
 		if ok := err == nil; ok != step.ok {
 			t.Fatalf("%+v, tombstones up to %d applied: %v", i, step.tombstones, err)
 		}
@@ -290,7 +369,7 @@ func TestTombstoneBoundary(t *testing.T) {
 func TestTombstonesEnd(t *testing.T) {
 	apply := func(m *Manifest, c *Commit) *Manifest {
 		t.Helper()
-		next, err := m.Apply(m.Seq()+1, c)
+		next, err := m.Apply(ctx, m.Seq()+1, c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -307,7 +386,7 @@ func TestTombstonesEnd(t *testing.T) {
 	}
 	// A chunk that the tombstone does not concern says so once it is live.
 	m = apply(m, flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)))
-	if e := m.Chunk(id(50)); e.Tombstones != 4 {
+	if e := chunkOf(t, m, 50); e.Tombstones != 4 {
 		t.Fatalf("tombstones up to %d are said to be applied, want 4", e.Tombstones)
 	}
 	m = apply(m, compaction([]chunk.ID{id(21)}, entry(51, 9)))
@@ -328,7 +407,7 @@ func TestTombstonesEnd(t *testing.T) {
 
 func TestHorizonFrees(t *testing.T) {
 	m := base(t)
-	next, err := m.Apply(10, horizon(id(32), id(31), id(32), id(99)))
+	next, err := m.Apply(ctx, 10, horizon(id(32), id(31), id(32), id(99)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +418,7 @@ func TestHorizonFrees(t *testing.T) {
 	if !slices.Equal(left, []chunk.ID{id(32)}) {
 		t.Errorf("garbage is %v: what is not below the horizon must stay listed", left)
 	}
-	if lower, err := next.Apply(11, horizon(id(1))); err != nil || lower.Horizon() != id(32) {
+	if lower, err := next.Apply(ctx, 11, horizon(id(1))); err != nil || lower.Horizon() != id(32) {
 		t.Errorf("the horizon went back to %v, %v", lower.Horizon(), err)
 	}
 }
@@ -353,7 +432,7 @@ func TestLimitsOfMemory(t *testing.T) {
 		if i%2 == 1 {
 			c = checkpointAt(uint64(i), Source{"w", uint64(i - 1)})
 		}
-		next, err := m.Apply(uint64(i+1), c)
+		next, err := m.Apply(ctx, uint64(i+1), c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -400,13 +479,13 @@ func TestMalformed(t *testing.T) {
 		"no checkpoint":            commit(Checkpoint, alice),
 		"fields of others":         with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.Horizon = id(1) }),
 	} {
-		_, err := m.Apply(m.Seq()+1, c)
+		_, err := m.Apply(ctx, m.Seq()+1, c)
 		if err == nil || errors.Is(err, ErrPrecondition) || pgerr.Code(err) != pgerr.InternalError {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, seq := range []uint64{m.Seq(), m.Seq() + 2} {
-		if _, err := m.Apply(seq, retention([]chunk.ID{id(21)})); err == nil {
+		if _, err := m.Apply(ctx, seq, retention([]chunk.ID{id(21)})); err == nil {
 			t.Errorf("a commit %d after %d is taken", seq, m.Seq())
 		}
 	}

@@ -33,7 +33,7 @@ func benchManifest(b testing.TB, chunks, slices int) *Manifest {
 			n++
 		}
 		c.Sources[0].To = uint64(n)
-		next, err := m.Apply(m.seq+1, c)
+		next, err := m.Apply(ctx, m.seq+1, c)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func BenchmarkApply(b *testing.B) {
 				c := flush(alice, Interval{alice, uint64(chunks), uint64(chunks) + 1}, benchEntry(chunks, slices, m.seq))
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := m.Apply(m.seq+1, c); err != nil {
+					if _, err := m.Apply(ctx, m.seq+1, c); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -63,11 +63,11 @@ func BenchmarkApply(b *testing.B) {
 // BenchmarkCheckpoint writes and reads the state of 20,000 chunks.
 func BenchmarkCheckpoint(b *testing.B) {
 	m := benchManifest(b, 20_000, 1000)
-	data := AppendManifest(nil, m)
+	data := appendManifest(nil, m)
 	b.Run("op=write", func(b *testing.B) {
 		b.SetBytes(int64(len(data)))
 		for b.Loop() {
-			AppendManifest(data[:0], m)
+			appendManifest(data[:0], m)
 		}
 		b.ReportMetric(float64(len(data))/20_000, "B/chunk")
 	})
@@ -75,7 +75,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 		b.SetBytes(int64(len(data)))
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := DecodeManifest(data); err != nil {
+			if _, err := decodeManifest(data); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -94,7 +94,7 @@ func BenchmarkCommit(b *testing.B) {
 }
 
 // TestFlushIsCheap holds the line on what a flush costs in a large partition:
-// it copies one block of each list, and takes far less than a millisecond.
+// it copies a page or two, and takes far less than a millisecond.
 func TestFlushIsCheap(t *testing.T) {
 	m := benchManifest(t, 20_000, 1)
 	c := flush(alice, Interval{alice, 20_000, 20_001}, benchEntry(20_000, 1, m.seq))
@@ -103,29 +103,27 @@ func TestFlushIsCheap(t *testing.T) {
 	for range 50 {
 		start := time.Now()
 		var err error
-		if next, err = m.Apply(m.seq+1, c); err != nil {
+		if next, err = m.Apply(ctx, m.seq+1, c); err != nil {
 			t.Fatal(err)
 		}
 		fastest = min(fastest, time.Since(start))
 	}
-	for name, n := range map[string]int{"order": copied(m.chunks, next.chunks), "by ID": copied(m.byID, next.byID)} {
-		if n > 2 {
-			t.Errorf("%s: %d blocks of %d copied", name, n, len(next.chunks.blocks))
-		}
+	if n := copied(m, next); n > 2 {
+		t.Errorf("%d pages of %d copied", n, len(next.pages))
 	}
 	if fastest > time.Millisecond {
 		t.Errorf("a flush into 20,000 chunks takes %v", fastest)
 	}
 }
 
-// copied counts the blocks of b that a has not.
-func copied[T any](a, b list[T]) (n int) {
-	have := map[*T]bool{}
-	for _, block := range a.blocks {
-		have[&block[0]] = true
+// copied counts the pages of b that a has not.
+func copied(a, b *Manifest) (n int) {
+	have := map[*page]bool{}
+	for _, p := range a.pages {
+		have[p] = true
 	}
-	for _, block := range b.blocks {
-		if !have[&block[0]] {
+	for _, p := range b.pages {
+		if !have[p] {
 			n++
 		}
 	}

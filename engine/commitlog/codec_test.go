@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
@@ -33,7 +34,7 @@ func samples() map[string]*Commit {
 		"delete":      fixed(3, deletion(Position{alice, 12}, Position{bob, 7000})),
 		"retention":   fixed(4, retention([]chunk.ID{id(21)}, Interval{alice, 5, 5})),
 		"horizon":     fixed(5, horizon(id(15), id(3), id(4))),
-		"checkpoint":  fixed(6, checkpointAt(64, carol, bob)),
+		"checkpoint":  fixed(6, with(checkpointAt(64, carol, bob), func(c *Commit) { c.BaseHash = nameOf(64, []byte("a checkpoint")).hash })),
 		"seals alone": fixed(7, seal(alice, bob, carol)),
 	}
 }
@@ -57,15 +58,30 @@ func sampleManifest(t testing.TB) *Manifest {
 	return folded(t, commits...)
 }
 
+// storedSample is sampleManifest as a checkpoint has it whose page is in the store,
+// beside one that is not needed any more, and that page.
+func storedSample(t testing.TB) (m *Manifest, data []byte) {
+	c := *sampleManifest(t)
+	p := *c.pages[0]
+	data = appendPage(nil, c.seq, p.added)
+	stored := nameOf(c.seq, data)
+	p.stored, p.added = &stored, nil
+	p.time = chunk.TimeRange{Min: 1_000_000, Max: 2_000_000}
+	c.pages = []*page{&p}
+	c.retired = []retiredPage{{nameOf(3, []byte("an older page")), noon}}
+	return &c, data
+}
+
 var goldenLog = LogID(chunk.PartitionID{Table: 42, Key: "key"})
 
 // TestGolden pins the bytes: a change here is a new version of a format.
 func TestGolden(t *testing.T) {
-	m := sampleManifest(t)
+	m, page := storedSample(t)
 	files := map[string][]byte{
-		"manifest":        AppendManifest(nil, m),
+		"manifest":        appendManifest(nil, sampleManifest(t)),
 		"checkpoint file": appendCheckpoint(nil, goldenLog, m),
-		"log entry":       appendRecord(nil, goldenLog, 70, 64, samples()["retention"]),
+		"page":            page,
+		"log entry":       appendRecord(nil, goldenLog, 70, nameOf(64, []byte("a checkpoint")), samples()["retention"]),
 	}
 	for name, c := range samples() {
 		files[name] = AppendCommit(nil, c)
@@ -91,6 +107,56 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestNewerVersions: what a newer version wrote is not damage.
+func TestNewerVersions(t *testing.T) {
+	m := *sampleManifest(t)
+	data := appendManifest(nil, &m)
+	data[0]++
+	_, err := decodeManifest(data)
+	c := AppendCommit(nil, samples()["checkpoint"])
+	c[0]++
+	_, cerr := DecodeCommit(c)
+	for _, err := range []error{err, cerr, unreadable(err, "where"), (&Log{}).damaged(3, cerr)} {
+		if !errors.Is(err, chunk.ErrNewerFormat) || errors.Is(err, chunk.ErrCorrupt) || pgerr.Code(err) != pgerr.FeatureNotSupported {
+			t.Error(err)
+		}
+	}
+}
+
+// TestOldVersions reads what earlier versions wrote.
+func TestOldVersions(t *testing.T) {
+	want := sampleManifest(t)
+	m, err := decodeManifest(goldenBytes(t, "manifest-version-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkManifest(t, m)
+	sameState(t, m, want)
+	if c, err := DecodeCommit(goldenBytes(t, "checkpoint-version-1")); err != nil || c.Base != 64 || c.BaseHash != [16]byte{} {
+		t.Errorf("commit: %+v, %v", c, err)
+	}
+	base, body, err := parseRecord(goldenLog, store.Entry{Seq: 70, Data: goldenBytes(t, "log-entry-version-1")})
+	if c, cerr := DecodeCommit(body); err != nil || cerr != nil || base != (storedName{seq: 64}) || c.Kind != Retention {
+		t.Errorf("entry: base %v, %+v; %v, %v", base, c, err, cerr)
+	}
+	if m, err = parseCheckpoint(goldenLog, storedName{seq: want.seq}, goldenBytes(t, "checkpoint-file-version-1")); err != nil {
+		t.Fatal(err)
+	}
+	sameState(t, m, want)
+}
+
+func goldenBytes(t testing.TB, name string) []byte {
+	text, err := os.ReadFile(filepath.Join("testdata", "golden", name+".hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(string(text), "\n", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func hexLines(b []byte) string {
 	var out strings.Builder
 	for len(b) > 0 {
@@ -114,7 +180,7 @@ func TestCommitRoundTrip(t *testing.T) {
 // read, which must come to the same as without the detour.
 func TestManifestRoundTrip(t *testing.T) {
 	for _, m := range []*Manifest{{}, base(t), sampleManifest(t)} {
-		read, err := DecodeManifest(AppendManifest(nil, m))
+		read, err := decodeManifest(appendManifest(nil, m))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,12 +190,12 @@ func TestManifestRoundTrip(t *testing.T) {
 			horizon(id(99), id(31), id(32)), deletion(Position{alice, 20}, Position{bob, 20}),
 			flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 2}), seal(carol, alice), checkpointAt(8, alice, bob),
 		} {
-			want, werr := m.Apply(m.Seq()+1, c)
-			got, gerr := read.Apply(m.Seq()+1, c)
+			want, werr := m.Apply(ctx, m.Seq()+1, c)
+			got, gerr := read.Apply(ctx, m.Seq()+1, c)
 			if fmt.Sprint(gerr) != fmt.Sprint(werr) {
 				t.Errorf("%v: %v, want %v", c.Kind, gerr, werr)
 			}
-			if werr == nil && !bytes.Equal(AppendManifest(nil, got), AppendManifest(nil, want)) {
+			if werr == nil && !bytes.Equal(mustCanonical(t, got), mustCanonical(t, want)) {
 				t.Errorf("%v: %v, want %v", c.Kind, got, want)
 			}
 			if gerr == nil {
@@ -141,12 +207,12 @@ func TestManifestRoundTrip(t *testing.T) {
 
 // TestDamage changes every byte, cuts at every byte, and reads at a wrong place.
 func TestDamage(t *testing.T) {
-	m := sampleManifest(t)
+	m, _ := storedSample(t)
 	for name, f := range map[string]struct {
 		data []byte
 		read func(log store.LogID, seq uint64, data []byte) error
 	}{
-		"entry": {appendRecord(nil, goldenLog, 9, 4, samples()["flush"]), func(log store.LogID, seq uint64, data []byte) error {
+		"entry": {appendRecord(nil, goldenLog, 9, nameOf(4, []byte("a checkpoint")), samples()["flush"]), func(log store.LogID, seq uint64, data []byte) error {
 			_, body, err := parseRecord(log, store.Entry{Seq: seq, Data: data})
 			if err == nil {
 				_, err = DecodeCommit(body)
@@ -154,7 +220,7 @@ func TestDamage(t *testing.T) {
 			return err
 		}},
 		"checkpoint": {appendCheckpoint(nil, goldenLog, m), func(log store.LogID, seq uint64, data []byte) error {
-			_, err := parseCheckpoint(log, seq, data)
+			_, err := parseCheckpoint(log, storedName{seq: seq}, data)
 			return err
 		}},
 	} {
@@ -183,7 +249,7 @@ func TestDamage(t *testing.T) {
 // TestStatesRefused decodes states that no log folds to.
 func TestStatesRefused(t *testing.T) {
 	for name, change := range map[string]func(m *Manifest){
-		"base not below":          func(m *Manifest) { m.base = m.seq },
+		"base not below":          func(m *Manifest) { m.base.seq = m.seq },
 		"bases in a wrong order":  func(m *Manifest) { m.previous = m.base },
 		"too few IDs":             func(m *Manifest) { m.recent = m.recent[1:] },
 		"sources out of order":    func(m *Manifest) { m.sources = []SourceState{m.sources[1], m.sources[0]} },
@@ -191,19 +257,21 @@ func TestStatesRefused(t *testing.T) {
 		"too many ended":          func(m *Manifest) { m.ended = make([]Source, endedLimit+1) },
 		"tombstone of the future": func(m *Manifest) { m.tombstones = []tombstone{{Tombstone: &Tombstone{Seq: m.seq + 1}}} },
 		"tombstone twice":         func(m *Manifest) { m.tombstones = append(m.tombstones, m.tombstones[0]) },
-		"chunks out of order":     func(m *Manifest) { m.chunks = newList([]*chunk.Entry{entry(50, 0), entry(61, 0), entry(40, 0)}) },
-		"chunk of the future":     func(m *Manifest) { m.chunks = newList([]*chunk.Entry{entry(50, m.seq+1)}) },
+		"chunks out of order": func(m *Manifest) {
+			m.pages = []*page{newPage([]*chunk.Entry{entry(50, 0), entry(61, 0), entry(40, 0)})}
+		},
+		"chunk of the future": func(m *Manifest) { m.pages = []*page{newPage([]*chunk.Entry{entry(50, m.seq+1)})} },
 		"chunk twice": func(m *Manifest) {
 			e := entry(50, 0)
 			e.Slice++
-			m.chunks = newList([]*chunk.Entry{entry(50, 0), e})
+			m.pages = []*page{newPage([]*chunk.Entry{entry(50, 0), e})}
 		},
-		"live and removed":     func(m *Manifest) { m.chunks = newList([]*chunk.Entry{entry(32, 0)}) },
+		"live and removed":     func(m *Manifest) { m.pages = []*page{newPage([]*chunk.Entry{entry(32, 0)})} },
 		"removed out of order": func(m *Manifest) { m.garbage = newList([]Garbage{{Entry: entry(50, 0)}, {Entry: entry(49, 0)}}) },
 	} {
 		m := *sampleManifest(t)
 		change(&m)
-		if _, err := DecodeManifest(AppendManifest(nil, &m)); !errors.Is(err, chunk.ErrCorrupt) {
+		if _, err := decodeManifest(appendManifest(nil, &m)); !errors.Is(err, chunk.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -216,7 +284,7 @@ func FuzzDecodeCommit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, err := DecodeCommit(src)
 		if err != nil {
-			if !errors.Is(err, chunk.ErrCorrupt) {
+			if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) {
 				t.Fatal(err)
 			}
 			return
@@ -227,34 +295,57 @@ func FuzzDecodeCommit(f *testing.F) {
 			t.Fatalf("does not survive: %v", err)
 		}
 		// Whatever it says, it can be judged.
-		if _, err := base(t).Apply(10, c); err != nil && !errors.Is(err, ErrPrecondition) {
+		if _, err := base(t).Apply(ctx, 10, c); err != nil && !errors.Is(err, ErrPrecondition) {
 			t.Fatal(err)
 		}
 	})
 }
 
 func FuzzDecodeManifest(f *testing.F) {
-	for _, m := range []*Manifest{{}, base(f), sampleManifest(f)} {
-		f.Add(AppendManifest(nil, m))
+	stored, _ := storedSample(f)
+	for _, m := range []*Manifest{{}, base(f), sampleManifest(f), stored} {
+		f.Add(appendManifest(nil, m))
 	}
+	f.Add(goldenBytes(f, "manifest-version-1"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		m, err := DecodeManifest(src)
+		m, err := decodeManifest(src)
 		if err != nil {
-			if !errors.Is(err, chunk.ErrCorrupt) {
+			if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) {
 				t.Fatal(err)
 			}
 			return
 		}
-		checkManifest(t, m)
-		b := AppendManifest(nil, m)
-		again, err := DecodeManifest(b)
-		if err != nil || !bytes.Equal(AppendManifest(nil, again), b) {
+		b := appendManifest(nil, m)
+		again, err := decodeManifest(b)
+		if err != nil || !bytes.Equal(appendManifest(nil, again), b) {
 			t.Fatalf("does not survive: %v", err)
 		}
+		// Whatever it says, commits can be judged; its pages are not there.
+		m.pager = &pager{st: memstore.New(nil), part: part, cache: NewPageCache(0), pageSizes: defaultPageSizes}
 		for _, c := range samples() {
-			if next, err := m.Apply(m.Seq()+1, c); err == nil {
-				checkManifest(t, next)
+			if _, err := m.Apply(ctx, m.Seq()+1, c); err != nil && !errors.Is(err, ErrPrecondition) && !errors.Is(err, errPage) {
+				t.Fatal(err)
 			}
 		}
+	})
+}
+
+func FuzzDecodePage(f *testing.F) {
+	m, page := storedSample(f)
+	f.Add(m.pages[0].stored.seq, page)
+	f.Fuzz(func(t *testing.T, seq uint64, src []byte) {
+		entries, err := decodePage(src, seq)
+		if err != nil {
+			if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) {
+				t.Fatal(err)
+			}
+			return
+		}
+		b := appendPage(nil, seq, entries)
+		again, err := parsePage(b, nameOf(seq, b))
+		if err != nil || !bytes.Equal(appendPage(nil, seq, again), b) {
+			t.Fatalf("does not survive: %v", err)
+		}
+		newPage(again)
 	})
 }

@@ -82,10 +82,15 @@ type Commit struct {
 	Horizon chunk.ID
 	// Freed are removed chunks whose blobs are gone (Horizon).
 	Freed []chunk.ID
-	// Base is the sequence number of a durable checkpoint (Checkpoint).
-	Base uint64
+	// Base is the sequence number of a durable checkpoint, and BaseHash the beginning
+	// of the SHA-256 of its bytes, by which it is named (Checkpoint).
+	Base     uint64
+	BaseHash [16]byte
 	// Forget are sources whose logs are gone for good (Checkpoint).
 	Forget []Source
+	// anchor is the checkpoint that the one at Base descends from (Checkpoint). It
+	// is known to who commits, and not written.
+	anchor storedName
 }
 
 // A Tombstone deletes the rows that match a predicate at or below positions.

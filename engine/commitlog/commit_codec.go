@@ -12,16 +12,21 @@ import (
 
 // Versions of the formats; format.md draws them.
 const (
-	commitVersion   = 1
-	recordVersion   = 1
-	manifestVersion = 1
+	commitVersion     = 1
+	checkpointVersion = 2 // of Checkpoint commits; those of version 1 have no hash
+	recordVersion     = 2 // those of version 1 have no hash of the checkpoint
+	manifestVersion   = 2 // decodeManifest reads 1 too
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AppendCommit appends the binary form of a commit that a log could hold.
 func AppendCommit(dst []byte, c *Commit) []byte {
-	dst = append(dst, commitVersion, byte(c.Kind))
+	version := byte(commitVersion)
+	if c.Kind == Checkpoint {
+		version = checkpointVersion
+	}
+	dst = append(dst, version, byte(c.Kind))
 	dst = append(dst, c.ID[:]...)
 	dst = binary.AppendVarint(dst, c.Time.UnixMicro())
 	dst = appendSource(dst, c.By)
@@ -43,7 +48,7 @@ func AppendCommit(dst []byte, c *Commit) []byte {
 		dst = append(dst, c.Horizon[:]...)
 		dst = appendChunkIDs(dst, c.Freed)
 	case Checkpoint:
-		dst = binary.AppendUvarint(dst, c.Base)
+		dst = append(binary.AppendUvarint(dst, c.Base), c.BaseHash[:]...)
 		dst = appendSources(dst, c.Forget)
 	}
 	return dst
@@ -53,10 +58,14 @@ func AppendCommit(dst []byte, c *Commit) []byte {
 // chunk.ErrCorrupt, or chunk.ErrNewerFormat. The commit holds on to nothing of src.
 func DecodeCommit(src []byte) (*Commit, error) {
 	r := &reader{b: src}
-	if err := r.version("commit", commitVersion); err != nil {
+	version, err := r.version("commit", checkpointVersion)
+	if err != nil {
 		return nil, err
 	}
 	c := &Commit{Kind: Kind(r.byte())}
+	if version == checkpointVersion && c.Kind != Checkpoint {
+		return nil, corrupt("%v commit of version %d", c.Kind, version)
+	}
 	c.ID = r.commitID()
 	c.Time = time.UnixMicro(r.varint()).UTC()
 	c.By = r.source()
@@ -79,6 +88,9 @@ func DecodeCommit(src []byte) (*Commit, error) {
 		c.Freed = r.chunkIDs()
 	case Checkpoint:
 		c.Base = r.uvarint()
+		if version == checkpointVersion {
+			copy(c.BaseHash[:], r.take(len(c.BaseHash)))
+		}
 		c.Forget = r.sources()
 	}
 	if err := r.end("commit"); err != nil {
@@ -92,26 +104,31 @@ func DecodeCommit(src []byte) (*Commit, error) {
 
 // appendRecord appends a log's entry: the checkpoint that readers begin with
 // once they have read this far, and the commit.
-func appendRecord(dst []byte, log store.LogID, seq, base uint64, c *Commit) []byte {
+func appendRecord(dst []byte, log store.LogID, seq uint64, base storedName, c *Commit) []byte {
 	start := len(dst)
-	dst = binary.AppendUvarint(append(dst, recordVersion), base)
+	dst = appendStored(append(dst, recordVersion), base)
 	dst = AppendCommit(dst, c)
 	return binary.LittleEndian.AppendUint32(dst, checksum(log, seq, dst[start:]))
 }
 
 // parseRecord checks an entry and takes it apart.
-func parseRecord(log store.LogID, e store.Entry) (base uint64, commit []byte, err error) {
+func parseRecord(log store.LogID, e store.Entry) (base storedName, commit []byte, err error) {
 	body, err := checked(log, e.Seq, e.Data)
 	if err != nil {
-		return 0, nil, err
+		return base, nil, err
 	}
 	r := &reader{b: body}
-	if err := r.version("entry", recordVersion); err != nil {
-		return 0, nil, err
+	version, err := r.version("entry", recordVersion)
+	switch {
+	case err != nil:
+		return base, nil, err
+	case version == 1:
+		base.seq = r.uvarint()
+	default:
+		base = r.stored()
 	}
-	base = r.uvarint()
 	if r.bad {
-		return 0, nil, corrupt("entry of %d bytes", len(e.Data))
+		return base, nil, corrupt("entry of %d bytes", len(e.Data))
 	}
 	return base, r.b, nil
 }

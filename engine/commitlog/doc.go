@@ -10,8 +10,11 @@
 // rebases on what others appended and finds out what became of appends whose
 // outcome is unknown. checkpoint.go keeps the log short, sweep.go frees blobs.
 //
-// Manifests are immutable and share structure (list.go), so that a snapshot
-// is a pointer and a commit costs microseconds in a partition of many chunks.
+// Manifests are immutable and share structure (list.go, page.go), so that a snapshot
+// is a pointer and a commit costs microseconds in a partition of many chunks. Of the
+// live chunks they hold summaries by pages of some hundred, and those that came since
+// the last checkpoint; the others are read from the store (pager.go) into a PageCache.
+// docs/design/manifest.md says why.
 //
 // format.md draws the bytes of commits and checkpoints and says where they lie.
 package commitlog

@@ -69,6 +69,15 @@ func corrupt(format string, args ...any) error {
 	return e
 }
 
+// unreadable reports what err says of a part of a log: damage, unless a newer version
+// wrote it.
+func unreadable(err error, format string, args ...any) error {
+	if errors.Is(err, chunk.ErrNewerFormat) {
+		return fmt.Errorf(format+": %w", append(args, err)...)
+	}
+	return corrupt(format+": %v", append(args, err)...)
+}
+
 // malformed reports a commit that no log could hold: a bug of its maker.
 func malformed(format string, args ...any) error {
 	return pgerr.New(pgerr.InternalError, "commitlog: malformed commit: "+format, args...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -15,10 +16,11 @@ import (
 // append to the same log. It is safe for concurrent use: readers take the
 // Manifest at any time, commits take turns. It holds no resources.
 type Log struct {
-	st   store.Store
-	part chunk.PartitionID
-	id   store.LogID
-	opt  Options
+	st    store.Store
+	part  chunk.PartitionID
+	id    store.LogID
+	opt   Options
+	pager *pager
 
 	manifest atomic.Pointer[Manifest]
 
@@ -27,8 +29,8 @@ type Log struct {
 	checkpointing turn // taken before writing
 
 	// Of whoever is checkpointing.
-	tried   []uint64 // checkpoints written that were not in use when last looked at
-	retryAt uint64   // after a failure: the sequence number to try the next one at
+	tried   []attempted // checkpoints written and not looked at since, by seq
+	retryAt uint64      // after a failure: the sequence number to try the next one at
 
 	mu     sync.Mutex // guards doubts, and manifest against being set back
 	doubts map[CommitID]doubt
@@ -44,6 +46,7 @@ func Open(ctx context.Context, st store.Store, part chunk.PartitionID, opt Optio
 		st: st, part: part, id: LogID(part), opt: opt.withDefaults(), doubts: map[CommitID]doubt{},
 		writing: newTurn(), folding: newTurn(), checkpointing: newTurn(),
 	}
+	l.pager = &pager{st: st, part: part, cache: l.opt.Pages, pageSizes: l.opt.pages}
 	m, err := l.load(ctx)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,9 @@ func (l *Log) Refresh(ctx context.Context) (*Manifest, error) {
 	return l.Manifest(), nil
 }
 
-// catchUp folds what the log has beyond the manifest.
+// catchUp folds what the log has beyond the manifest. If that has another
+// checkpoint in use it goes on from it: of the pages before it is not known how long
+// they stay, and what came since takes memory.
 func (l *Log) catchUp(ctx context.Context) error {
 	if err := l.folding.take(ctx); err != nil {
 		return err
@@ -81,15 +86,25 @@ func (l *Log) catchUp(ctx context.Context) error {
 		if err != nil {
 			return wrapLog(l.part, err)
 		}
-		if m, err = l.read(m, e); err != nil {
+		if m, err = l.read(ctx, m, e); errors.Is(err, errMoved) {
+			return l.skip(ctx)
+		}
+		if err != nil {
 			return err
 		}
 		l.publish(m)
 	}
+	if m.anchor == m.base {
+		return nil
+	}
+	if err := l.skip(ctx); err != nil { // what is known serves as well
+		l.opt.Logger.Warn("a checkpoint of a commit log cannot be read", slog.Uint64("table", uint64(l.part.Table)),
+			slog.String("partition", fmt.Sprintf("%x", l.part.Key)), slog.Uint64("seq", m.base.seq), slog.Any("error", err))
+	}
 	return nil
 }
 
-// skip goes on from a checkpoint: others are more than one ahead.
+// skip goes on from the checkpoint in use.
 func (l *Log) skip(ctx context.Context) error {
 	m, err := l.load(ctx)
 	if err != nil {
@@ -100,7 +115,7 @@ func (l *Log) skip(ctx context.Context) error {
 }
 
 // read folds one entry.
-func (l *Log) read(m *Manifest, e store.Entry) (*Manifest, error) {
+func (l *Log) read(ctx context.Context, m *Manifest, e store.Entry) (*Manifest, error) {
 	base, body, err := parseRecord(l.id, e)
 	if err != nil {
 		return nil, l.damaged(e.Seq, err)
@@ -109,18 +124,21 @@ func (l *Log) read(m *Manifest, e store.Entry) (*Manifest, error) {
 	if err != nil {
 		return nil, l.damaged(e.Seq, err)
 	}
-	next, err := m.Apply(e.Seq, c)
+	next, err := m.Apply(ctx, e.Seq, c)
+	if errors.Is(err, errPage) {
+		return nil, fmt.Errorf("commit log of %s, entry %d: %w", partName(l.part), e.Seq, err)
+	}
 	if err != nil { // no writer appends what does not hold
 		return nil, l.damaged(e.Seq, fmt.Errorf("%v commit %v: %w", c.Kind, c.ID, err))
 	}
 	if next.base != base {
-		return nil, l.damaged(e.Seq, fmt.Errorf("names checkpoint %d, %d is in use", base, next.base))
+		return nil, l.damaged(e.Seq, fmt.Errorf("names checkpoint %v, %v is in use", base, next.base))
 	}
 	return next, nil
 }
 
 func (l *Log) damaged(seq uint64, err error) error {
-	return corrupt("commit log of %s, entry %d: %v", partName(l.part), seq, err)
+	return unreadable(err, "commit log of %s, entry %d", partName(l.part), seq)
 }
 
 // partName names a partition in messages.
@@ -128,12 +146,13 @@ func partName(p chunk.PartitionID) string {
 	return fmt.Sprintf("table %d partition %x", p.Table, p.Key)
 }
 
-// publish makes m the state that readers get, unless they have a later one.
+// publish makes m the state that readers get, unless they have a later one, or the
+// same from as late a checkpoint.
 func (l *Log) publish(m *Manifest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(m)
-	if m.seq > l.Manifest().seq {
+	if have := l.Manifest(); m.seq > have.seq || m.seq == have.seq && m.anchor.seq > have.anchor.seq {
 		l.manifest.Store(m)
 	}
 }
@@ -149,7 +168,7 @@ const sameTries = 3
 // load reads the log from its checkpoint on. Others may replace the checkpoint
 // and trim meanwhile; then it begins again.
 func (l *Log) load(ctx context.Context) (*Manifest, error) {
-	for last, tries := uint64(0), 0; ; {
+	for last, tries := (storedName{}), 0; ; {
 		m, base, err := l.loadFrom(ctx)
 		if err == nil {
 			return m, nil
@@ -161,38 +180,36 @@ func (l *Log) load(ctx context.Context) (*Manifest, error) {
 			last, tries = base, 0
 		}
 		if tries++; tries == sameTries {
-			return nil, corrupt("commit log of %s: checkpoint %d or entries after it are missing: %v", partName(l.part), base, err)
+			return nil, corrupt("commit log of %s: checkpoint %v or entries after it are missing: %v", partName(l.part), base, err)
 		}
 	}
 }
 
 // loadFrom tries once, and returns which checkpoint it began with.
-func (l *Log) loadFrom(ctx context.Context) (*Manifest, uint64, error) {
+func (l *Log) loadFrom(ctx context.Context) (*Manifest, storedName, error) {
 	base, head, err := lastBase(ctx, l.st, l.part)
 	if err != nil || head == 0 {
-		return &Manifest{}, 0, err
+		return &Manifest{pager: l.pager}, storedName{}, err
 	}
 	m := &Manifest{}
-	if base > 0 {
-		data, err := l.st.Checkpoint(ctx, checkpointID(l.part, base))
+	if base.seq > 0 {
+		m, err = readCheckpoint(ctx, l.st, l.part, base)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil, base, fmt.Errorf("%w: %w", errMoved, err)
 		}
 		if err != nil {
-			return nil, base, fmt.Errorf("checkpoint %d of the commit log of %s: %w", base, partName(l.part), err)
-		}
-		if m, err = parseCheckpoint(l.id, base, data); err != nil {
-			return nil, base, corrupt("checkpoint %d of the commit log of %s: %v", base, partName(l.part), err)
+			return nil, base, err
 		}
 	}
-	for e, err := range l.st.Read(ctx, l.id, base+1) {
+	m.pager = l.pager
+	for e, err := range l.st.Read(ctx, l.id, base.seq+1) {
 		if errors.Is(err, store.ErrTrimmed) {
 			return nil, base, fmt.Errorf("%w: %w", errMoved, err)
 		}
 		if err != nil {
 			return nil, base, wrapLog(l.part, err)
 		}
-		if m, err = l.read(m, e); err != nil {
+		if m, err = l.read(ctx, m, e); err != nil {
 			return nil, base, err
 		}
 	}
@@ -204,25 +221,25 @@ func (l *Log) loadFrom(ctx context.Context) (*Manifest, uint64, error) {
 
 // lastBase returns the last sequence number of a log, and the checkpoint that
 // the entry with it names.
-func lastBase(ctx context.Context, st store.Store, part chunk.PartitionID) (base, head uint64, err error) {
+func lastBase(ctx context.Context, st store.Store, part chunk.PartitionID) (base storedName, head uint64, err error) {
 	id := LogID(part)
 	head, err = st.Head(ctx, id)
 	if err != nil || head == 0 {
-		return 0, 0, wrapLog(part, err)
+		return base, 0, wrapLog(part, err)
 	}
 	for e, err := range st.Read(ctx, id, head) {
 		if errors.Is(err, store.ErrTrimmed) {
-			return 0, head, fmt.Errorf("%w: %w", errMoved, err)
+			return base, head, fmt.Errorf("%w: %w", errMoved, err)
 		}
 		if err != nil {
-			return 0, head, wrapLog(part, err)
+			return base, head, wrapLog(part, err)
 		}
 		if base, _, err = parseRecord(id, e); err != nil {
-			return 0, head, corrupt("commit log of %s, entry %d: %v", partName(part), e.Seq, err)
+			return base, head, unreadable(err, "commit log of %s, entry %d", partName(part), e.Seq)
 		}
 		return base, head, nil // entries after the head of just now will be folded
 	}
-	return 0, head, corrupt("commit log of %s: no entry at its head %d", partName(part), head)
+	return base, head, corrupt("commit log of %s: no entry at its head %d", partName(part), head)
 }
 
 func wrapLog(part chunk.PartitionID, err error) error {

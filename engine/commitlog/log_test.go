@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -80,10 +81,10 @@ func put(t testing.TB, st store.Store, n int, tombstones uint64) *chunk.Entry {
 	return &s.Entry
 }
 
-// sameState compares two logs' manifests, by their bytes.
+// sameState compares two logs' manifests, however they are divided into pages.
 func sameState(t testing.TB, got, want *Manifest) {
 	t.Helper()
-	if string(AppendManifest(nil, got)) != string(AppendManifest(nil, want)) {
+	if string(mustCanonical(t, got)) != string(mustCanonical(t, want)) {
 		t.Fatalf("state is %v\nwant %v", got, want)
 	}
 }
@@ -136,6 +137,8 @@ func TestLog(t *testing.T) {
 
 func TestCheckpoints(t *testing.T) {
 	onStores(t, func(t *testing.T, st store.Store) {
+		ledger := newLedger(st)
+		st = ledger
 		l := open(t, st, Options{CheckpointEvery: 4})
 		stale := open(t, st, Options{})
 		old := l.Manifest()
@@ -143,22 +146,18 @@ func TestCheckpoints(t *testing.T) {
 			m := mustCommit(t, l, flush(alice, Interval{alice, i, i + 1}, put(t, st, 21+int(i), i)))
 			again := open(t, st, Options{})
 			sameState(t, again.Manifest(), m)
-			if tail := m.seq - m.base; tail > 5 {
+			if tail := m.seq - m.base.seq; tail > 5 {
 				t.Fatalf("%d entries after the last checkpoint", tail)
 			}
 		}
 		base := l.Manifest().base
-		if entries, err := collect(st, base+1); err != nil || len(entries) == 0 || entries[0].Seq != base+1 {
+		if entries, err := collect(st, base.seq+1); err != nil || len(entries) == 0 || entries[0].Seq != base.seq+1 {
 			t.Errorf("%d entries after the checkpoint: %v", len(entries), err)
 		}
-		if _, err := collect(st, base); !errors.Is(err, store.ErrTrimmed) {
-			t.Errorf("entry %d is still there: %v", base, err)
+		if _, err := collect(st, base.seq); !errors.Is(err, store.ErrTrimmed) {
+			t.Errorf("entry %v is still there: %v", base, err)
 		}
-		for seq := range base {
-			if _, err := st.Checkpoint(ctx, checkpointID(part, seq)); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("checkpoint %d is still there: %v", seq, err)
-			}
-		}
+		ledger.has(t, base.id(part))
 		// A log that is far behind goes on from the checkpoint.
 		mustCommit(t, stale, flush(bob, Interval{bob, 0, 1}))
 		if stale.Manifest().Folded(alice) != 30 {
@@ -170,13 +169,11 @@ func TestCheckpoints(t *testing.T) {
 			}
 		}
 		m := stale.Manifest()
-		if m.seq != m.base+1 || m.base <= base {
-			t.Errorf("checkpoint %d, the log ends at %d", m.base, m.seq)
+		if m.seq != m.base.seq+1 || m.base.seq <= base.seq {
+			t.Errorf("checkpoint %v, the log ends at %d", m.base, m.seq)
 		}
 		sameState(t, open(t, st, Options{}).Manifest(), m)
-		if _, err := st.Checkpoint(ctx, checkpointID(part, base)); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("checkpoint %d, of another process, is still there: %v", base, err)
-		}
+		ledger.has(t, m.base.id(part)) // that of another process is gone
 		if l.publish(old); l.Manifest() == old {
 			t.Error("the state went back")
 		}
@@ -197,8 +194,8 @@ func collect(st store.Store, seq uint64) (entries []store.Entry, err error) {
 // cost more than the entries that it saves.
 func TestCheckpointWaitsForLargeStates(t *testing.T) {
 	l := open(t, memstore.New(nil), Options{CheckpointEvery: 4})
-	for chunks, want := range map[int]uint64{0: 4, 64: 4, 160: 10, 1024: 64, 100_000: 64} {
-		m := &Manifest{seq: want - 1, chunks: list[*chunk.Entry]{n: chunks}}
+	for chunks, want := range map[int]uint64{0: 4, 4096: 4, 10_240: 10, 65_536: 64, 6_400_000: 64} {
+		m := &Manifest{seq: want - 1, count: chunks}
 		if l.due(m) {
 			t.Errorf("%d chunks: due after %d entries", chunks, m.seq)
 		}
@@ -206,6 +203,49 @@ func TestCheckpointWaitsForLargeStates(t *testing.T) {
 		if !l.due(m) {
 			t.Errorf("%d chunks: not due after %d entries", chunks, m.seq)
 		}
+	}
+	if m := (&Manifest{seq: 2, base: storedName{seq: 1}, loose: maxLoose}); !l.due(m) {
+		t.Errorf("not due for %d chunks in memory", m.loose)
+	}
+}
+
+// A checkpointLedger is a store that knows which checkpoints and pages it has.
+type checkpointLedger struct {
+	store.Store
+	names map[store.LogID]bool
+}
+
+func newLedger(st store.Store) *checkpointLedger {
+	return &checkpointLedger{st, map[store.LogID]bool{}}
+}
+
+func (l *checkpointLedger) PutCheckpoint(ctx context.Context, id store.LogID, data []byte) error {
+	l.names[id] = true
+	return l.Store.PutCheckpoint(ctx, id, data)
+}
+
+func (l *checkpointLedger) DeleteCheckpoint(ctx context.Context, id store.LogID) error {
+	err := l.Store.DeleteCheckpoint(ctx, id)
+	if err == nil {
+		delete(l.names, id)
+	}
+	return err
+}
+
+func (l *checkpointLedger) ids() []store.LogID { return slices.Collect(maps.Keys(l.names)) }
+
+// has compares what there is.
+func (l *checkpointLedger) has(t *testing.T, want ...store.LogID) {
+	t.Helper()
+	left := maps.Clone(l.names)
+	for _, id := range want {
+		if !left[id] {
+			t.Errorf("%q is not there", id.Key)
+		}
+		delete(left, id)
+	}
+	for id := range left {
+		t.Errorf("%q is still there", id.Key)
 	}
 }
 
@@ -232,6 +272,8 @@ func TestForget(t *testing.T) {
 
 func TestDrop(t *testing.T) {
 	onStores(t, func(t *testing.T, st store.Store) {
+		ledger := newLedger(st)
+		st = ledger
 		if err := Drop(ctx, st, part); err != nil {
 			t.Fatalf("of nothing: %v", err)
 		}
@@ -239,8 +281,7 @@ func TestDrop(t *testing.T) {
 		for i := range uint64(10) {
 			mustCommit(t, l, flush(alice, Interval{alice, i, i + 1}, put(t, st, 21+int(i), i)))
 		}
-		last := l.Manifest().seq
-		left := checkpointID(part, l.Manifest().previous) // by a process that died too early
+		left := l.Manifest().previous.id(part) // by a process that died too early
 		if err := st.PutCheckpoint(ctx, left, []byte("old")); err != nil {
 			t.Fatal(err)
 		}
@@ -255,11 +296,7 @@ func TestDrop(t *testing.T) {
 		if err != nil || herr != nil || len(ids) > 0 || head != 0 {
 			t.Errorf("%d chunks, a log of %d; %v, %v", len(ids), head, err, herr)
 		}
-		for seq := range last + 1 {
-			if _, err := st.Checkpoint(ctx, checkpointID(part, seq)); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("checkpoint %d: %v", seq, err)
-			}
-		}
+		ledger.has(t)
 		// A log that somebody still has open takes nothing more.
 		if _, err := l.Commit(ctx, flush(alice, Interval{alice, 10, 11})); !errors.Is(err, store.ErrConflict) || errors.Is(err, ErrUnknown) {
 			t.Errorf("commit to a dropped log: %v", err)
@@ -271,19 +308,19 @@ func TestDrop(t *testing.T) {
 // and Drop works nevertheless.
 func TestDamagedLogs(t *testing.T) {
 	for name, damage := range map[string]func(st store.Store, m *Manifest) error{
-		"checkpoint missing": func(st store.Store, m *Manifest) error { return st.DeleteCheckpoint(ctx, checkpointID(part, m.base)) },
+		"checkpoint missing": func(st store.Store, m *Manifest) error { return st.DeleteCheckpoint(ctx, m.base.id(part)) },
 		"checkpoint of another log": func(st store.Store, m *Manifest) error {
 			other := LogID(chunk.PartitionID{Table: 7, Key: "south"})
-			return st.PutCheckpoint(ctx, checkpointID(part, m.base), appendCheckpoint(nil, other, m))
+			return st.PutCheckpoint(ctx, m.base.id(part), appendCheckpoint(nil, other, m))
 		},
-		"entries missing": func(st store.Store, m *Manifest) error { return st.Trim(ctx, LogID(part), m.base+2) },
+		"entries missing": func(st store.Store, m *Manifest) error { return st.Trim(ctx, LogID(part), m.base.seq+2) },
 		"bad last entry":  func(st store.Store, m *Manifest) error { return st.Append(ctx, LogID(part), m.seq+1, []byte("bad")) },
 		"entry that does not hold": func(st store.Store, m *Manifest) error {
 			data := appendRecord(nil, LogID(part), m.seq+1, m.base, flush(alice, Interval{alice, 1, 2}))
 			return st.Append(ctx, LogID(part), m.seq+1, data)
 		},
 		"entry with a wrong base": func(st store.Store, m *Manifest) error {
-			data := appendRecord(nil, LogID(part), m.seq+1, m.base-1, horizon(id(1)))
+			data := appendRecord(nil, LogID(part), m.seq+1, storedName{seq: m.base.seq - 1}, horizon(id(1)))
 			return st.Append(ctx, LogID(part), m.seq+1, data)
 		},
 	} {
@@ -293,8 +330,8 @@ func TestDamagedLogs(t *testing.T) {
 			for i := range uint64(6) {
 				mustCommit(t, l, flush(alice, Interval{alice, i, i + 1}, put(t, st, 21+int(i), i)))
 			}
-			if m := l.Manifest(); m.base == 0 || m.seq < m.base+2 {
-				t.Fatalf("checkpoint %d, the log ends at %d", m.base, m.seq)
+			if m := l.Manifest(); m.base.seq == 0 || m.seq < m.base.seq+2 {
+				t.Fatalf("checkpoint %v, the log ends at %d", m.base, m.seq)
 			}
 			if err := damage(st, l.Manifest()); err != nil {
 				t.Fatal(err)
@@ -418,7 +455,7 @@ func TestCheckpointFails(t *testing.T) {
 	for i := range uint64(3) {
 		mustCommit(t, l, flush(alice, Interval{alice, 16 + i, 17 + i}))
 	}
-	if m := l.Manifest(); m.base == 0 {
+	if m := l.Manifest(); m.base.seq == 0 {
 		t.Errorf("still no checkpoint: %v", fmt.Sprint(m))
 	}
 }

@@ -1,11 +1,14 @@
 package commitlog
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
 
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
 // run is the life of a process.
@@ -257,12 +260,16 @@ func (p *process) compact() {
 	c := &Commit{Kind: Compaction, By: p.source}
 	var values []int
 	slice := int64(w.rng.IntN(2))
-	for e := range m.ChunksOf(slice) {
+	for e, err := range m.ChunksOf(p.ctx, slice) {
+		if err != nil {
+			p.unreadable(err)
+			return
+		}
 		if len(c.Removes) == 3 || w.rng.IntN(3) == 0 {
 			continue
 		}
 		blob, _, err := modelStore{p}.Column(p.ctx, modelPart, e, 0)
-		if errors.Is(err, store.ErrNotFound) && w.manifest.Chunk(e.ID) != nil {
+		if errors.Is(err, store.ErrNotFound) && w.live(e.ID) {
 			w.failf("live chunk %v: %v", e.ID, err)
 		}
 		if err != nil {
@@ -275,6 +282,23 @@ func (p *process) compact() {
 	if len(c.Removes) > 0 {
 		p.write(c, values, m)
 	}
+}
+
+// unreadable judges why a walk over chunks failed. Their pages may be gone if that
+// is allowed to happen at once.
+func (p *process) unreadable(err error) {
+	if w := p.w; pgerr.Code(err) == pgerr.SnapshotTooOld && w.lifetime < 0 {
+		w.counts["too old"]++
+		_, _ = p.log.Refresh(p.ctx)
+		return
+	}
+	p.w.expect("walk", err)
+}
+
+// live tells whether the log says that a chunk is.
+func (w *world) live(id chunk.ID) bool {
+	e, _ := w.manifest.Chunk(context.Background(), id)
+	return e != nil
 }
 
 // positions returns how far the source logs reach, those that the log has
@@ -347,7 +371,11 @@ func (w *world) covered(m *Manifest, saw []Position, r refRow) bool {
 func (p *process) retain() {
 	m, slice := p.log.Manifest(), int64(p.w.rng.IntN(2))
 	c := &Commit{Kind: Retention, By: p.source}
-	for e := range m.ChunksOf(slice) {
+	for e, err := range m.ChunksOf(p.ctx, slice) {
+		if err != nil {
+			p.unreadable(err)
+			return
+		}
 		c.Removes = append(c.Removes, e.ID)
 	}
 	if len(c.Removes) == 0 {
@@ -375,7 +403,11 @@ func (p *process) truncate() {
 	for _, s := range saw {
 		c.Sources = append(c.Sources, Interval{Source: s.Source, From: m.Folded(s.Source), To: s.Pos})
 	}
-	for e := range m.Chunks() {
+	for e, err := range m.Chunks(p.ctx) {
+		if err != nil {
+			p.unreadable(err)
+			return
+		}
 		c.Removes = append(c.Removes, e.ID)
 	}
 	if len(c.Sources) == 0 {
@@ -424,10 +456,14 @@ func (p *process) snapshot() {
 			}
 		}
 	}
-	for e := range m.Chunks() {
+	for e, err := range m.Chunks(p.ctx) {
+		if err != nil {
+			p.unreadable(err)
+			return
+		}
 		blob, _, err := modelStore{p}.Column(p.ctx, modelPart, e, 0)
 		if err != nil {
-			if errors.Is(err, store.ErrNotFound) && w.manifest.Chunk(e.ID) != nil {
+			if errors.Is(err, store.ErrNotFound) && w.live(e.ID) {
 				w.failf("live chunk %v: %v", e.ID, err)
 			}
 			return

@@ -190,7 +190,11 @@ func (s modelStore) Chunks(ctx context.Context, part chunk.PartitionID) (ids []c
 func (s modelStore) PutCheckpoint(ctx context.Context, log store.LogID, data []byte) error {
 	data = bytes.Clone(data)
 	return s.call("put checkpoint "+name(log, 0), true, func(st store.Store) error {
-		return st.PutCheckpoint(context.WithoutCancel(ctx), log, data)
+		err := st.PutCheckpoint(context.WithoutCancel(ctx), log, data)
+		if err == nil {
+			s.p.w.checkpoints[log] = true
+		}
+		return err
 	})
 }
 
@@ -204,7 +208,11 @@ func (s modelStore) Checkpoint(ctx context.Context, log store.LogID) (data []byt
 
 func (s modelStore) DeleteCheckpoint(ctx context.Context, log store.LogID) error {
 	return s.call("delete checkpoint "+name(log, 0), true, func(st store.Store) error {
-		return st.DeleteCheckpoint(context.WithoutCancel(ctx), log)
+		err := st.DeleteCheckpoint(context.WithoutCancel(ctx), log)
+		if err == nil {
+			delete(s.p.w.checkpoints, log)
+		}
+		return err
 	})
 }
 

@@ -142,7 +142,7 @@ func (c counts) check(t *testing.T, histories uint64) {
 	for _, what := range []string{
 		"flush", "compaction", "delete", "retention", "horizon", "checkpoint", "seals", "unknown", "retried", "crashes",
 		"snapshots", "swept", "ended", "unmet position of a source", "unmet owner of a source", "unmet tombstones applied",
-		"unmet chunk is live", "unmet delete saw what is folded",
+		"unmet chunk is live", "unmet delete saw what is folded", "stored pages", "retired pages",
 	} {
 		if c[what] == 0 {
 			t.Errorf("no history had: %s", what)
@@ -247,8 +247,14 @@ func (p *process) finish() {
 	if err := p.log.Checkpoint(p.ctx); err != nil {
 		w.failf("last checkpoint: %v", err)
 	}
-	if m = p.log.Manifest(); m.seq > 1 && m.seq-m.base != 1 {
-		w.failf("the last checkpoint is %d, the log ends at %d", m.base, m.seq)
+	if m = p.log.Manifest(); m.seq > 1 && m.seq-m.base.seq != 1 {
+		w.failf("the last checkpoint is %v, the log ends at %d", m.base, m.seq)
+	}
+	for name := range w.checkpoints {
+		w.counts["checkpoints and pages left"]++
+		if m.names(name) {
+			w.counts["of them in use"]++
+		}
 	}
 	if err := Drop(p.ctx, w.backing.store, modelPart); err != nil {
 		w.failf("drop: %v", err)
@@ -257,6 +263,22 @@ func (p *process) finish() {
 	if l, oerr := Open(p.ctx, w.backing.store, modelPart, Options{}); err != nil || oerr != nil || len(stored) > 0 || l.Manifest().seq != 0 {
 		w.failf("dropped, and %d chunks left: %v, %v", len(stored), err, oerr)
 	}
+}
+
+// names tells whether a manifest, of a log that is checkpointed to its end, says of
+// a checkpoint or a page that it is there.
+func (m *Manifest) names(name store.LogID) bool {
+	for _, p := range m.pages {
+		if p.stored != nil && p.stored.id(modelPart) == name {
+			return true
+		}
+	}
+	for _, p := range m.retired {
+		if p.id(modelPart) == name {
+			return true
+		}
+	}
+	return name == m.base.id(modelPart)
 }
 
 // Errors that calls of the model fail with.

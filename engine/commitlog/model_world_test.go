@@ -26,14 +26,18 @@ type world struct {
 	faults  int // of 1,000 calls fail; as many get no answer; as many are late
 	every   int // Options.CheckpointEvery
 	retries int // Options.Retries
-	ops     int // begun
-	ids     uint64
-	values  int
-	readers int // snapshots under way
+	// lifetime is Options.PageLifetime: none, or longer than any history.
+	lifetime time.Duration
+	ops      int // begun
+	ids      uint64
+	values   int
+	readers  int // snapshots under way
 	// powerless: calls under way end with the machine.
 	powerless bool
 	gone      map[Source]bool // logs dropped
-	counts    counts
+	// checkpoints are those that the store has, and their pages.
+	checkpoints map[store.LogID]bool
+	counts      counts
 	reference
 
 	failure error
@@ -45,9 +49,9 @@ func newWorld(t *testing.T, seed uint64, open func(*testing.T, *rand.Rand) *back
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := &world{
 		t: t, rng: rng, tracing: tracing, procs: make([]*process, 2+rng.IntN(2)),
-		now: time.UnixMilli(1_700_000_000_000).UTC(), gone: map[Source]bool{}, counts: counts{}, values: 1,
+		now: time.UnixMilli(1_700_000_000_000).UTC(), gone: map[Source]bool{}, checkpoints: map[store.LogID]bool{}, counts: counts{}, values: 1,
 		faults: []int{0, 10, 40}[rng.IntN(3)], every: []int{-1, 3, 9}[rng.IntN(3)],
-		retries: []int{-1, 1, 6}[rng.IntN(3)],
+		retries: []int{-1, 1, 6}[rng.IntN(3)], lifetime: []time.Duration{-1, time.Hour}[rng.IntN(2)],
 	}
 	w.backing = open(t, rng)
 	w.reference = newReference()
@@ -146,9 +150,11 @@ func (w *world) stopAll() {
 
 func (p *process) options() Options {
 	return Options{
-		CheckpointEvery: p.w.every, Retries: p.w.retries,
-		Live: func(s Source) bool { return !p.w.gone[s] },
-		Now:  func() time.Time { return p.w.now },
+		CheckpointEvery: p.w.every, Retries: p.w.retries, PageLifetime: p.w.lifetime,
+		Pages: NewPageCache([]int64{0, 1000, 1 << 20}[p.w.rng.IntN(3)]),
+		pages: pageSizes{most: 2 + p.w.rng.IntN(4), least: 1 + p.w.rng.IntN(2)},
+		Live:  func(s Source) bool { return !p.w.gone[s] },
+		Now:   func() time.Time { return p.w.now },
 		Wait: func(ctx context.Context, _ time.Duration) error {
 			p.pause()
 			return ctx.Err()

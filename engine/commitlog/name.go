@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,9 +29,31 @@ func ParseLogID(id store.LogID) (chunk.PartitionID, error) {
 	return part, nil
 }
 
-// checkpointID names the checkpoint of a partition's log at a sequence number.
-// A name is given one content only, so that no late write can put an older
-// state in the place of a newer one.
-func checkpointID(part chunk.PartitionID, seq uint64) store.LogID {
-	return store.LogID{Kind: store.CommitLog, Key: fmt.Sprintf("%d@%d/%s", part.Table, seq, part.Key)}
+// A storedName names a checkpoint or a page of one: the sequence number of the
+// commit whose state the checkpoint is, and the beginning of the SHA-256 of the
+// bytes. So a name is given one content only, and no late write can put another
+// in its place; checkpoints of one state that differ, as those of two processes
+// may, have names of their own. The zero value is no name. Those of version 1 have
+// no hash.
+type storedName struct {
+	seq  uint64
+	hash [16]byte
+}
+
+// nameOf names what a checkpoint consists of by its bytes.
+func nameOf(seq uint64, data []byte) storedName {
+	sum := sha256.Sum256(data)
+	return storedName{seq: seq, hash: [16]byte(sum[:16])}
+}
+
+func (n storedName) String() string {
+	if n.hash == [16]byte{} {
+		return strconv.FormatUint(n.seq, 10)
+	}
+	return fmt.Sprintf("%d.%x", n.seq, n.hash)
+}
+
+// id is what the store knows it by.
+func (n storedName) id(part chunk.PartitionID) store.LogID {
+	return store.LogID{Kind: store.CommitLog, Key: fmt.Sprintf("%d@%v/%s", part.Table, n, part.Key)}
 }

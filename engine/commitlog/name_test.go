@@ -34,13 +34,13 @@ func TestLogNames(t *testing.T) {
 		if err != nil || got != p {
 			t.Errorf("%v: %v, %v", p, got, err)
 		}
-		for _, id := range []store.LogID{LogID(p), checkpointID(p, 3), checkpointID(p, 33)} {
+		for _, id := range []store.LogID{LogID(p), storedName{seq: 3}.id(p), storedName{seq: 33}.id(p), nameOf(3, nil).id(p), nameOf(3, []byte{1}).id(p), nameOf(33, nil).id(p)} {
 			if seen[id] {
 				t.Errorf("%v is the name of two things", id)
 			}
 			seen[id] = true
 		}
-		if p, err := ParseLogID(checkpointID(p, 3)); err == nil {
+		if p, err := ParseLogID(nameOf(3, nil).id(p)); err == nil {
 			t.Errorf("a checkpoint's name is taken for the log of %v", p)
 		}
 	}

@@ -11,9 +11,15 @@ import (
 type Options struct {
 	// CheckpointEvery is after how many commits a log writes a checkpoint by
 	// itself; default 64, negative: never. Of a partition with many chunks it
-	// waits for a commit per 16 chunks, up to 16 times as many: a checkpoint
-	// writes all of them.
+	// waits for a commit per 1,024 chunks, up to 16 times as many: a checkpoint
+	// writes a few bytes for each of them.
 	CheckpointEvery int
+	// Pages keeps pages of manifests in memory. Logs that share one share its
+	// budget. Default: a cache of its own, of 4 MiB.
+	Pages *PageCache
+	// PageLifetime is how long pages that checkpoints do not need any more stay,
+	// for whoever has an older Manifest; default an hour, negative: none.
+	PageLifetime time.Duration
 	// Live tells whether a source's log may still be read or appended to.
 	// Checkpoints forget the sources for which it says no. That has to be final:
 	// the log was sealed, folded to its end by every partition, and dropped.
@@ -31,11 +37,16 @@ type Options struct {
 	Wait func(ctx context.Context, d time.Duration) error
 	// Logger hears of checkpoints that failed; default: nobody does.
 	Logger *slog.Logger
+
+	pages pageSizes // default: defaultPageSizes
 }
 
 const (
 	defaultCheckpointEvery = 64
-	chunksPerCommit        = 16 // see Options.CheckpointEvery
+	chunksPerCommit        = 1024 // see Options.CheckpointEvery
+	maxLoose               = 1024 // chunks added and removed that are kept in memory until a checkpoint has them
+	defaultPageBytes       = 4 << 20
+	defaultPageLifetime    = time.Hour
 	maxTailFactor          = 16
 	defaultRetries         = 10
 	firstWait              = 5 * time.Millisecond // doubled each time
@@ -54,6 +65,16 @@ func (o Options) withDefaults() Options {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = defaultCheckpointEvery
 	}
+	if o.Pages == nil {
+		o.Pages = NewPageCache(defaultPageBytes)
+	}
+	if o.pages == (pageSizes{}) {
+		o.pages = defaultPageSizes
+	}
+	if o.PageLifetime == 0 {
+		o.PageLifetime = defaultPageLifetime
+	}
+	o.PageLifetime = max(o.PageLifetime, 0)
 	if o.Live == nil {
 		o.Live = func(Source) bool { return true }
 	}

@@ -46,15 +46,17 @@ func (r *reader) byte() byte {
 	return 0
 }
 
-// version reads the version of a format, of which this program knows one.
-func (r *reader) version(what string, known byte) error {
+// version reads the version of a format, of which this program knows those from 1
+// to known.
+func (r *reader) version(what string, known byte) (byte, error) {
 	switch v := r.byte(); {
 	case v > known:
-		return chunk.NewerFormat("commit log: %s of version %d, of which this program reads up to %d", what, v, known)
-	case v < known:
-		return corrupt("%s of version %d, this program knows version %d", what, v, known)
+		return v, chunk.NewerFormat("commit log: %s of version %d, of which this program reads up to %d", what, v, known)
+	case v < 1:
+		return v, corrupt("%s of version %d", what, v)
+	default:
+		return v, nil
 	}
-	return nil
 }
 
 func (r *reader) uvarint() uint64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
@@ -81,11 +82,16 @@ func removedBefore(m *Manifest, before time.Time, horizon chunk.ID) (entries []*
 	return entries, ids
 }
 
-// unnamedBefore returns the chunks below the horizon that the log does not name.
+// unnamedBefore returns the chunks below the horizon that the log does not name. One
+// with the fingerprint of a live chunk would be left.
 func unnamedBefore(m *Manifest, ids []chunk.ID, horizon chunk.ID) []chunk.ID {
 	var out []chunk.ID
+	live := m.fingerprints()
 	for _, id := range ids {
-		if _, gone := m.discarded(id); compareIDs(id, horizon) < 0 && !gone && m.Chunk(id) == nil {
+		if _, gone := m.discarded(id); gone || compareIDs(id, horizon) >= 0 {
+			continue
+		}
+		if _, named := slices.BinarySearch(live, fingerprint(id)); !named {
 			out = append(out, id)
 		}
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"iter"
 	"testing"
 	"time"
 
@@ -57,10 +58,15 @@ func testEnv() *Env {
 			if t.OID != bus.OID {
 				return nil, nil
 			}
-			return []Partition{{Key: "0", Sequence: 9, BufferedRows: 3, Chunks: []*chunk.Entry{
-				{ID: chunk.ID{1}, Version: 1, Slice: -1, Rows: 10, Schema: 4, Time: chunk.TimeRange{Min: -5, Max: 5}, Columns: []chunk.ColumnEntry{{Size: 100}, {Size: 20}}},
-				{ID: chunk.ID{2}, Version: 1, Slice: chunk.SliceInfinity, Rows: 1, Time: chunk.TimeRange{Min: 1, Max: 0}},
-			}}}, nil
+			entries := func(context.Context) iter.Seq2[*chunk.Entry, error] {
+				return func(yield func(*chunk.Entry, error) bool) {
+					_ = yield(&chunk.Entry{ID: chunk.ID{1}, Version: 1, Slice: -1, Rows: 10, Schema: 4, Time: chunk.TimeRange{Min: -5, Max: 5},
+						Columns: []chunk.ColumnEntry{{Size: 100}, {Size: 20}}}, nil) &&
+						yield(&chunk.Entry{ID: chunk.ID{2}, Version: 1, Slice: chunk.SliceInfinity, Rows: 1, Time: chunk.TimeRange{Min: 1, Max: 0}}, nil)
+				}
+			}
+			return []Partition{{Name: "0", PartitionInfo: chunk.PartitionInfo{Sequence: 9, BufferedRows: 3, Chunks: 2, Rows: 11, Bytes: 120,
+				Time: chunk.TimeRange{Min: -5, Max: 5}, Entries: entries}}}, nil
 		},
 	}
 }

@@ -72,10 +72,8 @@ type Cursor struct {
 
 // A Partition is a partition of a table as it is stored.
 type Partition struct {
-	Key          string // the partition's values, for people
-	Sequence     uint64 // of the last commit
-	BufferedRows int64
-	Chunks       []*chunk.Entry // by slice, least key and ID; not to be modified
+	Name string // the partition's values, for people
+	chunk.PartitionInfo
 }
 
 func (e *Env) rows(table datum.OID) int64 {

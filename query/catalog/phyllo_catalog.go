@@ -85,7 +85,7 @@ func storedTables(_ context.Context, _ *Set, env *Env, w *writer) error {
 }
 
 // eachPartition calls f for every partition of every table.
-func eachPartition(ctx context.Context, env *Env, f func(t *schema.Table, ns string, p *Partition)) error {
+func eachPartition(ctx context.Context, env *Env, f func(t *schema.Table, ns string, p *Partition) error) error {
 	if env.Partitions == nil {
 		return nil
 	}
@@ -95,7 +95,9 @@ func eachPartition(ctx context.Context, env *Env, f func(t *schema.Table, ns str
 			return err
 		}
 		for i := range list {
-			f(t, env.namespaceName(t.Namespace), &list[i])
+			if err := f(t, env.namespaceName(t.Namespace), &list[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -104,20 +106,10 @@ func eachPartition(ctx context.Context, env *Env, f func(t *schema.Table, ns str
 func storedPartitions(ctx context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("table_schema", "table_name", "partition", "commit_sequence", "chunks", "rows", "buffered_rows", "bytes",
 		"min_time", "max_time")
-	return eachPartition(ctx, env, func(t *schema.Table, ns string, p *Partition) {
-		var rows, bytes int64
-		low, high := datum.InfinityMicros, datum.NegInfinityMicros
-		for _, c := range p.Chunks {
-			rows += int64(c.Rows)
-			for _, col := range c.Columns {
-				bytes += col.Size
-			}
-			if c.Time.Min <= c.Time.Max {
-				low, high = min(low, c.Time.Min), max(high, c.Time.Max)
-			}
-		}
-		minTime, maxTime := timeRange(low, high)
-		w.add(ns, t.Name, p.Key, int64(p.Sequence), len(p.Chunks), rows, p.BufferedRows, bytes, minTime, maxTime)
+	return eachPartition(ctx, env, func(t *schema.Table, ns string, p *Partition) error {
+		minTime, maxTime := timeRange(p.Time.Min, p.Time.Max)
+		w.add(ns, t.Name, p.Name, int64(p.Sequence), p.Chunks, p.Rows, p.BufferedRows, p.Bytes, minTime, maxTime)
+		return nil
 	})
 }
 
@@ -132,16 +124,23 @@ func timeRange(low, high datum.Micros) (any, any) {
 func storedChunks(ctx context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("table_schema", "table_name", "partition", "chunk_id", "slice_start", "rows", "min_time", "max_time", "bytes",
 		"schema_version", "format_version")
-	return eachPartition(ctx, env, func(t *schema.Table, ns string, p *Partition) {
-		for _, c := range p.Chunks {
+	return eachPartition(ctx, env, func(t *schema.Table, ns string, p *Partition) error {
+		if p.Entries == nil {
+			return nil
+		}
+		for c, err := range p.Entries(ctx) {
+			if err != nil {
+				return err
+			}
 			var bytes int64
 			for _, col := range c.Columns {
 				bytes += col.Size
 			}
 			minTime, maxTime := timeRange(c.Time.Min, c.Time.Max)
-			w.add(ns, t.Name, p.Key, datum.UUIDValue(c.ID), sliceStart(t, c.Slice), c.Rows, minTime, maxTime, bytes,
+			w.add(ns, t.Name, p.Name, datum.UUIDValue(c.ID), sliceStart(t, c.Slice), c.Rows, minTime, maxTime, bytes,
 				int64(c.Schema), int(c.Version))
 		}
+		return nil
 	})
 }
 

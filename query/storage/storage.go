@@ -32,7 +32,7 @@ type Txn interface {
 	// Stats returns estimates for the planner: rows, and per column its bounds.
 	TableRows(table datum.OID) int64
 	// Partitions describes how a table is stored as of the snapshot.
-	Partitions(table datum.OID) []chunk.PartitionInfo
+	Partitions(ctx context.Context, table datum.OID) ([]chunk.PartitionInfo, error)
 
 	// TakeOIDs reserves n OIDs for new objects and returns the first.
 	TakeOIDs(ctx context.Context, n int) (datum.OID, error)

@@ -152,7 +152,7 @@ func (j *copyJob) openSource(ctx context.Context) (err error) {
 	}
 	err = j.snapshot.Snapshot(ctx)
 	if err == nil {
-		err = j.findTables()
+		err = j.findTables(ctx)
 	}
 	if err != nil {
 		j.snapshot.Rollback()
@@ -161,7 +161,7 @@ func (j *copyJob) openSource(ctx context.Context) (err error) {
 }
 
 // findTables finds what is to be copied, in the order of names.
-func (j *copyJob) findTables() error {
+func (j *copyJob) findTables(ctx context.Context) error {
 	c := j.snapshot.Catalog()
 	wanted := map[string]bool{}
 	for _, name := range j.command.Tables {
@@ -178,7 +178,11 @@ func (j *copyJob) findTables() error {
 		}
 		name := ns.Name + "." + def.Name
 		if all || wanted[name] {
-			j.tables = append(j.tables, &tableCopy{name: name, namespace: ns.Name, def: def, fingerprint: fingerprint(j.snapshot, def)})
+			print, err := fingerprint(ctx, j.snapshot, def)
+			if err != nil {
+				return err
+			}
+			j.tables = append(j.tables, &tableCopy{name: name, namespace: ns.Name, def: def, fingerprint: print})
 		}
 		delete(wanted, name)
 	}

@@ -80,19 +80,29 @@ func difference(a, b *schema.Table) string {
 
 // fingerprint names the content of a table as its chunks make it, and thereby the
 // order of its scan; empty while not all rows are in chunks.
-func fingerprint(tx *engine.Txn, def *schema.Table) string {
+func fingerprint(ctx context.Context, tx *engine.Txn, def *schema.Table) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "phyllo copy 1\n%s\n", definitionText(def))
-	for _, p := range tx.Partitions(def.OID) {
+	partitions, err := tx.Partitions(ctx, def.OID)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range partitions {
 		if p.BufferedRows != 0 {
-			return ""
+			return "", nil
 		}
 		fmt.Fprintf(h, "%x\n", p.ID.Key)
-		for _, e := range p.Chunks {
+		if p.Entries == nil {
+			continue
+		}
+		for e, err := range p.Entries(ctx) {
+			if err != nil {
+				return "", err
+			}
 			h.Write(e.ID[:])
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
 // create makes the table in the destination, without retention.

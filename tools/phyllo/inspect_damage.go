@@ -134,8 +134,10 @@ func (f *folder) describeBlob(d *local.Damage, out *damageReport) {
 		if p == nil {
 			continue
 		}
-		if e := p.Manifest.Chunk(d.Chunk); e != nil && d.Column < len(e.Columns) {
-			out.Column = columnName(t.Table, e.Columns[d.Column].ID)
+		for _, e := range p.Chunks {
+			if e.ID == d.Chunk && d.Column < len(e.Columns) {
+				out.Column = columnName(t.Table, e.Columns[d.Column].ID)
+			}
 		}
 	}
 }

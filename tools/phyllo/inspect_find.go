@@ -197,31 +197,25 @@ func findPartition(t *engine.TableView, arg string) (int, error) {
 // findChunk finds a chunk by its number or the beginning of its ID. IDs begin
 // with 0 for some 8,000 years to come, so that numbers are not taken for them.
 func (at *place) findChunk(arg string) error {
-	m := at.partition.Manifest
+	chunks := at.partition.Chunks
 	where := fmt.Sprintf("partition %d of table %s", at.number, tableName(at.table))
 	if n, err := strconv.Atoi(arg); err == nil && (arg == "0" || arg[0] != '0') {
-		i := 0
-		for e := range m.Chunks() {
-			if i == n {
-				at.entry, at.chunkNumber = e, i
-				return nil
-			}
-			i++
-		}
-		if i == 0 {
+		switch {
+		case n >= 0 && n < len(chunks):
+			at.entry, at.chunkNumber = chunks[n], n
+			return nil
+		case len(chunks) == 0:
 			return notFound("%s has no chunks", where)
 		}
-		return notFound("%s has no chunk %s: they are numbered from 0 to %d", where, arg, i-1)
+		return notFound("%s has no chunk %s: they are numbered from 0 to %d", where, arg, len(chunks)-1)
 	}
 	prefix := strings.ToLower(strings.ReplaceAll(arg, "-", ""))
 	var found []string
-	i := 0
-	for e := range m.Chunks() {
+	for i, e := range chunks {
 		if strings.HasPrefix(hex.EncodeToString(e.ID[:]), prefix) {
 			at.entry, at.chunkNumber = e, i
 			found = append(found, e.ID.String())
 		}
-		i++
 	}
 	switch len(found) {
 	case 0:

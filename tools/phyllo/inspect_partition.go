@@ -65,7 +65,7 @@ func (f *folder) partitionReport(at *place) report {
 		r.Removed++
 		r.RemovedBytes += entryBytes(g.Entry)
 	}
-	for e := range m.Chunks() {
+	for _, e := range p.Chunks {
 		r.List = append(r.List, summarizeChunk(len(r.List), def, e))
 	}
 	return r

@@ -151,7 +151,7 @@ func tableColumns(t *engine.TableView) []tableColumn {
 		}
 	}
 	for _, p := range t.Partitions {
-		for e := range p.Manifest.Chunks() {
+		for _, e := range p.Chunks {
 			for i := range e.Columns {
 				c := &e.Columns[i]
 				k, ok := at[c.ID]
@@ -215,7 +215,7 @@ func summarizePartition(number int, p *engine.PartitionView, text string) partit
 		s.Slices++
 	}
 	r := noTime
-	for e := range p.Manifest.Chunks() {
+	for _, e := range p.Chunks {
 		r = union(r, e.Time)
 	}
 	s.MinTime, s.MaxTime = timeRangeText(r)

@@ -186,7 +186,7 @@ func (f *folder) eachChunk(at *place, do func(*engine.TableView, *engine.Partiti
 			if at.partition != nil && at.partition != p {
 				continue
 			}
-			for e := range p.Manifest.Chunks() {
+			for _, e := range p.Chunks {
 				if at.entry == nil || at.entry == e {
 					do(t, p, e)
 				}

@@ -31,6 +31,7 @@ type settings struct {
 	BuffersMiB     *int           `name:"memory-buffers-mib" help:"Memory for rows not yet in chunks (default: 96)." placeholder:"MIB"`
 	QueriesMiB     *int           `name:"memory-queries-mib" help:"Memory for all queries together (default: 128)." placeholder:"MIB"`
 	CacheMiB       *int           `name:"memory-cache-mib" help:"Memory for column blobs read from disk (default: 64)." placeholder:"MIB"`
+	ManifestMiB    *int           `name:"memory-manifest-mib" help:"Memory for entries of chunks read from checkpoints (default: 16)." placeholder:"MIB"`
 	SealAge        *time.Duration `help:"Buffered rows older than this are written to chunks (default: 1m)." placeholder:"DURATION"`
 	MessageMiB     *int           `name:"limits-message-mib" help:"Largest message or row from a client (default: 32)." placeholder:"MIB"`
 	RequestMiB     *int           `name:"limits-request-mib" help:"Largest HTTP request, unpacked (default: 1024)." placeholder:"MIB"`
@@ -119,6 +120,7 @@ func (s settings) load() (server.Config, error) {
 	put(flags, "memory.buffers_mib", s.BuffersMiB)
 	put(flags, "memory.queries_mib", s.QueriesMiB)
 	put(flags, "memory.cache_mib", s.CacheMiB)
+	put(flags, "memory.manifest_mib", s.ManifestMiB)
 	put(flags, "seal.age", s.SealAge)
 	put(flags, "limits.message_mib", s.MessageMiB)
 	put(flags, "limits.request_mib", s.RequestMiB)
@@ -172,6 +174,6 @@ func tuneCollector(c server.Config) {
 		// Beside its budgets the process needs memory for connections, for rows on
 		// their way and for chunks being encoded.
 		const rest = 128
-		debug.SetMemoryLimit(int64(c.Memory.BuffersMiB+c.Memory.QueriesMiB+c.Memory.CacheMiB+rest) << 20)
+		debug.SetMemoryLimit(int64(c.Memory.BuffersMiB+c.Memory.QueriesMiB+c.Memory.CacheMiB+c.Memory.ManifestMiB+rest) << 20)
 	}
 }

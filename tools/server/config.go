@@ -46,9 +46,10 @@ type Config struct {
 		Format string `koanf:"format"` // text, json
 	} `koanf:"log"`
 	Memory struct {
-		BuffersMiB int `koanf:"buffers_mib"` // rows not yet in chunks
-		QueriesMiB int `koanf:"queries_mib"` // all queries together
-		CacheMiB   int `koanf:"cache_mib"`   // column blobs read from disk
+		BuffersMiB  int `koanf:"buffers_mib"`  // rows not yet in chunks
+		QueriesMiB  int `koanf:"queries_mib"`  // all queries together
+		CacheMiB    int `koanf:"cache_mib"`    // column blobs read from disk
+		ManifestMiB int `koanf:"manifest_mib"` // entries of chunks read from checkpoints
 	} `koanf:"memory"`
 	Seal struct {
 		Age time.Duration `koanf:"age"` // a buffer older than this is written to chunks
@@ -66,6 +67,7 @@ func Default() Config {
 	c.MaxConnections, c.TimeZone = 200, "UTC"
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Memory.BuffersMiB, c.Memory.QueriesMiB, c.Memory.CacheMiB = 96, 128, 64
+	c.Memory.ManifestMiB = 16
 	c.Seal.Age = time.Minute
 	c.Cassandra, c.Durability = defaultCassandra(), "cluster"
 	c.Limits.MessageMiB, c.Limits.RequestMiB = 32, 1024
@@ -80,7 +82,8 @@ func keys() map[string]any {
 		"data": c.Data, "pg": c.PG, "http": c.HTTP, "user": "", "password": "", "tls.cert": "", "tls.key": "",
 		"max_connections": c.MaxConnections, "timezone": c.TimeZone, "log.level": c.Log.Level, "log.format": c.Log.Format,
 		"memory.buffers_mib": c.Memory.BuffersMiB, "memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB,
-		"seal.age": c.Seal.Age.String(), "limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB,
+		"memory.manifest_mib": c.Memory.ManifestMiB,
+		"seal.age":            c.Seal.Age.String(), "limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB,
 		"node": "", "durability": c.Durability,
 	} {
 		out[key] = value
@@ -230,7 +233,7 @@ func (c Config) Validate() error {
 		return badValue("data", `""`, "a folder is needed")
 	}
 	for key, n := range map[string]int{"max_connections": c.MaxConnections, "memory.buffers_mib": c.Memory.BuffersMiB,
-		"memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB,
+		"memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB, "memory.manifest_mib": c.Memory.ManifestMiB,
 		"limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB} {
 		if n < 1 {
 			return badValue(key, n, "must be at least 1")
@@ -320,6 +323,7 @@ func (c Config) Print() string {
 	line("  ", "buffers_mib", c.Memory.BuffersMiB)
 	line("  ", "queries_mib", c.Memory.QueriesMiB)
 	line("  ", "cache_mib", c.Memory.CacheMiB)
+	line("  ", "manifest_mib", c.Memory.ManifestMiB)
 	b.WriteString("seal:\n")
 	line("  ", "age", c.Seal.Age)
 	b.WriteString("limits:\n")

@@ -125,6 +125,7 @@ func (c Config) tls() (*tls.Config, error) {
 func (s *Server) open(ctx context.Context) error {
 	opt := engine.Options{
 		Writer: "local", BufferBytes: int64(s.config.Memory.BuffersMiB) << 20, SealAge: s.config.Seal.Age,
+		ManifestBytes: int64(s.config.Memory.ManifestMiB) << 20,
 		Logger: s.log, Registerer: s.metrics, Router: router,
 	}
 	var err error
