@@ -3,6 +3,7 @@ package commitlog
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -60,26 +61,63 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// BenchmarkCheckpoint writes and reads the state of 20,000 chunks.
+// BenchmarkCheckpoint opens a log of 20,000 chunks, and checkpoints it after a
+// flush of one more.
 func BenchmarkCheckpoint(b *testing.B) {
-	m := benchManifest(b, 20_000, 1000)
-	data := appendManifest(nil, m)
-	b.Run("op=write", func(b *testing.B) {
-		b.SetBytes(int64(len(data)))
-		for b.Loop() {
-			appendManifest(data[:0], m)
+	const chunks = 20_000
+	st := newLedger(memstore.New(nil))
+	l := open(b, st, Options{CheckpointEvery: -1})
+	fill(b, l, chunks)
+	if err := l.Checkpoint(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("op=open", func(b *testing.B) {
+		root, err := st.Checkpoint(ctx, l.Manifest().base.id(part))
+		if err != nil {
+			b.Fatal(err)
 		}
-		b.ReportMetric(float64(len(data))/20_000, "B/chunk")
-	})
-	b.Run("op=read", func(b *testing.B) {
-		b.SetBytes(int64(len(data)))
+		before := heapInUse()
+		m := open(b, st, Options{}).Manifest()
+		after := heapInUse()
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := decodeManifest(data); err != nil {
+			open(b, st, Options{})
+		}
+		b.ReportMetric(float64(len(root))/chunks, "B/chunk")
+		b.ReportMetric(float64(after-before)/chunks, "heapB/chunk")
+		runtime.KeepAlive(m)
+	})
+	b.Run("op=read", func(b *testing.B) { // all entries
+		before := heapInUse()
+		all := chunksOf(b, open(b, st, Options{Pages: NewPageCache(0)}).Manifest())
+		after := heapInUse()
+		b.ReportAllocs()
+		for b.Loop() {
+			chunksOf(b, open(b, st, Options{Pages: NewPageCache(0)}).Manifest())
+		}
+		b.ReportMetric(float64(after-before)/chunks, "heapB/chunk")
+		runtime.KeepAlive(all)
+	})
+	b.Run("op=write", func(b *testing.B) {
+		written := st.written
+		b.ReportAllocs()
+		n := 0
+		for b.Loop() {
+			fill(b, l, 50)
+			if err := l.Checkpoint(ctx); err != nil {
 				b.Fatal(err)
 			}
+			n++
 		}
+		b.ReportMetric(float64(st.written-written)/float64(n), "B/checkpoint")
 	})
+}
+
+func heapInUse() int64 {
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
 }
 
 // BenchmarkCommit commits to a store in memory, checkpoints included.

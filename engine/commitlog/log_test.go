@@ -212,15 +212,17 @@ func TestCheckpointWaitsForLargeStates(t *testing.T) {
 // A checkpointLedger is a store that knows which checkpoints and pages it has.
 type checkpointLedger struct {
 	store.Store
-	names map[store.LogID]bool
+	names   map[store.LogID]bool
+	written int // bytes
 }
 
 func newLedger(st store.Store) *checkpointLedger {
-	return &checkpointLedger{st, map[store.LogID]bool{}}
+	return &checkpointLedger{Store: st, names: map[store.LogID]bool{}}
 }
 
 func (l *checkpointLedger) PutCheckpoint(ctx context.Context, id store.LogID, data []byte) error {
 	l.names[id] = true
+	l.written += len(data)
 	return l.Store.PutCheckpoint(ctx, id, data)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/phyllodb/phyllo/chunk"
@@ -218,4 +219,36 @@ func testCheckpoints(t *testing.T, f *fixture) {
 	missing(part)
 	f.restart()
 	missing(part)
+	f.alike()
+}
+
+// alike keeps checkpoints side by side whose names differ in their last bytes, as
+// those of the pages of a partition with a long key do in the midst.
+func (f *fixture) alike() {
+	f.t.Helper()
+	const names = 12
+	name := func(i int) store.LogID {
+		return store.LogID{Kind: store.CommitLog, Key: fmt.Sprintf("7@%d.%032x/%s%d", i/4, i, strings.Repeat("k", 150*(i%2)), i)}
+	}
+	for i := range names {
+		f.do("put", f.s.PutCheckpoint(f.ctx, name(i), fmt.Append(nil, "page ", i)))
+	}
+	for i := 0; i < names; i += 3 {
+		f.do("delete", f.s.DeleteCheckpoint(f.ctx, name(i)))
+	}
+	for range 2 {
+		for i := range names {
+			b, err := f.s.Checkpoint(f.ctx, name(i))
+			switch {
+			case i%3 == 0 && !errors.Is(err, store.ErrNotFound):
+				f.t.Fatalf("checkpoint %d was deleted: %q, %v", i, b, err)
+			case i%3 != 0 && (err != nil || string(b) != fmt.Sprint("page ", i)):
+				f.t.Fatalf("checkpoint %d: %q, %v", i, b, err)
+			}
+		}
+		f.restart()
+	}
+	for i := range names {
+		f.do("delete", f.s.DeleteCheckpoint(f.ctx, name(i)))
+	}
 }
