@@ -126,7 +126,7 @@ func (s *Server) open(ctx context.Context) error {
 	opt := engine.Options{
 		Writer: "local", BufferBytes: int64(s.config.Memory.BuffersMiB) << 20, SealAge: s.config.Seal.Age,
 		ManifestBytes: int64(s.config.Memory.ManifestMiB) << 20,
-		Logger: s.log, Registerer: s.metrics, Router: router,
+		Logger:        s.log, Registerer: s.metrics, Router: router,
 	}
 	var err error
 	if s.config.Clustered() {
