@@ -19,8 +19,8 @@ import (
 // Of the live chunks it has summaries in memory, a page of some hundred a time;
 // what walks over chunks reads the pages that it comes to from the store, through
 // a PageCache, and fails if one cannot be read: with the store's error, with one
-// that wraps chunk.ErrCorrupt, or with 72000 (snapshot too old) if later
-// checkpoints replaced the page longer than Options.PageLifetime ago.
+// that wraps chunk.ErrCorrupt, or with 72000 (snapshot too old) if chunks that it
+// has were removed and freed.
 type Manifest struct {
 	seq uint64
 	// base is the checkpoint that readers begin with, the zero value for none;

@@ -18,7 +18,8 @@ type Options struct {
 	// budget. Default: a cache of its own, of 4 MiB.
 	Pages *PageCache
 	// PageLifetime is how long pages that checkpoints do not need any more stay,
-	// for whoever has an older Manifest; default an hour, negative: none.
+	// for whoever has an older Manifest and would have to look for its chunks in
+	// later ones; default an hour, negative: none.
 	PageLifetime time.Duration
 	// Live tells whether a source's log may still be read or appended to.
 	// Checkpoints forget the sources for which it says no. That has to be final:

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sort"
 
@@ -120,6 +121,9 @@ func (p *page) entries(ctx context.Context, from *pager) ([]*chunk.Entry, error)
 		return p.added, nil
 	}
 	stored, err := from.load(ctx, *p.stored)
+	if errors.Is(err, errReplaced) {
+		return from.regather(ctx, p)
+	}
 	if err != nil || p.clean() {
 		return stored, err
 	}

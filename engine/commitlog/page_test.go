@@ -136,6 +136,17 @@ func TestCheckpointWritesWhatChanged(t *testing.T) {
 		}
 		now = now.Add(2 * time.Minute)
 		fill(t, l, 50)
+		mustCommit(t, l, retention([]chunk.ID{benchEntry(1505, 1, 0).ID}))
+		checkpoint()
+		for _, p := range m.retired {
+			if _, err := ledger.Checkpoint(ctx, p.id(part)); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("page %v is still there: %v", p.storedName, err)
+			}
+		}
+		// It is put together from what is there now, as long as its chunks are.
+		checkManifest(t, old)
+		c := horizon(benchEntry(1506, 1, 0).ID, benchEntry(1505, 1, 0).ID)
+		mustCommit(t, l, c)
 		checkpoint()
 		var err error
 		for _, err = range old.Chunks(ctx) {
@@ -144,7 +155,7 @@ func TestCheckpointWritesWhatChanged(t *testing.T) {
 			}
 		}
 		if pgerr.Code(err) != pgerr.SnapshotTooOld {
-			t.Errorf("the old state, much later: %v", err)
+			t.Errorf("the old state, whose chunk was freed: %v", err)
 		}
 		if m = l.Manifest(); len(ledger.ids()) != len(m.pages)+len(m.retired)+1-inline(m) {
 			t.Errorf("%d pages, %d retired, %d objects", len(m.pages), len(m.retired), len(ledger.ids()))

@@ -65,24 +65,91 @@ func (r *pager) read(ctx context.Context, p storedName) ([]*chunk.Entry, error) 
 	return parsePage(data, p)
 }
 
-// missing says why a page is not there: checkpoints have gone on without it for
-// long, or it was lost.
+// errReplaced reports a page that later checkpoints have done without for so long
+// that it was removed.
+var errReplaced = errors.New("commitlog: the page was replaced by later checkpoints")
+
+// missing says why a page is not there: it was replaced, or it was lost.
 func (r *pager) missing(ctx context.Context, p storedName, cause error) error {
-	base, _, err := lastBase(ctx, r.st, r.part)
-	var m *Manifest
-	if err == nil && base.seq > 0 {
-		m, err = readCheckpoint(ctx, r.st, r.part, base)
-	}
+	m, err := r.inUse(ctx)
 	switch {
-	case errors.Is(err, errMoved) || errors.Is(err, store.ErrNotFound) || err == nil && (m == nil || !m.needs(p)):
-		old := pgerr.New(pgerr.SnapshotTooOld, "snapshot too old").
-			WithDetail("A page of the manifest of %s was replaced by later checkpoints and removed.", partName(r.part))
-		old.Cause = errMoved
-		return old
 	case err != nil:
 		return err
+	case m.needs(p):
+		return corrupt("it is missing: %v", cause)
 	}
-	return corrupt("it is missing: %v", cause)
+	return errReplaced
+}
+
+// inUse reads the checkpoint in use.
+func (r *pager) inUse(ctx context.Context) (*Manifest, error) {
+	for try := 1; ; try++ {
+		base, _, err := lastBase(ctx, r.st, r.part)
+		m := &Manifest{}
+		if err == nil && base.seq > 0 {
+			m, err = readCheckpoint(ctx, r.st, r.part, base)
+		}
+		if err == nil {
+			m.pager = r
+			return m, nil
+		}
+		if try == sameTries || !errors.Is(err, errMoved) && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
+}
+
+// regather puts a page that was replaced together again: its chunks are among those
+// of the checkpoint in use and those that were removed, as long as they have not
+// been freed. They are told by place and fingerprint; entries never change.
+func (r *pager) regather(ctx context.Context, p *page) ([]*chunk.Entry, error) {
+	for try := 1; ; try++ {
+		out, err := r.gather(ctx, p)
+		if try == sameTries || !errors.Is(err, errReplaced) { // again, by yet later ones
+			return out, err
+		}
+	}
+}
+
+func (r *pager) gather(ctx context.Context, p *page) ([]*chunk.Entry, error) {
+	m, err := r.inUse(ctx)
+	if err != nil {
+		return nil, &pageError{r.part, *p.stored, err}
+	}
+	out := slices.Clone(p.added)
+	take := func(e *chunk.Entry) {
+		at := placeOf(e)
+		if p.mayHave(fingerprint(e.ID)) && at.compare(p.first) >= 0 && at.compare(p.last) <= 0 &&
+			!slices.ContainsFunc(p.added, func(a *chunk.Entry) bool { return a.ID == e.ID }) {
+			out = append(out, e)
+		}
+	}
+	for _, now := range m.pages {
+		if now.last.compare(p.first) < 0 || now.first.compare(p.last) > 0 || !slices.ContainsFunc(now.prints, p.mayHave) {
+			continue
+		}
+		stored, err := now.added, error(nil)
+		if now.stored != nil {
+			stored, err = r.load(ctx, *now.stored)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range stored {
+			take(e)
+		}
+	}
+	for g := range m.garbage.all() {
+		take(g.Entry)
+	}
+	if len(out) != p.count {
+		old := pgerr.New(pgerr.SnapshotTooOld, "snapshot too old").
+			WithDetail("%d chunks of %s that it has were removed long ago.", p.count-len(out), partName(r.part))
+		old.Cause = errMoved
+		return nil, &pageError{r.part, *p.stored, old}
+	}
+	slices.SortFunc(out, compareChunks)
+	return out, nil
 }
 
 // needs tells whether a page is one of the manifest's.
