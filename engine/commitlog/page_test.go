@@ -332,3 +332,87 @@ func TestPageCacheShares(t *testing.T) {
 		t.Errorf("%d hits, %d misses, %v", c.Counters().Hits.Load(), c.Counters().Misses.Load(), err)
 	}
 }
+
+// pausing is a store as one process sees it. It may stop before a checkpoint is
+// known to be written, or fail instead.
+type pausing struct {
+	store.Store
+	puts    int
+	at      int           // which put; 0 for none
+	reached chan struct{} // closed there
+	release chan struct{}
+	fail    error
+}
+
+func (s *pausing) PutCheckpoint(ctx context.Context, id store.LogID, data []byte) error {
+	if s.fail != nil {
+		return s.fail
+	}
+	err := s.Store.PutCheckpoint(ctx, id, data)
+	if s.puts++; s.puts == s.at {
+		close(s.reached)
+		<-s.release
+	}
+	return err
+}
+
+// pauseAt stops at the n-th put from now on.
+func (s *pausing) pauseAt(n int) {
+	s.puts, s.at, s.reached, s.release = 0, n, make(chan struct{}), make(chan struct{})
+}
+
+// TestCheckpointOfOtherPages: two processes divide chunks into pages differently.
+// While one is between writing a checkpoint and making it the one in use, the other
+// makes an older one that, and lets go of a page that the first one has.
+func TestCheckpointOfOtherPages(t *testing.T) {
+	shared := memstore.New(nil)
+	stores := [2]*pausing{{Store: shared}, {Store: shared}}
+	logs := [2]*Log{}
+	for i := range logs {
+		logs[i] = open(t, stores[i], Options{CheckpointEvery: -1, PageLifetime: -1, Retries: -1, pages: pageSizes{most: []int{8, 2}[i], least: 2}})
+	}
+	add := func(l *Log, pos uint64, n int) {
+		e := benchEntry(n, 1, 0)
+		e.Slice = 0
+		mustCommit(t, l, flush(alice, Interval{alice, pos, pos + 1}, e))
+	}
+	add(logs[1], 0, 1)
+	add(logs[1], 1, 2)
+	if err := logs[1].Checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	kept := *logs[1].Manifest().pages[0].stored
+	add(logs[0], 2, 3) // to the page in the first process, after it in the second
+	finished := [2]chan error{make(chan error, 1), make(chan error, 1)}
+	checkpoint := func(i int) {
+		stores[i].pauseAt(2) // a page, and the checkpoint
+		go func() { finished[i] <- logs[i].Checkpoint(ctx) }()
+		<-stores[i].reached
+	}
+	checkpoint(0)
+	add(logs[1], 3, 4)
+	checkpoint(1)
+	close(stores[0].release)
+	if err := <-finished[0]; err != nil {
+		t.Fatal(err)
+	}
+	add(logs[0], 4, 5)
+	stores[0].fail = memstore.ErrInjected
+	if err := logs[0].Checkpoint(ctx); !errors.Is(err, memstore.ErrInjected) {
+		t.Fatal(err)
+	}
+	if _, err := shared.Checkpoint(ctx, kept.id(part)); !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("the page is there still: %v", err)
+	}
+	close(stores[1].release)
+	if err := <-finished[1]; err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range append(logs[:], open(t, shared, Options{})) {
+		m, err := l.Refresh(ctx)
+		if err != nil || m.Len() != 5 {
+			t.Fatalf("%v, %v", m, err)
+		}
+		checkManifest(t, m)
+	}
+}
