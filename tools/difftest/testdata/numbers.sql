@@ -56,3 +56,11 @@ SELECT g, g::float8 / 7, g::numeric / 7, g / 7.0, sqrt(g), g ^ 2 FROM generate_s
 SELECT g::float4 / 3, (g / 3.0)::float4, g::float8::numeric, (g / 3.0)::numeric(10, 4), (g / 3::float8)::numeric FROM generate_series(1, 4) g ORDER BY g;
 SELECT 1.1::float4::numeric, 1.1::float8::numeric, 1e20::float8::numeric, 123456.789::float4::float8, 0.1::float4::float8, 1e-10::float8::numeric, 1e15::float8::int8, 9007199254740993::float8;
 SELECT 0.1::float4 = 0.1, 0.1::float4 = 0.1::float8, 0.1::float8 = 0.1, 16777216::float4 = 16777217;
+SELECT sum(a + b) FROM (VALUES ('Infinity'::float8, 1::float8), (1, 2)) v(a, b);
+SELECT a - b FROM (VALUES ('Infinity'::float8, 'Infinity'::float8), (1, 2)) v(a, b);
+SELECT a + b FROM (VALUES (1e308::float8, 1e308::float8), (1, 2)) v(a, b);
+SELECT a - b FROM (VALUES (-1e308::float8, 1e308::float8), (NULL, 2)) v(a, b);
+SELECT a + b FROM (VALUES (3e38::float4, 3e38::float4), ('NaN', 2)) v(a, b);
+SELECT a + b, a - b FROM (VALUES (3e38::float4, NULL::float4), ('NaN', 2), ('-Infinity', 1), (1, 2)) v(a, b);
+SELECT sum(a), max(n), min(n), sum(n) FROM (VALUES (1e308::float8, 1::smallint), (-1e308, NULL), ('Infinity', -32768), (1, 32767)) v(a, n);
+SELECT sum(a) FROM (VALUES (1e308::float8), (1e308)) v(a);
