@@ -63,6 +63,7 @@ func openCQL(ctx context.Context, c *testenv.Cassandra, data []byte) (*cqlTable,
 	cfg.Port, cfg.ProtoVersion, cfg.NumConns = c.Port, 4, 2
 	cfg.Timeout, cfg.WriteTimeout, cfg.Consistency = time.Minute, time.Minute, gocql.LocalQuorum
 	cfg.PageSize = pageSize
+	cfg.RetryPolicy = again{}
 	cfg.Logger = gocql.NewLogger(gocql.LogLevelNone)
 	var err error
 	if t.session, err = cfg.CreateSession(); err != nil {
@@ -78,6 +79,16 @@ func openCQL(ctx context.Context, c *testenv.Cassandra, data []byte) (*cqlTable,
 	}
 	return t, nil
 }
+
+// again sends a request once more to the only server, which gives up before the
+// client does if the machine is busy.
+type again struct{}
+
+// Attempt implements gocql.RetryPolicy.
+func (again) Attempt(q gocql.RetryableQuery) bool { return q.Attempts() <= 5 }
+
+// GetRetryType implements gocql.RetryPolicy.
+func (again) GetRetryType(error) gocql.RetryType { return gocql.Retry }
 
 func (t *cqlTable) create(name string) string {
 	return "CREATE TABLE " + plainKeyspace + "." + name + ` (vehicle_id text, timestamp timestamp, speed float, route_id text, trip_id text,
@@ -201,7 +212,7 @@ func (t *cqlTable) scan(ctx context.Context, columns []string) (int64, error) {
 	var n atomic.Int64
 	cql := "SELECT " + strings.Join(columns, ", ") + " FROM " + plainKeyspace + ".positions WHERE token(vehicle_id) > ? AND token(vehicle_id) <= ?"
 	err := eachRange(ctx, func(ctx context.Context, from, to int64) error {
-		it := t.session.Query(cql, from, to).WithContext(ctx).Iter()
+		it := t.session.Query(cql, from, to).WithContext(ctx).Idempotent(true).Iter()
 		var r row
 		into := map[string]any{"vehicle_id": &r.vehicle, "timestamp": &r.at, "speed": &r.speed, "route_id": &r.route, "trip_id": &r.trip,
 			"latitude": &r.latitude, "longitude": &r.longitude, "trip_headsign": &r.headsign}
