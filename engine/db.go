@@ -251,8 +251,13 @@ func (db *DB) ensurePartition(ctx context.Context, id chunk.PartitionID) (*partS
 	return p, nil
 }
 
+// minPageLifetime is longer than a state goes on with the manifest of a partition
+// whose commit log another node has checkpointed (idleAge).
+const minPageLifetime = 10 * time.Minute
+
 func (db *DB) logOptions() commitlog.Options {
-	return commitlog.Options{Live: db.live, Now: db.opt.Now, Logger: db.opt.Logger, Pages: db.pages, PageLifetime: db.opt.SnapshotLifetime}
+	return commitlog.Options{Live: db.live, Now: db.opt.Now, Logger: db.opt.Logger,
+		Pages: db.pages, PageLifetime: max(db.opt.SnapshotLifetime, minPageLifetime)}
 }
 
 func (db *DB) deleteChunks(id chunk.PartitionID, entries []*chunk.Entry) {
