@@ -22,17 +22,16 @@ import (
 // that replaces share its claim. It is a register that changes by compare-and-set. A
 // node keeps a claim until another one wants it, and takes it from one that died
 // after the log of that one was sealed: whatever the other still believes, it cannot
-// commit any more.
+// commit any more. What is in a journal no seal keeps from being committed: so only
+// the node itself ends a share under which it commits there.
 type claim struct {
-	Holder string   // a source, which has it for itself
-	Shared []string `json:",omitempty"` // sources that share it
-	Wanted []string // sources of nodes that wait for it, by arrival
+	Holder    string   // a source, which has it for itself
+	Shared    []string `json:",omitempty"` // sources that share it
+	Journaled []string `json:",omitempty"` // those that share it and commit to their journals
+	Wanted    []string // sources of nodes that wait for it, by arrival
 	// Nonce changes each time that somebody takes the claim, so that what its
 	// holder tried before, such as to give it back, cannot be done late.
 	Nonce uint64
-	// Chunks says that a node had it whose log others cannot see. What that wrote
-	// was flushed before it gave the claim back.
-	Chunks bool
 }
 
 // A claimMode is how a claim is held.
@@ -127,6 +126,7 @@ func (t *Txn) claimAs(ctx context.Context, name datum.OID, mode claimMode) error
 		return err
 	}
 	t.claimed = append(t.claimed, name)
+	t.alone = t.alone || !t.db.cluster.claims.shares(name)
 	return nil
 }
 
@@ -192,14 +192,13 @@ func (c *claims) use(ctx context.Context, name datum.OID, h *heldClaim, mode cla
 		return again, nil
 	}
 	self := c.c.db.own()
-	now, err := c.acquire(ctx, name, self, mode, deadline)
-	if err != nil {
+	if err := c.c.db.forwardNow(); err != nil { // what was committed under an earlier share of ours
+		return false, err
+	}
+	if err := c.acquire(ctx, name, self, mode, deadline); err != nil {
 		return false, err
 	}
 	// What those who had it before us committed has to be known.
-	if now.Chunks {
-		c.c.follower.readAll()
-	}
 	if err := c.c.follower.wait(ctx, time.Now()); err != nil {
 		return false, err // the register says that we have it: yield gives it back
 	}
@@ -235,52 +234,62 @@ func (h *heldClaim) join(c *claims, mode claimMode) (used, again bool) {
 	return true, false
 }
 
+// shares says whether a claim that is in use is only shared.
+func (c *claims) shares(name datum.OID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held[name].mode == shared
+}
+
 func errClaimed() error {
 	return pgerr.New(pgerr.LockNotAvailable, "another node has the table or the catalogue locked for writing").
 		WithDetail("Waited %v for it.", claimWait).
 		WithHint("Send ON CONFLICT, writes to tables with on_duplicate = 'error' and definitions to one node, or try again.")
 }
 
-// acquire gets the register to name us, and returns what it says then.
-func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Source, mode claimMode, deadline time.Time) (now claim, err error) {
+// acquire gets the register to name us.
+func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Source, mode claimMode, deadline time.Time) error {
 	r := c.register(name)
 	var held []byte
 	for {
 		if c.c.db.own() != self {
-			return now, errSealed
+			return errSealed
 		}
 		next, mine, err := c.next(ctx, held, self, mode)
 		if err != nil {
-			return now, err
+			return err
 		}
 		value, err := json.Marshal(next)
 		if err != nil {
-			return now, err
+			return err
 		}
 		if !bytes.Equal(held, value) {
 			found, swapped, err := c.c.shared.Swap(ctx, r, held, value, 0)
 			switch {
 			case pgerr.Code(err) == pgerr.OutcomeUnknown: // the register tells, below
 			case err != nil:
-				return next, err
+				return err
 			case swapped && mine:
-				return next, nil
+				return nil
 			case !swapped:
 				held = found
 				continue
 			}
 		}
+		if err := c.blocked(&next); err != nil {
+			return err
+		}
 		if time.Now().After(deadline) {
-			return now, errClaimed()
+			return errClaimed()
 		}
 		select {
 		case <-ctx.Done():
-			return now, context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-time.After(claimPoll):
 		}
 		all, err := c.c.shared.Registers(ctx, c.scope())
 		if err != nil {
-			return now, err
+			return err
 		}
 		held = all[r.Name]
 	}
@@ -299,10 +308,11 @@ func (c *claims) next(ctx context.Context, held []byte, self commitlog.Source, m
 		now.Holder = ""
 	}
 	now.Shared = without(now.Shared, me)
+	now.Journaled = without(now.Journaled, now.ours(c.c.db.opt.Writer)...)
 	if err := c.bury(ctx, &now); err != nil {
 		return now, false, err
 	}
-	mine = now.Holder == "" && (mode == shared || len(now.Shared) == 0)
+	mine = now.Holder == "" && (mode == shared || len(now.Shared) == 0 && len(now.Journaled) == 0)
 	// Who came first is first, if it is alive.
 	for mine && len(now.Wanted) > 0 && now.Wanted[0] != me {
 		src, err := commitlog.ParseSource(now.Wanted[0])
@@ -318,6 +328,8 @@ func (c *claims) next(ctx context.Context, held []byte, self commitlog.Source, m
 			now.Wanted = append(now.Wanted, me)
 		}
 		return now, false, nil
+	case mode == shared && c.c.journal != nil:
+		now.Journaled = append(now.Journaled, me)
 	case mode == shared:
 		now.Shared = append(now.Shared, me)
 	default:
@@ -347,11 +359,46 @@ func (c *claims) bury(ctx context.Context, now *claim) error {
 			now.Shared = without(now.Shared, src)
 		}
 	}
+	if len(now.Journaled) == 0 {
+		return nil
+	}
+	states, err := c.c.journals.states(ctx)
+	if err != nil {
+		return err
+	}
+	for _, share := range slices.Clone(now.Journaled) {
+		src, err := commitlog.ParseSource(share)
+		if err != nil || states[src.Writer].Drained {
+			now.Journaled = without(now.Journaled, share)
+		}
+	}
 	return nil
 }
 
-func without(list []string, s string) []string {
-	return slices.DeleteFunc(list, func(have string) bool { return have == s })
+func without(list []string, gone ...string) []string {
+	return slices.DeleteFunc(list, func(have string) bool { return slices.Contains(gone, have) })
+}
+
+// ours returns the shares of a node that commits to a journal, those of its earlier
+// processes included.
+func (now *claim) ours(node string) (out []string) {
+	for _, share := range now.Journaled {
+		if src, err := commitlog.ParseSource(share); err == nil && src.Writer == node {
+			out = append(out, share)
+		}
+	}
+	return out
+}
+
+// blocked says why a claim cannot be had: a node shares it that does not run and whose
+// commits nobody else knows.
+func (c *claims) blocked(now *claim) error {
+	for _, share := range now.Journaled {
+		if src, err := commitlog.ParseSource(share); err == nil && c.c.journals.isLost(src.Writer) {
+			return c.c.journals.lost()
+		}
+	}
+	return nil
 }
 
 // over says whether a source that had a claim cannot commit any more: its log was
@@ -364,7 +411,7 @@ func (c *claims) over(ctx context.Context, source string) (bool, error) {
 	if c.c.follower.isOver(src) {
 		return true, nil
 	}
-	if c.c.members.has(src) || elsewhere(src) && src.Writer != c.c.db.opt.Writer {
+	if c.c.members.has(src) {
 		return false, nil
 	}
 	poke(c.c.wake)
@@ -386,7 +433,7 @@ func (c *claims) give(name datum.OID) {
 // keep others waiting behind us for those that nobody here wants any more.
 func (c *claims) yield(ctx context.Context) error {
 	c.mu.Lock()
-	none := c.closed || len(c.held) == 0 && !c.c.opt.LocalLog
+	none := c.closed || len(c.held) == 0 && c.c.opt.Journal == nil
 	c.mu.Unlock()
 	if none {
 		return nil
@@ -401,54 +448,26 @@ func (c *claims) yield(ctx context.Context) error {
 		if err := json.Unmarshal(value, &now); err != nil {
 			return err
 		}
-		left, err := c.left(ctx, now)
-		if err != nil {
-			return err
-		}
-		if !now.has(me) && !slices.Contains(now.Wanted, me) && len(left) == 0 {
+		if !now.has(me) && !slices.Contains(now.Wanted, me) && len(now.ours(c.c.db.opt.Writer)) == 0 {
 			continue
 		}
 		name, err := strconv.ParseUint(key, 10, 32)
 		if err != nil {
 			return err
 		}
-		if err := c.release(ctx, datum.OID(name), value, now, append(left, me)); err != nil {
+		if err := c.release(ctx, datum.OID(name), value, now, me); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// has says whether one of the sources has the claim, or a share in it.
-func (now *claim) has(sources ...string) bool {
-	return slices.ContainsFunc(sources, func(s string) bool { return now.Holder == s || slices.Contains(now.Shared, s) })
-}
+// has says whether a source has the claim, or a share in it.
+func (now *claim) has(s string) bool { return now.Holder == s || slices.Contains(now.Shared, s) }
 
-// left returns the earlier processes of this node that left a claim which others want
-// and cannot take, for they do not see what became of its log.
-func (c *claims) left(ctx context.Context, now claim) (out []string, err error) {
-	if len(now.Wanted) == 0 {
-		return nil, nil
-	}
-	for _, source := range append([]string{now.Holder}, now.Shared...) {
-		src, err := commitlog.ParseSource(source)
-		if err != nil || !elsewhere(src) || src.Writer != c.c.db.opt.Writer || src == c.c.db.own() {
-			continue
-		}
-		there, err := c.c.follower.logs(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if !there[src] {
-			out = append(out, source)
-		}
-	}
-	return out, nil
-}
-
-// release gives back one claim that sources of this node have, the last of them being
-// the one that we are, or our place among those that want it, unless it is used.
-func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now claim, ours []string) error {
+// release gives back one claim, or our place among those that want it, unless it is
+// used. What we have committed with it goes first, if it is in a journal.
+func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now claim, me string) error {
 	h := c.entry(name)
 	select {
 	case h.taking <- struct{}{}:
@@ -456,26 +475,21 @@ func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now 
 		return nil // somebody here is taking it
 	}
 	defer func() { <-h.taking }()
-	if now.has(ours...) {
+	ours := now.ours(c.c.db.opt.Writer)
+	if now.has(me) || len(ours) > 0 {
 		if !c.letGo(h, len(now.Wanted) > 0, c.ofNothing(name)) {
 			return nil
 		}
-		if c.c.opt.LocalLog {
-			if err := c.c.db.flushTable(ctx, name); err != nil {
-				return err
-			}
-			now.Chunks = true
+		if err := c.c.db.forwardNow(); err != nil {
+			return err // the register says that we have it; the next round tries again
 		}
 	}
-	for _, source := range ours {
-		if now.Holder == source {
-			now.Holder = ""
-		}
-		now.Shared = without(now.Shared, source)
+	if now.Holder == me {
+		now.Holder = ""
 	}
-	now.Wanted = without(now.Wanted, ours[len(ours)-1])
+	now.Shared, now.Journaled, now.Wanted = without(now.Shared, me), without(now.Journaled, ours...), without(now.Wanted, me)
 	var next []byte
-	if now.Holder != "" || len(now.Shared) > 0 || len(now.Wanted) > 0 || !c.ofNothing(name) {
+	if now.Holder != "" || len(now.Shared) > 0 || len(now.Journaled) > 0 || len(now.Wanted) > 0 || !c.ofNothing(name) {
 		var err error
 		if next, err = json.Marshal(now); err != nil {
 			return err

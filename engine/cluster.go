@@ -26,9 +26,16 @@ type ClusterOptions struct {
 	// Insist is how long a commit whose outcome is unknown is tried again before
 	// its client hears so. Default 10 s.
 	Insist time.Duration
-	// LocalLog says that this node's source logs are not in the shared store: other
-	// nodes see its rows when they have been flushed, and cannot take them over.
-	LocalLog bool
+	// Journal, if not nil, is where logs lie on this node's own disk: what earlier
+	// processes acknowledged there is forwarded to the shared store when the
+	// database is opened. The caller closes it, after the database.
+	Journal store.Logs
+	// CommitToJournal has transactions durable in the journal when they are
+	// acknowledged, but those that others must know of at once. Others see them
+	// when they were forwarded, after at most Forward or when one asks for the latest.
+	CommitToJournal bool
+	// Forward is how often what is in the journal is forwarded. Default 500 ms.
+	Forward time.Duration
 	// Predecessor is the source of an earlier process of this node that has ended
 	// for certain: its lease need not run out first.
 	Predecessor string
@@ -41,8 +48,10 @@ func (o ClusterOptions) validate() error {
 	switch {
 	case o.Lease != 0 && (o.Lease < 2*time.Second || o.Lease%time.Second != 0):
 		return fmt.Errorf("engine: Cluster.Lease = %v: must be whole seconds, at least 2", o.Lease)
-	case o.Poll < 0 || o.Staleness < 0 || o.Insist < 0:
+	case o.Poll < 0 || o.Staleness < 0 || o.Insist < 0 || o.Forward < 0:
 		return fmt.Errorf("engine: Cluster: times must not be negative")
+	case o.CommitToJournal && o.Journal == nil:
+		return fmt.Errorf("engine: Cluster.CommitToJournal without a Journal")
 	}
 	return nil
 }
@@ -57,13 +66,14 @@ func (o ClusterOptions) withDefaults() ClusterOptions {
 	set(&o.Poll, 100*time.Millisecond)
 	set(&o.Staleness, time.Second)
 	set(&o.Insist, 10*time.Second)
+	set(&o.Forward, 500*time.Millisecond)
 	return o
 }
 
 // A cluster is what a node knows of the others, and does for them: it follows
 // their source logs (follow.go), keeps its lease (members.go), takes over the
-// logs of those that died (takeover.go), and claims what only one node may do at
-// a time (claims.go).
+// logs of those that died (takeover.go), claims what only one node may do at a
+// time (claims.go), and knows who has commits on its own disk (journals.go).
 type cluster struct {
 	db     *DB
 	opt    ClusterOptions
@@ -72,6 +82,9 @@ type cluster struct {
 	follower *follower
 	members  *members
 	claims   *claims
+	journals *journals
+	asks     *asks
+	journal  *journal // ours, set by Open; nil if commits go to the shared store
 
 	// epoch is held for reading by what acts in the name of our source, for
 	// writing while that changes.
@@ -100,6 +113,8 @@ func newCluster(db *DB, s store.Store) (*cluster, error) {
 	c.follower = newFollower(c)
 	c.members = newMembers(c)
 	c.claims = newClaims(c)
+	c.journals = newJournals(c)
+	c.asks = newAsks(c)
 	return c, nil
 }
 
@@ -161,25 +176,25 @@ func (c *cluster) begin(src commitlog.Source) error {
 	return c.opt.Began(src.String())
 }
 
-// newSource makes a source for this node. If its log is to be where others cannot
-// see it, ClusterOptions.LocalLog, the epoch is odd.
+// newSource makes a source for this node.
 func (c *cluster) newSource() commitlog.Source {
-	src := commitlog.Source{Writer: c.db.opt.Writer, Epoch: newEpoch() &^ 1}
-	if c.opt.LocalLog {
-		src.Epoch |= 1
-	}
-	return src
+	return commitlog.Source{Writer: c.db.opt.Writer, Epoch: newEpoch()}
 }
-
-// elsewhere says whether a source's log may be on another node's disk: that it is
-// not there then means nothing.
-func elsewhere(src commitlog.Source) bool { return src.Epoch&1 != 0 }
 
 // takenOver notes that another node has our log: what we have of our own rows may
 // be in chunks as well by now. The committer begins anew.
 func (c *cluster) takenOver() {
 	c.taken.Store(true)
 	poke(c.db.committer.wake)
+}
+
+// journal returns the journal to which transactions commit, nil if they commit to
+// the source log.
+func (db *DB) journal() *journal {
+	if db.cluster == nil {
+		return nil
+	}
+	return db.cluster.journal
 }
 
 // own returns our source: that of the log to which this node commits.

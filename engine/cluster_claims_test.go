@@ -26,7 +26,7 @@ import (
 // whose rows replace each other either, keys are taken once, and a table that is
 // emptied and filled in one transaction is never seen in between.
 func TestClusterClaimsStress(t *testing.T) {
-	s := &claimStress{stress: newStress(t), owners: map[string]int64{}, rank: map[int64]int{}}
+	s := &claimStress{stress: newStress(t, "b"), owners: map[string]int64{}, rank: map[int64]int{}}
 	db := s.nodes[0].db
 	s.counters = createTable(t, db, "counters", true, schema.DuplicateError)
 	s.ledger = createTable(t, db, "ledger", false, 0)
@@ -346,7 +346,7 @@ func (s *claimStress) end() {
 	}
 	for _, n := range s.nodes {
 		look(n)
-		n.node.close()
+		n.close()
 	}
 	d := &stressNode{s: s.stress, name: "d", rng: s.fork()}
 	if err := d.open(); err != nil {

@@ -17,11 +17,13 @@ import (
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/local"
 	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/internal/schema"
+	"github.com/phyllodb/phyllo/internal/vfs"
 )
 
 var stressTime = flag.Duration("stress", 0, "how long the stress of clusters runs; 0: some seconds")
@@ -32,6 +34,22 @@ var stressTime = flag.Duration("stress", 0, "how long the stress of clusters run
 // is seen whole or not at all, once, and for good once it is acknowledged.
 func TestClusterStress(t *testing.T) {
 	s := newStress(t)
+	s.tables = []datum.OID{
+		createTable(t, s.nodes[0].db, "events", false, 0),
+		createTable(t, s.nodes[1].db, "state", true, schema.DuplicateReplace),
+	}
+	for i := range s.nodes {
+		s.start(i, s.writer, s.writer, s.reader)
+	}
+	s.run()
+	s.checkEnd()
+}
+
+// TestClusterJournalStress is TestClusterStress with two of the nodes committing to
+// journals on their disks, which survive their ends, and where a commit is durable
+// changing with the process.
+func TestClusterJournalStress(t *testing.T) {
+	s := newStress(t, "a", "b")
 	s.tables = []datum.OID{
 		createTable(t, s.nodes[0].db, "events", false, 0),
 		createTable(t, s.nodes[1].db, "state", true, schema.DuplicateReplace),
@@ -99,17 +117,20 @@ type stressNode struct {
 	name string
 	i    int
 
-	mu   sync.RWMutex // held for writing while the process is replaced
-	node *node
-	db   *engine.DB
+	mu      sync.RWMutex // held for writing while the process is replaced
+	node    *node
+	db      *engine.DB
+	disk    *vfs.Mem     // of its journal; nil if it has none
+	journal *local.Store // on it
 
 	rngMu sync.Mutex
 	rng   *rand.Rand
 	storm bool // much fails
 }
 
-// newStress starts the nodes. It puts checkpoints of the catalogue close together.
-func newStress(t *testing.T) *stress {
+// newStress starts the nodes, some of them with journals. It puts checkpoints of the
+// catalogue close together.
+func newStress(t *testing.T, journaled ...string) *stress {
 	reset := engine.SetCheckpointChanges(3)
 	t.Cleanup(reset)
 	s := &stress{t: t, rng: newRand(t), shared: memstore.New(nil), acked: map[int64]int{}, open: map[int64]bool{}, failed: map[int64]string{}, errors: map[string]int{},
@@ -118,6 +139,9 @@ func newStress(t *testing.T) *stress {
 	s.quiet.Store(true)
 	for i, name := range []string{"a", "b", "c"} {
 		n := &stressNode{s: s, name: name, i: i, rng: s.fork()}
+		if slices.Contains(journaled, name) {
+			n.disk = vfs.NewMem()
+		}
 		s.nodes = append(s.nodes, n)
 		if err := n.open(); err != nil {
 			t.Fatal(err)
@@ -138,14 +162,33 @@ func (n *stressNode) open() error {
 	})
 	opt := n.s.opt
 	opt.Writer, opt.Cluster, opt.Logger = n.name, fastCluster(), slog.New(slog.NewTextHandler(&n.s.log, nil)).With("node", n.name)
+	if n.disk != nil {
+		var err error
+		if n.journal, err = openJournal(n.disk); err != nil {
+			return err
+		}
+		opt.Cluster.Journal, opt.Cluster.CommitToJournal = n.journal, n.s.rng.IntN(4) > 0
+		opt.Cluster.Forward = []time.Duration{10 * time.Millisecond, 200 * time.Millisecond, 3 * time.Second}[n.s.rng.IntN(3)]
+	}
 	db, err := engine.Open(context.Background(), nd.store, opt)
 	if err != nil {
 		nd.store.Close()
+		if n.journal != nil {
+			n.journal.Close()
+		}
 		return err
 	}
 	nd.db = db
 	n.node, n.db = nd, db
 	return nil
+}
+
+// close ends a node well.
+func (n *stressNode) close() {
+	n.node.close()
+	if n.journal != nil {
+		n.journal.Close()
+	}
 }
 
 // fate makes calls fail now and then.
@@ -278,8 +321,16 @@ func (n *stressNode) restart(kill bool) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	disk := n.disk
+	if kill && disk != nil {
+		disk = disk.Crash(vfs.CrashModes[n.s.rng.IntN(len(vfs.CrashModes))], n.s.rng.Uint64())
+	}
 	old.db.Close()
 	n.db = nil
+	if n.disk != nil {
+		n.journal.Close()
+		n.disk = disk
+	}
 	if n.s.rng.IntN(2) == 0 {
 		old.store.Deliver()
 	}
@@ -324,7 +375,11 @@ func rowsOf(u int64, table int) []row {
 func (s *stress) writer(n *stressNode, db *engine.DB, rng *rand.Rand) {
 	u := s.last.Add(1)
 	s.settle(n, u, s.write(db, u))
-	time.Sleep(time.Duration(rng.IntN(10)) * time.Millisecond) // readers look at all of it
+	pause := 10
+	if n.disk != nil {
+		pause = 40 // for commits are faster
+	}
+	time.Sleep(time.Duration(rng.IntN(pause)) * time.Millisecond) // readers look at all of it
 }
 
 // settle notes what became of transaction u.
@@ -523,7 +578,7 @@ func (s *stress) checkEnd() {
 		look(n, "after all was flushed")
 	}
 	for _, n := range s.nodes {
-		n.node.close()
+		n.close()
 	}
 	d := &stressNode{s: s, name: "d", rng: s.fork()}
 	if err := d.open(); err != nil {

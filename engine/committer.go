@@ -34,6 +34,7 @@ type commitRequest struct {
 	catalogueSeq uint64
 	// claimedAs is what our source was when the transaction took its claims.
 	claimedAs commitlog.Source
+	alone     bool // one of them is not only shared
 	// check looks whether what the transaction read still holds, with those that
 	// go before it in its group.
 	check func(s *state, before []*commitRequest) error
@@ -59,6 +60,8 @@ type committer struct {
 	undecided []*commitRequest
 	// sealed says that our log has been taken over; in a cluster only.
 	sealed bool
+	// stuck says that the journal could not be forwarded the last time.
+	stuck bool
 
 	mu     sync.Mutex // guards the fields below
 	queue  []*commitRequest
@@ -82,12 +85,11 @@ func (c *committer) commit(r *commitRequest) error {
 		c.mu.Unlock()
 		return err
 	}
-	c.queue = append(c.queue, r)
-	c.mu.Unlock()
-	select {
-	case c.wake <- struct{}{}:
-	default:
+	if j := c.db.journal(); j == nil || !j.take(r) {
+		c.queue = append(c.queue, r)
 	}
+	c.mu.Unlock()
+	poke(c.wake)
 	return <-r.done
 }
 
@@ -96,10 +98,7 @@ func (c *committer) close() {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
+	poke(c.wake)
 	<-c.done
 }
 
@@ -108,7 +107,7 @@ func (c *committer) run() {
 	defer c.settled() // what is open then is decided by who takes over
 	for {
 		group, more := c.group()
-		if len(group) > 0 || c.open != nil || c.lostLog() {
+		if len(group) > 0 || c.open != nil || c.lostLog() || c.db.journal().isDue() {
 			c.write(group)
 		}
 		if more {
@@ -160,10 +159,24 @@ func (c *committer) write(group []*commitRequest) {
 			return
 		}
 	}
+	if j := c.db.journal(); j != nil {
+		if len(group) > 0 {
+			j.gate.Lock()
+			defer j.gate.Unlock()
+		}
+		if err := c.forward(j); err != nil {
+			answer(group, errSilent(err))
+			return
+		}
+	}
 	live := group[:0]
 	for _, r := range group {
 		if err := c.check(r, live); err != nil {
 			r.done <- err
+			continue
+		}
+		if r.record == nil && r.changes == nil { // only to be behind the journal
+			r.done <- nil
 			continue
 		}
 		live = append(live, r)

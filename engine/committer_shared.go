@@ -126,10 +126,7 @@ func (c *committer) ready(group []*commitRequest) error {
 		err := c.open()
 		if errors.Is(err, errUndecided) {
 			c.again()
-			e := pgerr.New(pgerr.CannotConnectNow, "the cluster does not answer: %v", err).
-				WithDetail("Nothing of this transaction was written.").WithHint("Try the transaction again.")
-			e.Cause = err
-			return e
+			return errSilent(err)
 		}
 		if err != nil && !errors.Is(err, errSealed) {
 			c.db.opt.Logger.Warn("a commit whose outcome was unknown was not made", slog.String("error", err.Error()))
@@ -150,6 +147,14 @@ func (c *committer) ready(group []*commitRequest) error {
 		}
 	}
 	return c.db.cluster.meet(unseen)
+}
+
+// errSilent is what transactions hear that wait for an append before theirs.
+func errSilent(err error) error {
+	e := pgerr.New(pgerr.CannotConnectNow, "the cluster does not answer: %v", err).
+		WithDetail("Nothing of this transaction was written.").WithHint("Try the transaction again.")
+	e.Cause = err
+	return e
 }
 
 // maxStagedAge is how long a chunk may wait for its transaction to commit: those

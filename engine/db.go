@@ -77,7 +77,6 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 		stageBytes: min(16<<20, opt.BufferBytes/4), sealBytes: min(64<<20, opt.BufferBytes/4), replayBytes: opt.BufferBytes / 2,
 		pages: commitlog.NewPageCache(opt.ManifestBytes), parts: map[chunk.PartitionID]*partState{}}
 	db.snapshots.txns, db.snapshots.shared = map[*Txn]uint64{}, opt.Cluster != nil
-	db.metrics = newMetrics(db)
 	db.source.Store(&commitlog.Source{Writer: opt.Writer, Epoch: newEpoch()})
 	if opt.Cluster != nil {
 		var err error
@@ -87,6 +86,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 		src := db.cluster.newSource()
 		db.source.Store(&src)
 	}
+	db.metrics = newMetrics(db)
 	db.committer = newCommitter(db)
 	db.flusher = newFlusher(db)
 	if err := db.recover(ctx); err != nil {
@@ -101,6 +101,10 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	db.flusher.start()
 	if db.cluster != nil {
 		db.cluster.start(db.cluster.follower.run, db.cluster.inherit)
+	}
+	if j := db.journal(); j != nil {
+		go j.run()
+		db.cluster.start(j.tick, db.cluster.asks.answer)
 	}
 	return db, nil
 }
@@ -117,6 +121,9 @@ func (db *DB) Close() error {
 		ctx, cancel = context.WithTimeout(ctx, closeWait)
 		defer cancel()
 		db.cluster.claims.close()
+		if err := db.cluster.retireJournal(ctx); err != nil {
+			db.opt.Logger.Warn("not all commits reached the cluster; the journal in the data folder has the rest, for the next start", slog.String("error", err.Error()))
+		}
 	}
 	db.committer.close()
 	db.flusher.stop()
@@ -141,6 +148,9 @@ const closeWait = 30 * time.Second
 // Checkpoint writes every buffer to chunks and folds the logs.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	var errs []error
+	if err := db.forwardNow(); err != nil {
+		errs = append(errs, err)
+	}
 	s := db.current.Load()
 	for _, st := range s.storages {
 		for _, p := range st.parts {

@@ -15,7 +15,10 @@
 // (follow.go, round.go), which statements wait for if they have to be newer
 // (fresh.go); rows of other nodes stay apart until they are in chunks (followed.go,
 // land.go). Leases (members.go) say who is alive, takeover.go acts for who is not,
-// and claims.go gives one node at a time what only one may do.
+// and claims.go gives one node at a time what only one may do. A node may commit to
+// a journal on its own disk (journal.go), which it forwards to its source log
+// (journal_forward.go, at its next start journal_drain.go); journals.go is what others
+// know of it, and asks.go how they get what is only there.
 //
 // A state is immutable: a statement reads the one that was current when it
 // began, plus its own transaction's delta (scan.go). The design, with its

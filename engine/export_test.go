@@ -1,5 +1,10 @@
 package engine
 
+import "github.com/phyllodb/phyllo/engine/store"
+
+// SourceLog is the log that the node appends to.
+func (db *DB) SourceLog() store.LogID { return sourceLog(db.own()) }
+
 // Buffered returns the bytes of rows that are not in chunks.
 func (db *DB) Buffered() int64 { return db.buffered.Load() + db.followed.Load() }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/ingest"
-	"github.com/phyllodb/phyllo/internal/datum"
 )
 
 // flush writes a partition's delta to chunks and commits them. Queries see the
@@ -43,21 +42,6 @@ func (db *DB) flush(ctx context.Context, id chunk.PartitionID) error {
 	}
 	if db.cluster != nil {
 		return db.cluster.flushLeft(ctx, part)
-	}
-	return nil
-}
-
-// flushTable flushes the partitions of a table.
-func (db *DB) flushTable(ctx context.Context, table datum.OID) error {
-	s := db.current.Load()
-	def := s.catalog.Tables[table]
-	if def == nil || s.storages[def.Storage] == nil {
-		return nil
-	}
-	for _, p := range s.storages[def.Storage].parts {
-		if err := db.flush(ctx, p.part.id); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ type follower struct {
 	refreshed map[chunk.PartitionID]time.Time
 	opened    map[chunk.PartitionID]bool // not in a state yet
 	stalled   uint64                     // the catalogue's entry at which a round stopped
+	forwarded uint64                     // what the register of our journal says, as of the last look
 
 	mu    sync.Mutex                // guards the fields below
 	began time.Time                 // when the last round that went well began
@@ -52,7 +53,6 @@ type follower struct {
 	over  map[commitlog.Source]bool // sources of which all was read: their logs are sealed or gone
 	gone  map[commitlog.Source]bool // those whose logs are gone
 	read  []string                  // those whose logs are still there, sorted
-	all   bool                      // the next round is to be full
 	ended chan struct{}             // closed and replaced at the end of each round
 }
 
@@ -113,9 +113,6 @@ func (f *follower) once(ctx context.Context, part *partition) error {
 // rounds tries until a state was published; f.round is held.
 func (f *follower) rounds(ctx context.Context, part *partition, fresh *commitlog.Source) error {
 	begin := time.Now()
-	f.mu.Lock()
-	f.full, f.all = f.full || f.all, false
-	f.mu.Unlock()
 	err := errors.New("logs move on faster than they can be read")
 	for range maxTries {
 		var again bool
@@ -184,6 +181,9 @@ func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.So
 		return again, err
 	}
 	if again, err = f.openPartitions(ctx, s, r); again || err != nil {
+		return again, err
+	}
+	if again, err = f.readForwarded(ctx, r); again || err != nil {
 		return again, err
 	}
 	if !f.full && !f.covered(f.c.members.term()) {
@@ -297,13 +297,6 @@ func (f *follower) meet(ctx context.Context, s *state, live map[datum.OID]bool, 
 	}
 	f.opened[id] = true
 	return true, nil
-}
-
-// readAll makes the next round a full one.
-func (f *follower) readAll() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.all = true
 }
 
 // add puts partitions that were opened into the state, with all that their commit

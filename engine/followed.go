@@ -31,6 +31,13 @@ type followedStep struct {
 
 type sliceCount struct{ slice, rows int64 }
 
+func (f followed) bytes() int64 {
+	if f.delta == nil {
+		return 0
+	}
+	return f.delta.bytes()
+}
+
 // add adds a part of an entry's record: rows of all the layout's columns, or nil,
 // and staged chunks. Parts come by rising position.
 func (f followed) add(mem memory.Allocator, in *tableInfo, pos uint64, version int64, rows arrow.RecordBatch, staged []*chunk.Entry) (followed, error) {
@@ -206,7 +213,7 @@ func (p *partState) cutFollowed(mem memory.Allocator, in *tableInfo) (freed int6
 // deltas are what a partition has above its chunks, from old to new as far as
 // that is known: versions tell the order between nodes.
 func (p *partState) deltas() []*delta {
-	out := make([]*delta, 0, len(p.others)+2)
+	out := make([]*delta, 0, len(p.others)+3)
 	for _, f := range p.others {
 		out = append(out, f.delta)
 	}
@@ -215,6 +222,9 @@ func (p *partState) deltas() []*delta {
 	}
 	if !p.pending.empty() {
 		out = append(out, p.pending)
+	}
+	if p.journaled.delta != nil {
+		out = append(out, p.journaled.delta)
 	}
 	return out
 }

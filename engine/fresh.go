@@ -15,11 +15,18 @@ func (db *DB) fresh(ctx context.Context) error {
 	if db.cluster == nil {
 		return nil
 	}
+	relaxed := relaxed(store.ReadConsistency(ctx))
+	latest := reading.From(ctx).Latest
+	if latest && !relaxed {
+		if err := db.cluster.asks.all(ctx); err != nil {
+			return err
+		}
+	}
 	since := time.Now()
-	if !reading.From(ctx).Latest && db.cluster.members.leased() {
+	if !latest && db.cluster.members.leased() {
 		since = since.Add(-db.cluster.opt.Staleness)
 	}
-	if !relaxed(store.ReadConsistency(ctx)) {
+	if !relaxed {
 		return db.cluster.follower.wait(ctx, since)
 	}
 	// What we have is what a replica that lags may have: no more than a moment is

@@ -21,6 +21,7 @@ func (f *follower) publish(r *findings, src commitlog.Source, fresh bool) {
 	db := f.c.db
 	var went []*storageState
 	own := map[datum.OID]bool{}
+	forwarded := f.c.journal.forwardedIn(r)
 	s := db.publish(func(old *state) *state {
 		s := old.clone()
 		if r.catalog.Seq > s.catalog.Seq {
@@ -39,12 +40,16 @@ func (f *follower) publish(r *findings, src commitlog.Source, fresh bool) {
 		for _, sr := range r.sources {
 			db.applyReading(s, own, sr)
 		}
+		db.cutForwarded(s, own, forwarded)
 		if f.full {
 			s.clock = max(s.clock, newestVersion(s, r.manifests))
 		}
 		db.clock.Observe(s.clock) // before anybody can build on what is in the state
 		return s
 	})
+	if forwarded > 0 {
+		f.c.journal.reach(forwarded)
+	}
 	for _, sr := range r.sources {
 		if sr.sealed {
 			f.sealed[sr.source] = true
@@ -100,13 +105,14 @@ func newestVersion(s *state, manifests map[chunk.PartitionID]*commitlog.Manifest
 }
 
 // reset makes the partitions of a state as they are for a node that has not
-// committed anything and follows nobody.
+// committed anything, but to its journal, and follows nobody.
 func (db *DB) reset(s *state, own map[datum.OID]bool) {
 	for oid := range s.storages {
 		st := s.storage(oid, own)
 		for i, p := range st.parts {
 			db.unbuffer(p)
-			st.parts[i] = &partState{part: p.part, manifest: p.manifest, pending: emptyDelta}
+			st.parts[i] = &partState{part: p.part, manifest: p.manifest, pending: emptyDelta, journaled: p.journaled}
+			db.buffered.Add(p.journaled.bytes())
 		}
 	}
 	s.head, s.heads = 0, nil
@@ -201,30 +207,39 @@ func (db *DB) applyFollowed(s *state, own map[datum.OID]bool, src commitlog.Sour
 	if !unfolded(old.manifest, src, seq) {
 		return
 	}
-	version := r.Version + int64(r.Versions) - 1
 	f := old.followedOf(src)
-	before := f.delta.bytes()
+	before := f.bytes()
+	f = db.follow(f, st.info, seq, r, part)
+	db.followed.Add(f.bytes() - before)
+	p := *old
+	p.putFollowed(f)
+	st.put(&p)
+}
+
+// follow adds a part of the record of an entry to what a partition has of a log.
+func (db *DB) follow(f followed, in *tableInfo, seq uint64, r *ingest.Record, part *ingest.Part) followed {
+	if f.delta == nil {
+		f.delta = emptyDelta
+	}
+	version := r.Version + int64(r.Versions) - 1
 	err := func() error {
 		if part.Rows == nil {
 			var err error
-			f, err = f.add(db.mem, st.info, seq, version, nil, part.Staged)
+			f, err = f.add(db.mem, in, seq, version, nil, part.Staged)
 			return err
 		}
-		rows, err := ingest.Conform(db.mem, st.info.layout, part.Columns, part.Rows, version)
+		rows, err := ingest.Conform(db.mem, in.layout, part.Columns, part.Rows, version)
 		if err != nil {
 			return err
 		}
 		defer rows.Release()
-		f, err = f.add(db.mem, st.info, seq, version, rows, part.Staged)
+		f, err = f.add(db.mem, in, seq, version, rows, part.Staged)
 		return err
 	}()
 	if err != nil {
-		panic(fmt.Sprintf("engine: rows of a durable record of table %s: %v", st.info.name(), err))
+		panic(fmt.Sprintf("engine: rows of a durable record of table %s: %v", in.name(), err))
 	}
-	db.followed.Add(f.delta.bytes() - before)
-	p := *old
-	p.putFollowed(f)
-	st.put(&p)
+	return f
 }
 
 // land publishes a flush of ours that is in the commit log. What others committed

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type member struct {
 	Beat    uint64   // rises with each try to change the register
 	Catalog uint64   // up to which entry of the catalogue it has
 	Read    []string // the sources whose logs it has read to the seal at their end, sorted
+	Journal bool     `json:",omitempty"` // it may have commits that are only in its journal
 }
 
 // members keeps this node's lease and knows who else is alive. Its methods are
@@ -49,7 +51,9 @@ func newMembers(c *cluster) *members {
 	return &members{c: c, wake: make(chan struct{}, 1)}
 }
 
-func (m *members) scope() string { return "nodes/" + m.c.db.opt.Database }
+func (m *members) scope() string { return leaseScope(m.c.db.opt.Database) }
+
+func leaseScope(database string) string { return "nodes/" + database }
 
 func (m *members) register() store.Register {
 	return store.Register{Scope: m.scope(), Name: m.c.db.opt.Writer}
@@ -63,7 +67,7 @@ const joinWait = 250 * time.Millisecond
 func (m *members) join(ctx context.Context) error {
 	m.renewing.Lock()
 	defer m.renewing.Unlock()
-	m.self = member{Process: fmt.Sprintf("%016x", newEpoch()), Source: m.c.db.own().String()}
+	m.self = member{Process: fmt.Sprintf("%016x", newEpoch()), Source: m.c.db.own().String(), Journal: m.c.opt.Journal != nil}
 	var first, ended []byte // of another process, and of one that has ended
 	for {
 		begin := time.Now()
@@ -123,6 +127,14 @@ func (m *members) run(ctx context.Context) {
 func (m *members) renew(ctx context.Context) error {
 	m.renewing.Lock()
 	defer m.renewing.Unlock()
+	return m.change(ctx)
+}
+
+// forwarded tells that nothing is only in a journal of ours.
+func (m *members) forwarded(ctx context.Context) error {
+	m.renewing.Lock()
+	defer m.renewing.Unlock()
+	m.self.Journal = false
 	return m.change(ctx)
 }
 
@@ -240,7 +252,7 @@ func (m *members) look(ctx context.Context) error {
 	}
 	others := map[string]member{}
 	for name, value := range values {
-		if name == m.c.db.opt.Writer {
+		if name == m.c.db.opt.Writer || strings.HasSuffix(name, journalRegister) {
 			continue
 		}
 		var o member
@@ -248,6 +260,9 @@ func (m *members) look(ctx context.Context) error {
 			return fmt.Errorf("lease of node %q: %w", name, err)
 		}
 		others[name] = o
+	}
+	if err := m.c.journals.look(values, others); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,6 +14,7 @@ type metrics struct {
 	rows, commits, staged, refused prometheus.Counter
 	flushes, flushedRows, chunks   prometheus.Counter
 	flushSeconds                   prometheus.Histogram
+	forwarded                      prometheus.Counter // nil unless in a cluster
 }
 
 func newMetrics(db *DB) *metrics {
@@ -38,6 +39,10 @@ func newMetrics(db *DB) *metrics {
 	m.all = append(m.all, m.flushSeconds)
 	m.all = append(m.all, db.pages.Counters().Collectors()...)
 	gauge("buffered_bytes", "Bytes of rows that are not in chunks, open transactions included.", func() float64 { return float64(db.buffered.Load() + db.followed.Load()) })
+	if db.opt.Cluster != nil {
+		m.forwarded = counter("journal_forwards_total", "Entries of the source log that took over what was in the journal.")
+		gauge("journal_waiting_bytes", "Bytes of commits in the journal that are not in the cluster yet.", func() float64 { return float64(db.cluster.journals.waitingBytes()) })
+	}
 	gauge("open_transactions", "Transactions that are open.", func() float64 { return float64(db.snapshots.count()) })
 	if m.registerer != nil {
 		m.registerer.MustRegister(m.all...)

@@ -27,7 +27,7 @@ type Router interface {
 type Options struct {
 	// Writer names this node among those that share the store. Default "local".
 	Writer string
-	// Database is the name of the one database. Default "phyllo".
+	// Database is the name of the one database. Default DefaultDatabase.
 	Database string
 	// BufferBytes bounds the rows that are not yet in chunks, those of open
 	// transactions included. Default 96 MiB, at least 1 MiB.
@@ -55,6 +55,9 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
+// DefaultDatabase is the name of the database unless options give another.
+const DefaultDatabase = "phyllo"
+
 // minBufferBytes is the least that a buffer can work with.
 const minBufferBytes = 1 << 20
 
@@ -81,7 +84,7 @@ func (o Options) withDefaults() Options {
 		o.Writer = "local"
 	}
 	if o.Database == "" {
-		o.Database = "phyllo"
+		o.Database = DefaultDatabase
 	}
 	if o.BufferBytes == 0 {
 		o.BufferBytes = 96 << 20

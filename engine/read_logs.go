@@ -63,11 +63,11 @@ func readSource(ctx context.Context, s store.Store, mem memory.Allocator, log st
 		if err != nil {
 			return err
 		}
-		records, sealedBy, err := ingest.DecodeRecords(mem, e.Data)
+		entry, err := ingest.DecodeEntry(mem, e.Data)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		if err := f(e.Seq, records, sealedBy); err != nil {
+		if err := f(e.Seq, entry.Records, entry.SealedBy); err != nil {
 			return err
 		}
 	}

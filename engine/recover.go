@@ -44,6 +44,11 @@ func (db *DB) recover(ctx context.Context) error {
 		replayed, err = db.replayAll(ctx)
 	} else {
 		replayed, err = db.followAll(ctx)
+		if err == nil {
+			var n int
+			n, err = db.cluster.openJournal(ctx)
+			replayed += n
+		}
 	}
 	if err != nil {
 		return err

@@ -25,6 +25,8 @@ type findings struct {
 
 	fresh bool         // the state has nothing but chunks yet
 	kept  atomic.Int64 // bytes of rows of nodes that are alive that the state will have more
+	// forwarded is up to where our journal is in logs that are gone.
+	forwarded uint64
 }
 
 type sourceReading struct {
@@ -37,6 +39,9 @@ type sourceReading struct {
 type sourceEntry struct {
 	seq     uint64
 	records []*ingest.Record // those that count
+	// journal, if not empty, is what was forwarded with the entry, up to position.
+	journal  string
+	position uint64
 }
 
 func (r *sourceReading) head() uint64 {
@@ -124,9 +129,7 @@ func (f *follower) vanished(r *findings, heads map[commitlog.Source]uint64) (aga
 	}
 	for _, m := range r.manifests {
 		for _, s := range m.Sources() {
-			if !elsewhere(s.Source) {
-				lost(s.Source)
-			}
+			lost(s.Source)
 		}
 	}
 	return again
@@ -168,12 +171,12 @@ func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *so
 		if err != nil {
 			return 0, false, err
 		}
-		records, sealedBy, err := ingest.DecodeRecords(db.mem, e.Data)
+		read, err := ingest.DecodeEntry(db.mem, e.Data)
 		if err != nil {
 			return 0, false, fmt.Errorf("source log %s: entry %d: %w", sr.source, e.Seq, err)
 		}
-		entry := sourceEntry{seq: e.Seq}
-		for _, rec := range records {
+		entry := sourceEntry{seq: e.Seq, journal: read.Journal, position: read.Position}
+		for _, rec := range read.Records {
 			counts, known, err := f.counts(ctx, sr.source, e.Seq, rec, r.catalog)
 			if err != nil {
 				return 0, false, err
@@ -189,7 +192,10 @@ func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *so
 			}
 		}
 		sr.entries = append(sr.entries, entry)
-		if sealedBy != "" {
+		if entry.journal != "" {
+			f.c.journals.saw(entry.journal, entry.position)
+		}
+		if read.SealedBy != "" {
 			sr.sealed = true
 			break
 		}

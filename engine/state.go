@@ -36,10 +36,12 @@ type storageState struct {
 type partState struct {
 	part     *partition
 	manifest *commitlog.Manifest
-	flushing *delta               // being written to chunks; nil if none
-	pending  *delta               // what came since; never nil
-	others   []followed           // of the logs of other nodes; none is empty
-	covers   []commitlog.Position // of the sources that flushing reaches
+	flushing *delta     // being written to chunks; nil if none
+	pending  *delta     // what came since; never nil
+	others   []followed // of the logs of other nodes; none is empty
+	// journaled is what our journal has and our source log has not; empty without one.
+	journaled followed
+	covers    []commitlog.Position // of the sources that flushing reaches
 	// ahead are, in a cluster, flushes of ours that the manifest has and that lie
 	// in the log behind commits of others that it has not.
 	ahead []*commitlog.Commit

@@ -156,8 +156,11 @@ func (c *cluster) dropAdopted(ctx context.Context) error {
 		return err
 	}
 	for _, src := range over {
-		if !elsewhere(src) && !c.members.haveRead(src) {
+		if !c.members.haveRead(src) {
 			continue
+		}
+		if err := c.journals.note(ctx); err != nil {
+			return err
 		}
 		if err := c.db.store.Drop(ctx, sourceLog(src)); err != nil {
 			return err
@@ -284,8 +287,18 @@ func (c *cluster) rejoin(ctx context.Context) error {
 	if err := f.scout(ctx); err != nil {
 		return err
 	}
+	if c.journal != nil {
+		if err := c.endOwn(ctx, fresh); err != nil {
+			return err
+		}
+	}
 	if err := f.rounds(ctx, nil, &fresh); err != nil {
 		return err
+	}
+	if c.journal != nil { // all that was forwarded has to be known
+		if err := c.endedOwn(ctx, fresh); err != nil {
+			return err
+		}
 	}
 	for _, st := range db.current.Load().storages {
 		for _, p := range st.parts {

@@ -97,6 +97,9 @@ func (db *DB) trim(ctx context.Context) error {
 	}
 	var errs []error
 	if below > 1 {
+		if err := db.trimJournals(ctx); err != nil {
+			return err
+		}
 		if err := db.store.Trim(ctx, sourceLog(db.own()), below); err != nil {
 			errs = append(errs, err)
 		} else {
@@ -197,7 +200,7 @@ func (db *DB) unbuffer(p *partState) {
 	if p.flushing != nil {
 		n += p.flushing.bytes()
 	}
-	db.buffered.Add(-n)
+	db.buffered.Add(-n - p.journaled.bytes())
 	for _, f := range p.others {
 		db.followed.Add(-f.delta.bytes())
 	}

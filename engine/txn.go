@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"sync/atomic"
 
@@ -41,6 +40,7 @@ type Txn struct {
 
 	claimed   []datum.OID      // see claim
 	claimedAs commitlog.Source // ours when the first claim was taken
+	alone     bool             // one of the claims is not only shared
 	reads     []readKeys       // what the transaction looked up and builds on
 	readRows  int
 	handed    *commitRequest // to the committer
@@ -202,9 +202,6 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	if err == nil && r.changes != nil && t.db.cluster != nil {
 		t.db.cluster.members.agree(t.db.current.Load().catalog.Seq)
-		if t.db.cluster.opt.LocalLog && r.record != nil {
-			t.flushNow(ctx, r)
-		}
 	}
 	if err == nil {
 		for _, id := range r.gone {
@@ -213,17 +210,6 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	t.end()
 	return err
-}
-
-// flushNow flushes what a definition wrote where others cannot see our log: only
-// here is it known that the catalogue's entry has to stay for it.
-func (t *Txn) flushNow(ctx context.Context, r *commitRequest) {
-	for _, part := range r.record.Parts {
-		if err := t.db.flush(ctx, part.Partition); err != nil {
-			t.db.opt.Logger.Warn("rows of a definition were not flushed at once", slog.String("error", err.Error()))
-			return
-		}
-	}
 }
 
 // request makes what the committer needs, nil if the transaction wrote nothing.
@@ -254,7 +240,7 @@ func (t *Txn) request() *commitRequest {
 		r.check = t.checkReads
 	}
 	if len(t.claimed) > 0 {
-		r.claimedAs = t.claimedAs
+		r.claimedAs, r.alone = t.claimedAs, t.alone
 	}
 	return r
 }

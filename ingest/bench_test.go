@@ -42,7 +42,7 @@ func BenchmarkRecords(b *testing.B) {
 			b.SetBytes(values)
 			b.ReportAllocs()
 			for b.Loop() {
-				got, _, err := DecodeRecords(heap, src)
+				got, _, err := decodeEntry(heap, src)
 				if err != nil {
 					b.Fatal(err)
 				}

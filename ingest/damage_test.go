@@ -28,14 +28,14 @@ func TestNewerFormats(t *testing.T) {
 	for _, c := range []struct{ name, src string }{
 		{"version", "\x02anything"},
 		{"version 255", "\xff"},
-		{"kind", "\x01\x03"},
+		{"kind", "\x01\x04"},
 		{"section of a record", head + "\x03\x00"},
 		{"section of a part", head + "\x02\x09\x00\x04\x00\x00"},
 		{"column flag", rows + "\x17\x01\x10\x00\x00"},
 		{"length of 8 bytes", rows + "\x19\x01\x0c\x00\x00"},
 		{"type", rows + "\xe6\x11\x01\x00\x00\x00"},
 	} {
-		_, _, err := DecodeRecords(memory.DefaultAllocator, []byte(c.src))
+		_, _, err := decodeEntry(memory.DefaultAllocator, []byte(c.src))
 		var pe *pgerr.Error
 		if !errors.Is(err, chunk.ErrNewerFormat) || errors.Is(err, chunk.ErrCorrupt) || !errors.As(err, &pe) || pe.Code != pgerr.FeatureNotSupported || pe.Hint == "" {
 			t.Errorf("%s: %v", c.name, err)
@@ -68,7 +68,7 @@ func decodeDamaged(t testing.TB, src []byte, mustFail bool) []*Record {
 	t.Helper()
 	mem := &limitedAllocator{left: MaxDecodeFactor * len(src), t: t}
 	checked := memory.NewCheckedAllocator(mem)
-	records, _, err := DecodeRecords(checked, src)
+	records, _, err := decodeEntry(checked, src)
 	if err == nil && mustFail {
 		t.Fatalf("%x was taken", src)
 	}
@@ -116,7 +116,7 @@ func decodeFactor(t testing.TB, src []byte, mustFail bool) float64 {
 	const slack = 16 << 10
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, _, err := DecodeRecords(memory.DefaultAllocator, src)
+	_, _, err := decodeEntry(memory.DefaultAllocator, src)
 	runtime.ReadMemStats(&after)
 	if (err != nil) != mustFail || mustFail && !errors.Is(err, chunk.ErrCorrupt) {
 		t.Fatalf("%.100x: %v", src, err)
@@ -141,7 +141,7 @@ func TestHugeClaims(t *testing.T) {
 		b := binary.AppendUvarint([]byte(bigint), raw)
 		return string(append(appendPart(b, frame), make([]byte, fill)...))
 	}
-	if _, _, err := DecodeRecords(heap, rowsEntry(partZstd, 10_000, packed(80_000, small, 80_000/maxRatio-len(small)))); err != nil {
+	if _, _, err := decodeEntry(heap, rowsEntry(partZstd, 10_000, packed(80_000, small, 80_000/maxRatio-len(small)))); err != nil {
 		t.Fatal(err) // the cases below are as they should be but for one thing
 	}
 	const huge = "\xff\xff\xff\xff\x07" // 2^31-1

@@ -8,9 +8,9 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
-// FuzzDecodeRecords decodes any bytes. What is taken can be read by package
+// FuzzDecodeEntry decodes any bytes. What is taken can be read by package
 // datum and survives being written again.
-func FuzzDecodeRecords(f *testing.F) {
+func FuzzDecodeEntry(f *testing.F) {
 	_, entries := goldenEntries()
 	for _, e := range entries {
 		f.Add(e)
@@ -43,7 +43,7 @@ func FuzzDecodeRecords(f *testing.F) {
 		if err != nil {
 			t.Fatalf("cannot be written again: %v", err)
 		}
-		back, _, err := DecodeRecords(memory.DefaultAllocator, again)
+		back, _, err := decodeEntry(memory.DefaultAllocator, again)
 		if err != nil {
 			t.Fatalf("cannot be read again: %v", err)
 		}

@@ -16,8 +16,9 @@ const FormatVersion = 1
 
 // Kinds of entries.
 const (
-	kindRecords = 1
-	kindSeal    = 2
+	kindRecords   = 1
+	kindSeal      = 2
+	kindForwarded = 3
 )
 
 // Tags of a record's sections; 0 ends them. A reader refuses a record with a tag
@@ -100,34 +101,93 @@ func AppendSeal(dst []byte, by string) []byte {
 	return appendPart(append(dst, FormatVersion, kindSeal), by)
 }
 
-// DecodeRecords reads an entry that AppendRecords or AppendSeal wrote: either
-// records, which the caller releases, or, for a seal, who sealed the source
-// (else sealedBy is empty).
+// AppendForwarded appends the source-log entry that takes over what entries of a
+// journal hold: those, one or more, as AppendRecords made them, up to a position
+// of the journal. journal names it and may not be empty.
+func AppendForwarded(dst []byte, journal string, position uint64, entries [][]byte) []byte {
+	if journal == "" || len(entries) == 0 {
+		panic("ingest: bug: nothing was forwarded, or by nobody")
+	}
+	dst = appendPart(append(dst, FormatVersion, kindForwarded), journal)
+	dst = binary.AppendUvarint(dst, position)
+	dst = binary.AppendUvarint(dst, uint64(len(entries)))
+	for _, e := range entries {
+		dst = appendPart(dst, e)
+	}
+	return dst
+}
+
+// An Entry is what DecodeEntry reads.
+type Entry struct {
+	Records  []*Record // of a seal none
+	SealedBy string    // who sealed the source; else empty
+	// Journal, if not empty, is what the records were forwarded from, and Position
+	// up to which of its entries.
+	Journal  string
+	Position uint64
+}
+
+// DecodeEntry reads an entry that AppendRecords, AppendForwarded or AppendSeal
+// wrote. The caller releases its records.
 //
-// The records share no memory with src; rows lie in memory of mem. The names of
+// They share no memory with src; rows lie in memory of mem. The names of
 // their fields say nothing: a column is known by its ID. Bytes that no version
 // wrote give an error wrapping chunk.ErrCorrupt, those of a newer version one
 // wrapping chunk.ErrNewerFormat. Whatever src holds, at most MaxDecodeFactor bytes are
 // allocated for each of its bytes.
-func DecodeRecords(mem memory.Allocator, src []byte) (records []*Record, sealedBy string, err error) {
+func DecodeEntry(mem memory.Allocator, src []byte) (e Entry, err error) {
 	c := cursor{b: src}
 	version, kind := c.byte(), c.byte()
 	switch {
 	case len(src) > 0 && version > FormatVersion:
-		return nil, "", newer("entry of format %d, of which this program reads up to %d", version, FormatVersion)
+		return Entry{}, newer("entry of format %d, of which this program reads up to %d", version, FormatVersion)
 	case c.bad || version == 0:
-		return nil, "", corrupt("no entry: %d bytes", len(src))
+		return Entry{}, corrupt("no entry: %d bytes", len(src))
 	case kind == kindRecords:
-		records, err = decodeRecords(mem, &c)
-		return records, "", err
+		e.Records, err = decodeRecords(mem, &c)
+		return e, err
+	case kind == kindForwarded:
+		return decodeForwarded(mem, &c)
 	case kind != kindSeal:
-		return nil, "", newer("entry of unknown kind %d", kind)
+		return Entry{}, newer("entry of unknown kind %d", kind)
 	}
-	by := string(c.part())
-	if c.bad || len(c.b) > 0 || by == "" || !utf8.ValidString(by) {
-		return nil, "", corrupt("bad seal of %d bytes", len(src))
+	e.SealedBy = string(c.part())
+	if c.bad || len(c.b) > 0 || e.SealedBy == "" || !utf8.ValidString(e.SealedBy) {
+		return Entry{}, corrupt("bad seal of %d bytes", len(src))
 	}
-	return nil, by, nil
+	return e, nil
+}
+
+// decodeForwarded reads the entries of a journal that one entry holds.
+func decodeForwarded(mem memory.Allocator, c *cursor) (e Entry, err error) {
+	e.Journal, e.Position = string(c.part()), c.uvarint()
+	n := c.count(len(c.b))
+	if c.bad || n == 0 || e.Journal == "" || !utf8.ValidString(e.Journal) {
+		return Entry{}, corrupt("bad head of forwarded entries")
+	}
+	for i := range n {
+		part := cursor{b: c.part()}
+		switch version, kind := part.byte(), part.byte(); {
+		case version > FormatVersion:
+			err = newer("entry of format %d, of which this program reads up to %d", version, FormatVersion)
+		case part.bad || version == 0 || kind != kindRecords:
+			err = corrupt("no records")
+		}
+		var records []*Record
+		if err == nil {
+			records, err = decodeRecords(mem, &part)
+		}
+		if err != nil {
+			releaseAll(e.Records)
+			return Entry{}, wrap(err, "forwarded entry %d of %d", i, n)
+		}
+		e.Records = append(e.Records, records...)
+	}
+	if len(c.b) > 0 {
+		releaseAll(e.Records)
+		return Entry{}, corrupt("%d bytes after %d forwarded entries", len(c.b), n)
+	}
+	return e, nil
 }
 
 // A decoder reads the records of one entry.

@@ -36,6 +36,12 @@ func stagedEntries(r *rand.Rand, n int) []*chunk.Entry {
 	return out
 }
 
+// decodeEntry is DecodeEntry for entries that hold records or a seal.
+func decodeEntry(mem memory.Allocator, src []byte) (records []*Record, sealedBy string, err error) {
+	e, err := DecodeEntry(mem, src)
+	return e.Records, e.SealedBy, err
+}
+
 func sameRecords(t testing.TB, got, want []*Record) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -78,6 +84,28 @@ func samePart(t testing.TB, got, want *Part) {
 	}
 }
 
+// TestForwarded reads entries of a journal that were forwarded, whole and damaged.
+func TestForwarded(t *testing.T) {
+	one := []*Record{{ID: [16]byte{1}, Version: 7, Versions: 2}}
+	two := []*Record{{ID: [16]byte{2}, Version: 9, Versions: 1}, {ID: [16]byte{3}, Version: 10, Versions: 1, Condition: &Condition{Seq: 4}}}
+	src := AppendForwarded([]byte{9}, "a/1", 1<<40, [][]byte{must(AppendRecords(nil, one)), must(AppendRecords(nil, two))})[1:]
+	e, err := DecodeEntry(memory.DefaultAllocator, src)
+	if err != nil || e.Journal != "a/1" || e.Position != 1<<40 || e.SealedBy != "" {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	sameRecords(t, e.Records, append(one, two...))
+	for n := range src {
+		decodeDamaged(t, src[:n], true)
+	}
+	decodeDamaged(t, append(slices.Clone(src), 0), true)
+	for _, inner := range [][]byte{nil, {FormatVersion}, AppendSeal(nil, "x"), src} {
+		decodeDamaged(t, AppendForwarded(nil, "a/1", 1, [][]byte{inner}), true)
+	}
+	if _, err := DecodeEntry(memory.DefaultAllocator, AppendForwarded(nil, "a/1", 1, [][]byte{{FormatVersion + 1}})); !errors.Is(err, chunk.ErrNewerFormat) {
+		t.Errorf("an entry of a newer format: %v", err)
+	}
+}
+
 // TestRecordsRoundTrip sends records with columns of every type through an
 // entry: no, one and many rows, NULLs, arrays that start within larger buffers,
 // and NULLs whose slots hold bytes.
@@ -117,7 +145,7 @@ func TestRecordsRoundTrip(t *testing.T) {
 			}
 			src = src[len(prefix):]
 			out := memory.NewCheckedAllocator(memory.DefaultAllocator)
-			got, sealedBy, err := DecodeRecords(out, src)
+			got, sealedBy, err := decodeEntry(out, src)
 			if err != nil || sealedBy != "" {
 				t.Fatalf("rows %d, round %d: sealed by %q, %v", rows, round, sealedBy, err)
 			}
@@ -192,7 +220,7 @@ func TestCompression(t *testing.T) {
 		if len(src) < c.min || len(src) > c.max {
 			t.Errorf("%s: %d bytes, want %d to %d", c.name, len(src), c.min, c.max)
 		}
-		got, _, err := DecodeRecords(memory.DefaultAllocator, src)
+		got, _, err := decodeEntry(memory.DefaultAllocator, src)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -202,12 +230,12 @@ func TestCompression(t *testing.T) {
 
 func TestSeal(t *testing.T) {
 	src := AppendSeal([]byte{9}, "node ü")
-	records, by, err := DecodeRecords(memory.DefaultAllocator, src[1:])
+	records, by, err := decodeEntry(memory.DefaultAllocator, src[1:])
 	if records != nil || by != "node ü" || err != nil {
 		t.Fatalf("got %v, %q, %v", records, by, err)
 	}
 	for _, bad := range []string{"", "\x01\x02", "\x01\x02\x00", "\x01\x02\x02a", "\x01\x02\x01ab", "\x01\x02\x01\xff"} {
-		if _, _, err := DecodeRecords(memory.DefaultAllocator, []byte(bad)); !errors.Is(err, chunk.ErrCorrupt) {
+		if _, _, err := decodeEntry(memory.DefaultAllocator, []byte(bad)); !errors.Is(err, chunk.ErrCorrupt) {
 			t.Errorf("%x: %v", bad, err)
 		}
 	}
@@ -278,6 +306,7 @@ func goldenEntries() (names []string, entries [][]byte) {
 			arrow.NewSchema([]arrow.Field{datum.Field("x", datum.Of(datum.Int2))}, nil), []arrow.Array{b}, int64(rows))}
 		add(fmt.Sprintf("%d NULLs", rows), must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{p}}})))
 	}
+	add("forwarded", AppendForwarded(nil, "a/00000000000000ff", 300, [][]byte{entries[1], entries[2]}))
 	return names, entries
 }
 
@@ -329,12 +358,13 @@ func TestGoldenEntries(t *testing.T) {
 			t.Errorf("line %d, %s: want %x", lines+1, name, want)
 			continue
 		}
-		records, sealedBy, err := DecodeRecords(memory.DefaultAllocator, want)
+		e, err := DecodeEntry(memory.DefaultAllocator, want)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if sealedBy == "" {
+		records := e.Records
+		if e.SealedBy == "" && e.Journal == "" {
 			if again := must(AppendRecords(nil, records)); string(again) != string(want) {
 				t.Errorf("%s: read and written: %x, want %x", name, again, want)
 			}

@@ -215,7 +215,7 @@ func TestSealStops(t *testing.T) {
 func TestTableWithoutColumns(t *testing.T) {
 	batch := array.NewRecordBatch(arrow.NewSchema(nil, nil), nil, 3)
 	src := must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{{Rows: batch}}}}))
-	records, _, err := DecodeRecords(heap, src)
+	records, _, err := decodeEntry(heap, src)
 	if err != nil {
 		t.Fatal(err)
 	}

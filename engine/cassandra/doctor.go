@@ -127,7 +127,7 @@ func Doctor(ctx context.Context, opts Options) ([]Finding, error) {
 	out = append(out, d.tables(ctx, keyspace)...)
 	out = append(out, judgeSettings(d.servers, d.opts)...)
 	out = append(out, judgeLoad(d.servers)...)
-	out = append(out, d.nodes(ctx, keyspace))
+	out = append(out, d.nodes(ctx, keyspace)...)
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,26 +23,35 @@ type lease struct {
 	left  time.Duration
 }
 
-// nodes lists the nodes of Phyllo that have a lease.
-func (d *doctor) nodes(ctx context.Context, k *keyspaceFacts) Finding {
-	const check = "nodes of Phyllo"
+// journalSuffix ends the name of the register that tells of a node's journal, in the
+// scope of its lease. The engine gives it that name.
+const journalSuffix = "\x00journal"
+
+// nodes lists the nodes of Phyllo that have a lease, and those whose journals nobody
+// reads.
+func (d *doctor) nodes(ctx context.Context, k *keyspaceFacts) []Finding {
+	const check, journals = "nodes of Phyllo", "journals of nodes"
+	unknown := func(text string, args ...any) []Finding {
+		return []Finding{finding(check, Unknown, text, args...), finding(journals, Unknown, text, args...)}
+	}
 	if k == nil {
-		return finding(check, Unknown, "the keyspace is missing")
+		return unknown("the keyspace is missing")
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.opts.RequestTimeout)
 	defer cancel()
-	leases, err := d.readLeases(ctx)
+	leases, open, err := d.readLeases(ctx)
 	if err != nil {
-		return finding(check, Unknown, "leases cannot be read: %v", failed("read leases", ended(ctx, err)))
+		return unknown("leases cannot be read: %v", failed("read leases", ended(ctx, err)))
 	}
-	return judgeNodes(check, leases, time.Now())
+	return []Finding{judgeNodes(check, leases, time.Now()), judgeJournals(journals, leases, open)}
 }
 
-// readLeases reads the leases as they were decided.
-func (d *doctor) readLeases(ctx context.Context) ([]lease, error) {
+// readLeases reads the leases as they were decided, and which nodes have journals
+// that may hold what is nowhere else.
+func (d *doctor) readLeases(ctx context.Context) (leases []lease, open []string, err error) {
 	l, err := d.opts.levels()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	table := fmt.Sprintf("%q.registers", d.opts.Keyspace)
 	var scopes [][]byte
@@ -50,36 +60,64 @@ func (d *doctor) readLeases(ctx context.Context) ([]lease, error) {
 	for scanner.Next() {
 		var scope []byte
 		if err := scanner.Scan(&scope); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if strings.HasPrefix(string(scope), leaseScope) {
 			scopes = append(scopes, scope)
 		}
 	}
 	if err := scanner.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []lease
 	for _, scope := range scopes {
-		scanner := d.session.Query(`SELECT name, writetime(value), ttl(value) FROM `+table+` WHERE scope = ?`, scope).
+		scanner := d.session.Query(`SELECT name, value, writetime(value), ttl(value) FROM `+table+` WHERE scope = ?`, scope).
 			Consistency(l.serial).RetryPolicy(retry{}).Idempotent(true).IterContext(ctx).Scanner()
 		for scanner.Next() {
-			var name []byte
+			var name, value []byte
 			var written *int64
 			var ttl *int
-			if err := scanner.Scan(&name, &written, &ttl); err != nil {
-				return nil, err
+			if err := scanner.Scan(&name, &value, &written, &ttl); err != nil {
+				return nil, nil, err
 			}
-			if written != nil && ttl != nil { // else it ran out or was given back
-				out = append(out, lease{string(name), time.UnixMicro(*written), time.Duration(*ttl) * time.Second})
+			if node, ok := strings.CutSuffix(string(name), journalSuffix); ok {
+				if value != nil && undrained(value) {
+					open = append(open, node)
+				}
+			} else if written != nil && ttl != nil { // else it ran out or was given back
+				leases = append(leases, lease{string(name), time.UnixMicro(*written), time.Duration(*ttl) * time.Second})
 			}
 		}
 		if err := scanner.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	slices.SortFunc(out, func(a, b lease) int { return cmp.Compare(a.node, b.node) })
-	return out, nil
+	slices.SortFunc(leases, func(a, b lease) int { return cmp.Compare(a.node, b.node) })
+	slices.Sort(open)
+	return leases, open, nil
+}
+
+// undrained says whether a journal may hold commits that are not in the cluster, as
+// far as its register tells.
+func undrained(value []byte) bool {
+	var j struct{ Drained bool }
+	return json.Unmarshal(value, &j) != nil || !j.Drained
+}
+
+func judgeJournals(check string, leases []lease, open []string) Finding {
+	var lost []string
+	for _, node := range open {
+		if !slices.ContainsFunc(leases, func(l lease) bool { return l.node == node }) {
+			lost = append(lost, node)
+		}
+	}
+	switch {
+	case len(open) == 0:
+		return finding(check, OK, "every commit is in the cluster")
+	case len(lost) == 0:
+		return finding(check, OK, "%s with durability = local running: %s", plural(len(open), "node"), shortList(open))
+	}
+	return finding(check, Bad, "%s with durability = local not running, with commits that may be on its disk only: %s", plural(len(lost), "node"), shortList(lost)).
+		do("Start it again with its data folder; if its disk is lost, phyllo forget --node %s gives up what was on it", lost[0])
 }
 
 func judgeNodes(check string, leases []lease, now time.Time) Finding {

@@ -257,4 +257,7 @@ func TestDoctorNodes(t *testing.T) {
 	wantFinding(t, judgeNodes("nodes", []lease{a}, now), OK, "a (heard of 1.0 s ago, lease for 9 s more)")
 	b := lease{"b", now.Add(-7 * time.Second), 3 * time.Second}
 	wantFinding(t, judgeNodes("nodes", []lease{a, b}, now), Warning, "2 nodes")
+	wantFinding(t, judgeJournals("journals", []lease{a}, nil), OK, "every commit is in the cluster")
+	wantFinding(t, judgeJournals("journals", []lease{a}, []string{"a"}), OK, "1 node with durability = local running: a")
+	wantFinding(t, judgeJournals("journals", []lease{a}, []string{"a", "c"}), Bad, "its disk only: c")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,12 @@ type load struct {
 
 // begin starts the load; the function that it returns ends it.
 func begin(t *testing.T, l *ledger, nodes []*node, rng *rand.Rand) (_ *load, end func()) {
+	visible := visibleWithin
+	for _, n := range nodes {
+		if slices.Contains(n.env, localDurability) {
+			visible = localVisibleWithin
+		}
+	}
 	o := &load{t: t, ledger: l, nodes: nodes, since: l.last() + 1, acked: map[*node][]chan *batch{}, tally: map[string]int{}, slowest: map[string]time.Duration{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -37,7 +44,7 @@ func begin(t *testing.T, l *ledger, nodes []*node, rng *rand.Rand) (_ *load, end
 		for _, run := range []func(){
 			func() { o.readWhole(ctx, n) },
 			func() { o.readAcked(ctx, n, newest, 0, latest) },
-			func() { o.readAcked(ctx, n, recent, visibleWithin, nil) },
+			func() { o.readAcked(ctx, n, recent, visible, nil) },
 		} {
 			wg.Go(run)
 		}
@@ -110,8 +117,15 @@ func (o *load) did(what string, l *link, start time.Time, err error) {
 	}
 }
 
-// visibleWithin is how soon nodes show what another one acknowledged.
-const visibleWithin = time.Second
+// visibleWithin is how soon nodes show what another one acknowledged;
+// localVisibleWithin, if that commits to its own disk.
+const (
+	visibleWithin      = time.Second
+	localVisibleWithin = 2 * time.Second
+)
+
+// localDurability has a node commit to its own disk.
+const localDurability = "PHYLLO_DURABILITY=local"
 
 const countSQL = `SELECT (SELECT count(*) FROM events WHERE batch = $1) + (SELECT count(*) FROM keyed WHERE batch = $1)`
 

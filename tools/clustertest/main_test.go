@@ -47,7 +47,7 @@ type oneServer struct {
 }
 
 // get returns the server's address.
-func (s *oneServer) get(t *testing.T) string {
+func (s *oneServer) get(t testing.TB) string {
 	t.Helper()
 	s.once.Do(func() {
 		if s.address = os.Getenv("PHYLLO_TEST_CASSANDRA"); s.address != "" {
@@ -81,7 +81,7 @@ func contactPoints(c *testenv.Cassandra) string {
 
 // newKeyspace makes a keyspace with the tables and returns the arguments that
 // take phyllo serve to it.
-func newKeyspace(t *testing.T, address string) []string {
+func newKeyspace(t testing.TB, address string) []string {
 	t.Helper()
 	args := []string{"--cassandra", address, "--keyspace", fmt.Sprintf("cluster_%x", rand.Uint64())}
 	if out, err := exec.CommandContext(t.Context(), program, append([]string{"migrate"}, args...)...).CombinedOutput(); err != nil {

@@ -33,7 +33,7 @@ type node struct {
 }
 
 // newNode returns a node without a process.
-func newNode(t *testing.T, number int, name string, store []string, env ...string) *node {
+func newNode(t testing.TB, number int, name string, store []string, env ...string) *node {
 	n := &node{number: number, store: store, env: env, dir: filepath.Join(t.TempDir(), "data"), name: name, killed: map[*testprocess.Process]bool{}}
 	t.Cleanup(n.kill)
 	return n

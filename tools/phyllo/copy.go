@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -147,7 +148,9 @@ func (j *copyJob) openSource(ctx context.Context) (err error) {
 	if err := j.from.db.Checkpoint(ctx); err != nil {
 		return fmt.Errorf("%s: %w", j.from.name, err)
 	}
-	if j.snapshot, err = j.from.db.Begin(ctx, engine.TxnOptions{RepeatableRead: true, ReadOnly: true}); err != nil {
+	// What nodes have committed to their own disks belongs to it.
+	now := reading.With(ctx, reading.Options{Latest: true})
+	if j.snapshot, err = j.from.db.Begin(now, engine.TxnOptions{RepeatableRead: true, ReadOnly: true}); err != nil {
 		return err
 	}
 	err = j.snapshot.Snapshot(ctx)

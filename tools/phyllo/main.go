@@ -18,6 +18,7 @@ type cli struct {
 	Config  configCommand  `cmd:"" help:"Print the configuration that serve would run with, from flags, environment and file."`
 	Migrate migrateCommand `cmd:"" help:"Make the tables in a keyspace of Cassandra, or bring them up to date."`
 	Doctor  doctorCommand  `cmd:"" help:"Look at a cluster of Cassandra for what would hurt, and say what to do."`
+	Forget  forgetCommand  `cmd:"" help:"Give up what a node with durability = local had on a disk that is lost."`
 	Import  importCommand  `cmd:"" help:"Load CSV or NDJSON files into a table of a running server."`
 	Copy    copyCommand    `cmd:"" help:"Copy tables between a folder and a cluster of Cassandra, or two of them."`
 	Inspect inspectCommand `cmd:"" help:"Show what a data folder holds, from its tables down to the encoding of a column, and check it."`

@@ -91,9 +91,6 @@ func (c Config) validateStore() error {
 	if c.Node == "" {
 		return badValue("node", `""`, "with cassandra.hosts this node needs a name, one that no other node of the keyspace has")
 	}
-	if c.Durability == "local" {
-		return badValue("durability", c.Durability, "is not supported yet: commits are durable in the cluster")
-	}
 	if (c.Cassandra.TLSCert == "") != (c.Cassandra.TLSKey == "") {
 		return badValue("cassandra.tls_cert", c.Cassandra.TLSCert, "cassandra.tls_cert and cassandra.tls_key belong together")
 	}

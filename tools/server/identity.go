@@ -15,7 +15,8 @@ import (
 // An identity is what a node of a cluster keeps on its own machine: which source
 // log its last process had. While it holds the folder's lock that process has
 // ended, and its lease in the cluster can be taken at once instead of when it has
-// run out. Nothing else depends on the folder; a node that lost it waits a little.
+// run out. Nothing else depends on the folder, unless the node's journal is beside
+// it (durability = local); a node that lost it waits a little.
 type identity struct {
 	file     string
 	lock     io.Closer
@@ -54,7 +55,7 @@ func (id *identity) began(source string) error {
 	return os.Rename(tmp, id.file)
 }
 
-// wal is the folder of the node's own source logs, if commits are durable here.
+// wal is the folder of the node's journal, if commits are durable here.
 func (id *identity) wal() string { return filepath.Join(filepath.Dir(id.file), "wal") }
 
 func (id *identity) close() error { return id.lock.Close() }

@@ -17,7 +17,6 @@ import (
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/cassandra"
 	"github.com/phyllodb/phyllo/engine/local"
-	"github.com/phyllodb/phyllo/engine/split"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/vfs"
 	"github.com/phyllodb/phyllo/query"
@@ -34,7 +33,8 @@ type Server struct {
 	config   Config
 	log      *slog.Logger
 	store    store.Store
-	identity *identity // of a node of a cluster
+	identity *identity    // of a node of a cluster
+	journal  *local.Store // its log on this machine; nil if there is none
 	db       *engine.DB
 	sql      *query.Engine
 	wire     *sqlwire.Server
@@ -134,7 +134,10 @@ func (s *Server) open(ctx context.Context) error {
 			return err
 		}
 		opt.Writer = s.config.Node
-		opt.Cluster = &engine.ClusterOptions{LocalLog: s.config.Durability == "local", Predecessor: s.identity.previous, Began: s.identity.began}
+		opt.Cluster = &engine.ClusterOptions{Predecessor: s.identity.previous, Began: s.identity.began}
+		if err := s.openJournal(opt.Cluster); err != nil {
+			return err
+		}
 		err = s.openCluster(ctx, opt)
 	} else {
 		err = s.openLocal(ctx, opt)
@@ -185,30 +188,27 @@ func (s *Server) tryCluster(ctx context.Context, opt engine.Options) error {
 		return err
 	}
 	s.sayConcerns(ctx, shared)
-	st, err := s.withLocalLog(shared)
-	if err != nil {
+	if s.db, err = engine.Open(ctx, shared, opt); err != nil {
 		return errors.Join(err, shared.Close())
 	}
-	if s.db, err = engine.Open(ctx, st, opt); err != nil {
-		return errors.Join(err, st.Close())
-	}
-	s.store = st
+	s.store = shared
 	return nil
 }
 
-// withLocalLog adds the log on this machine's disk, if commits go to it, or if it
-// is there from when they did.
-func (s *Server) withLocalLog(shared store.Shared) (store.Shared, error) {
-	here := s.config.Durability == "local"
+// openJournal opens the journal on this machine's disk, if commits go to it, or if
+// it is there from when they did.
+func (s *Server) openJournal(opt *engine.ClusterOptions) error {
+	opt.CommitToJournal = s.config.Durability == "local"
 	dir := s.identity.wal()
-	if _, err := os.Stat(dir); !here && errors.Is(err, fs.ErrNotExist) {
-		return shared, nil
+	if _, err := os.Stat(dir); !opt.CommitToJournal && errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	own, err := local.Open(local.Options{FS: vfs.OS{}, Dir: dir, CacheBytes: -1, Logger: s.log})
+	j, err := local.Open(local.Options{FS: vfs.OS{}, Dir: dir, CacheBytes: -1, Logger: s.log})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return split.New(shared, own, s.config.Node, here), nil
+	s.journal, opt.Journal = j, j
+	return nil
 }
 
 const (
@@ -279,6 +279,9 @@ func (s *Server) closeStorage() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.journal != nil {
+		errs = append(errs, s.journal.Close())
 	}
 	if s.identity != nil {
 		errs = append(errs, s.identity.close())
