@@ -276,7 +276,7 @@ func (c *claims) acquire(ctx context.Context, name datum.OID, self commitlog.Sou
 				continue
 			}
 		}
-		if err := c.blocked(&next); err != nil {
+		if err := c.blocked(ctx, &next); err != nil {
 			return err
 		}
 		if time.Now().After(deadline) {
@@ -392,9 +392,16 @@ func (now *claim) ours(node string) (out []string) {
 
 // blocked says why a claim cannot be had: a node shares it that does not run and whose
 // commits nobody else knows.
-func (c *claims) blocked(now *claim) error {
+func (c *claims) blocked(ctx context.Context, now *claim) error {
 	for _, share := range now.Journaled {
-		if src, err := commitlog.ParseSource(share); err == nil && c.c.journals.isLost(src.Writer) {
+		src, err := commitlog.ParseSource(share)
+		if err != nil || !c.c.journals.isLost(src.Writer) {
+			continue
+		}
+		if err := c.c.members.look(ctx); err != nil { // it may have come back
+			return err
+		}
+		if c.c.journals.isLost(src.Writer) {
 			return c.c.journals.lost()
 		}
 	}

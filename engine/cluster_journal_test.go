@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/local"
@@ -457,6 +458,75 @@ func TestJournalUnique(t *testing.T) {
 	want[row{"free", 1, 2}]++
 	sameRows(t, "node b", mustRead(t, b.db, table), want)
 	b.close()
+}
+
+// TestJournalClaims has nodes add to a counter by turns that plain inserts set, in a
+// table whose rows replace each other: each sees what was in the journal of another.
+func TestJournalClaims(t *testing.T) {
+	t.Parallel()
+	rng := newRand(t)
+	shared := memstore.New(nil)
+	disks := []*vfs.Mem{vfs.NewMem(), vfs.NewMem()}
+	a, b := newJournaled(t, shared, "a", disks[0], never), newJournaled(t, shared, "b", disks[1], never)
+	c := newNode(t, shared, "c", quiet)
+	table := createTable(t, c.db, "counters", true, schema.DuplicateReplace)
+	k := row{"k", 1, 0}
+	insert(t, a.db, table, k)
+	set := func(n *node) {
+		k.v = rng.Int64N(1000)
+		insert(t, n.db, table, k)
+	}
+	add := func(n *node) error {
+		tx := begin(t, n.db, engine.TxnOptions{})
+		defer tx.Rollback()
+		old, at, err := tx.Lookup(context.Background(), table, keyBatch(k))
+		if err != nil {
+			return err
+		}
+		if at[0] < 0 || old.Column(2).(*array.Int64).Value(int(at[0])) != k.v {
+			t.Fatalf("node %s looks up %v, want %v", n.name, old, k)
+		}
+		k.v++
+		if _, _, err := tx.Insert(context.Background(), table, batchOf(k), chunk.InsertReplace); err != nil {
+			return err
+		}
+		return tx.Commit(context.Background())
+	}
+	rounds := 12
+	for i := range rounds {
+		nodes := []*node{a.node, b.node, c}
+		set(nodes[rng.IntN(3)])
+		set(nodes[rng.IntN(3)])
+		for range rng.IntN(3) {
+			if err := add(nodes[rng.IntN(3)]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == rounds/2 {
+			if err := add(c); err != nil { // so that node a shares the claim, and has it not for itself
+				t.Fatal(err)
+			}
+			set(a.node)
+			disks[0] = a.crash(rng)
+			await(t, "node c is told which node it has to wait for", func() bool {
+				err := add(c)
+				if err == nil {
+					t.Fatal("a counter was changed beside a journal that nobody reads")
+				}
+				return codeOf(err) == pgerr.ObjectNotInState && strings.Contains(err.Error(), "node a")
+			})
+			a = newJournaled(t, shared, "a", disks[0], never)
+			if err := add(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, n := range []*node{a.node, b.node, c} {
+		sameRows(t, "node "+n.name, n.latest(table), counts(k))
+	}
+	a.close()
+	b.close()
+	c.close()
 }
 
 // TestJournalRefused starts a node without its journal, and with that of another
