@@ -238,9 +238,13 @@ func (m *members) leased() bool {
 func (m *members) leave(ctx context.Context) {
 	m.renewing.Lock()
 	defer m.renewing.Unlock()
-	if m.failed() == nil && m.value != nil {
-		// What fails runs out by itself.
-		_, _, _ = m.c.shared.Swap(ctx, m.register(), m.value, nil, 0)
+	if m.failed() != nil || m.value == nil {
+		return
+	}
+	// What fails runs out by itself.
+	held, swapped, err := m.c.shared.Swap(ctx, m.register(), m.value, nil, 0)
+	if err == nil && !swapped && held != nil && m.ours(held) { // a change that was broken off came through
+		_, _, _ = m.c.shared.Swap(ctx, m.register(), held, nil, 0)
 	}
 }
 

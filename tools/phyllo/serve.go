@@ -156,7 +156,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	tuneCollector(cfg)
-	return server.Run(ctx, cfg, cfg.Logger(os.Stderr))
+	err = server.Run(ctx, cfg, cfg.Logger(os.Stderr))
+	if cfg.Clustered() { // which can refuse a node, and tell what to do
+		return withHint(err)
+	}
+	return err
 }
 
 // gcPercent lets garbage grow to three times of what is in use before it is
