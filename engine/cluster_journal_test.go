@@ -635,9 +635,13 @@ func TestJournalDiskFails(t *testing.T) {
 		}
 		sameRows(t, "after the restart", got, want)
 		errDisk := errors.New("the disk fails")
+		own := rand.New(rand.NewPCG(rng.Uint64(), 1)) // of the store's goroutines
+		var mu sync.Mutex                             // guards own
 		failing.Set(func(c vfs.Call) vfs.Fate {
-			if c.Op.Changes() && rng.IntN(8) == 0 {
-				return vfs.Fate{Err: errDisk, Applied: rng.IntN(2) == 0, Keep: rng.IntN(c.Size + 1), Lose: rng.IntN(2) == 0}
+			mu.Lock()
+			defer mu.Unlock()
+			if c.Op.Changes() && own.IntN(8) == 0 {
+				return vfs.Fate{Err: errDisk, Applied: own.IntN(2) == 0, Keep: own.IntN(c.Size + 1), Lose: own.IntN(2) == 0}
 			}
 			return vfs.Fate{}
 		})
