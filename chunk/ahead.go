@@ -124,6 +124,10 @@ func wanted(spec ScanSpec, filters []*filter) (ids []schema.ColumnID) {
 	return ids
 }
 
+// mergeAhead bounds what a merge has fetched ahead beside keys, which it needs of all
+// its chunks: of many it reads the rest as it comes to them.
+const mergeAhead = 4 << 20
+
 // Prefetch implements Prefetcher: key columns are read to merge, others if no
 // filter may turn out to leave no row.
 func (s *mergeSplit) Prefetch(a *Ahead) (size int64) {
@@ -139,7 +143,7 @@ func (s *mergeSplit) Prefetch(a *Ahead) (size int64) {
 			continue
 		}
 		ids := slices.Clone(s.layout.SortKey)
-		if len(rest) == 0 {
+		if len(rest) == 0 && size < mergeAhead {
 			ids = append(ids, wanted(s.spec, filters)...)
 		}
 		var n int64

@@ -56,7 +56,8 @@ type heldClaim struct {
 	taking chan struct{} // of one token: the claim is being asked for or given back
 	users  int           // transactions that rely on it
 	mode   claimMode     // in which we have the claim
-	wanted bool          // by another node, for long enough, or by us for ourselves: nobody here begins to use it
+	wanted bool          // by another node, for long enough, or by us alone: nobody here begins to use it
+	alone  time.Time     // when somebody here asked last to have what is shared for this node alone
 	since  time.Time
 }
 
@@ -188,6 +189,9 @@ func (c *claims) take(ctx context.Context, name datum.OID, mode claimMode) error
 // use makes one more user of a claim, which is acquired if need be; again, if it is
 // to be given back first. The caller has the token.
 func (c *claims) use(ctx context.Context, name datum.OID, h *heldClaim, mode claimMode, deadline time.Time) (again bool, err error) {
+	if err := c.sure(mode); err != nil {
+		return false, err
+	}
 	if used, again := h.join(c, mode); used || again {
 		return again, nil
 	}
@@ -212,6 +216,16 @@ func (c *claims) use(ctx context.Context, name datum.OID, h *heldClaim, mode cla
 	return false, nil
 }
 
+// sure says why this node cannot look whether keys exist: its journal may have a commit
+// of which a restart will tell.
+func (c *claims) sure(mode claimMode) error {
+	if j := c.c.db.journal(); mode != exclusive || j == nil || !j.unsure.Load() {
+		return nil
+	}
+	return pgerr.New(pgerr.IOError, "the disk did not tell whether a commit is in the journal of node %q", c.c.db.opt.Writer).
+		WithHint("Restart the node: what is in its journal shows then.")
+}
+
 // join makes one more user of a claim that we have. Again says that those who use it
 // have to end first, since another node waits for it, or since it is not to be shared
 // any more; without either it has to be acquired.
@@ -222,7 +236,7 @@ func (h *heldClaim) join(c *claims, mode claimMode) (used, again bool) {
 	case h.mode == unclaimed:
 		return false, false
 	case h.mode < mode && h.users > 0:
-		h.wanted = true
+		h.wanted, h.alone = true, time.Now()
 		return false, true
 	case h.mode < mode:
 		h.mode = unclaimed
@@ -368,7 +382,14 @@ func (c *claims) bury(ctx context.Context, now *claim) error {
 	}
 	for _, share := range slices.Clone(now.Journaled) {
 		src, err := commitlog.ParseSource(share)
-		if err != nil || states[src.Writer].Drained {
+		if err == nil && !states[src.Writer].Drained {
+			continue
+		}
+		over, err := c.over(ctx, share) // it may commit past the journal
+		if err != nil {
+			return err
+		}
+		if over {
 			now.Journaled = without(now.Journaled, share)
 		}
 	}
@@ -483,6 +504,9 @@ func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now 
 	}
 	defer func() { <-h.taking }()
 	ours := now.ours(c.c.db.opt.Writer)
+	if len(ours) > 0 && c.sure(exclusive) != nil {
+		return nil // others would miss what may come to light
+	}
 	if now.has(me) || len(ours) > 0 {
 		if !c.letGo(h, len(now.Wanted) > 0, c.ofNothing(name)) {
 			return nil
@@ -512,8 +536,9 @@ func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now 
 func (c *claims) letGo(h *heldClaim, wanted, useless bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h.wanted = wanted && (h.mode == unclaimed || time.Since(h.since) >= claimKeep)
-	if c.closed || h.users > 0 || !h.wanted && !useless {
+	byOthers := wanted && (h.mode == unclaimed || time.Since(h.since) >= claimKeep)
+	h.wanted = byOthers || time.Since(h.alone) < 2*claimPoll
+	if c.closed || h.users > 0 || !byOthers && !useless {
 		return false
 	}
 	h.mode, h.wanted = unclaimed, false

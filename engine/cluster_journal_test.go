@@ -670,3 +670,36 @@ func TestJournalDiskFails(t *testing.T) {
 		a.journal.Close()
 	}
 }
+
+// TestJournalGivenUpMeanwhile has somebody give up the journal of a node that stands
+// still, and the node go on: it acknowledges nothing that nobody would look for.
+func TestJournalGivenUpMeanwhile(t *testing.T) {
+	t.Parallel()
+	shared := memstore.New(nil)
+	a, b := newJournaled(t, shared, "a", vfs.NewMem(), never), newNode(t, shared, "b", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	want := warm(t, a.db, table)
+	sameRows(t, "node b", b.latest(table), want)
+	resume := a.pause()
+	await(t, "the lease runs out", func() bool {
+		return engine.ForgetJournal(context.Background(), shared, "phyllo", "a") == nil
+	})
+	resume()
+	for i := int64(0); ; i++ { // what goes past the journal is not lost
+		r := row{fmt.Sprint("late ", i), 1, i}
+		err := tryInsert(context.Background(), a.node, table, r)
+		if codeOf(err) == pgerr.ObjectNotInState {
+			break
+		}
+		if err == nil {
+			want[r]++
+		} else if c := codeOf(err); c != pgerr.SerializationFailure && c != pgerr.CannotConnectNow && c != pgerr.OutcomeUnknown {
+			t.Fatal(err)
+		}
+	}
+	a.kill()
+	a.journal.Close()
+	await(t, "node b has it all", func() bool { _, err := b.tryLatest(table); return err == nil })
+	sameRows(t, "node b", b.latest(table), want)
+	b.close()
+}

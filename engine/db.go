@@ -121,11 +121,17 @@ func (db *DB) Close() error {
 		ctx, cancel = context.WithTimeout(ctx, closeWait)
 		defer cancel()
 		db.cluster.claims.close()
-		if err := db.cluster.retireJournal(ctx); err != nil {
+		err := db.cluster.emptyJournal(ctx)
+		db.committer.close() // before others hear that this node has nothing of its own
+		if err == nil {
+			err = db.cluster.retireJournal(ctx)
+		}
+		if err != nil {
 			db.opt.Logger.Warn("not all commits reached the cluster; the journal in the data folder has the rest, for the next start", slog.String("error", err.Error()))
 		}
+	} else {
+		db.committer.close()
 	}
-	db.committer.close()
 	db.flusher.stop()
 	err := db.Checkpoint(ctx)
 	if err == nil {
@@ -148,8 +154,10 @@ const closeWait = 30 * time.Second
 // Checkpoint writes every buffer to chunks and folds the logs.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	var errs []error
-	if err := db.forwardNow(); err != nil {
-		errs = append(errs, err)
+	if !db.closed.Load() { // else that was done
+		if err := db.forwardNow(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	s := db.current.Load()
 	for _, st := range s.storages {

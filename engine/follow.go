@@ -80,19 +80,19 @@ func (f *follower) run(ctx context.Context) {
 	failing := false
 	var behind time.Time
 	every(ctx, f.c.opt.Poll, f.wake, func() {
-		if time.Since(behind) < refreshAge {
-			return // others have to flush first
+		var err error
+		wait := time.Since(behind) < refreshAge // others have to flush first
+		if !wait {
+			if err = f.once(ctx, nil); errors.Is(err, errBehind) {
+				behind = time.Now()
+			}
 		}
-		err := f.once(ctx, nil)
-		if errors.Is(err, errBehind) {
-			behind = time.Now()
-		}
-		if err == nil {
-			err = f.c.claims.yield(ctx)
-		}
-		if ctx.Err() != nil {
+		// Others wait for what we have claimed, whatever becomes of our rounds.
+		yielded := f.c.claims.yield(ctx)
+		if ctx.Err() != nil || wait && yielded == nil {
 			return
 		}
+		err = errors.Join(err, yielded)
 		if err != nil && !failing {
 			f.c.db.opt.Logger.Warn("other nodes' logs cannot be read", slog.String("error", err.Error()))
 		} else if err == nil && failing {

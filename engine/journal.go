@@ -14,6 +14,7 @@ import (
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
 // A journal is the log on a node's own disk in which its transactions are durable
@@ -32,9 +33,12 @@ type journal struct {
 	logs   store.Logs
 	source commitlog.Source // names it: the node, and a random epoch
 	log    store.LogID
+	inUse  bool // transactions are committed to it; else it is being drained
 	gate   sync.Mutex
 
 	next uint64 // position of the next entry; the goroutine's
+	// unsure says that an entry may come to light at a restart of which nobody knows.
+	unsure atomic.Bool
 	// forwarded is the position up to which records are in source logs.
 	forwarded atomic.Uint64
 	due       atomic.Bool // to be forwarded now
@@ -175,11 +179,15 @@ func (j *journal) append(data []byte) error {
 	ctx := context.Background()
 	failure := j.logs.Append(ctx, j.log, j.next, data)
 	if failure == nil {
+		j.unsure.Store(false) // it has the place of what was in doubt
 		return nil
 	}
 	head, err := j.logs.Head(ctx, j.log)
 	if err == nil && head < j.next {
-		return failure // which is 40003 if it may come to light at a restart
+		if pgerr.Code(failure) == pgerr.OutcomeUnknown {
+			j.unsure.Store(true)
+		}
+		return failure
 	}
 	for e, err := range j.logs.Read(ctx, j.log, j.next) {
 		if err == nil && e.Seq == j.next && bytes.Equal(e.Data, data) {
@@ -187,6 +195,7 @@ func (j *journal) append(data []byte) error {
 		}
 		break
 	}
+	j.unsure.Store(true)
 	j.fail(errors.Join(failure, err))
 	return outcomeUnknown(failure)
 }

@@ -82,7 +82,7 @@ func (c *cluster) newJournal(ctx context.Context) error {
 	if err := j.logs.Append(ctx, j.log, 1, data); err != nil {
 		return err
 	}
-	j.next = firstCommit
+	j.next, j.inUse = firstCommit, true
 	j.forwarded.Store(1)
 	err = c.journals.change(ctx, c.db.opt.Writer, func(*journalState) journalState { return journalState{Journal: j.source.String()} })
 	if err != nil {
@@ -273,9 +273,9 @@ func (c *cluster) endedOwn(ctx context.Context, src commitlog.Source) error {
 	return nil
 }
 
-// retireJournal ends the use of the journal. What cannot be forwarded stays in the
-// folder, for the next start.
-func (c *cluster) retireJournal(ctx context.Context) error {
+// emptyJournal ends the use of the journal and forwards what is in it. What cannot be
+// forwarded stays in the folder, for the next start.
+func (c *cluster) emptyJournal(ctx context.Context) error {
 	j := c.journal
 	if j == nil {
 		return nil
@@ -286,6 +286,16 @@ func (c *cluster) retireJournal(ctx context.Context) error {
 	}
 	if j.waits() || j.failed { // which nothing sets any more
 		return errors.New("not all of the journal is certain to be in the cluster")
+	}
+	return nil
+}
+
+// retireJournal tells that the journal, which is empty, is not used any more. This
+// node commits nothing after that.
+func (c *cluster) retireJournal(ctx context.Context) error {
+	j := c.journal
+	if j == nil {
+		return nil
 	}
 	if err := c.drained(ctx, j); err != nil {
 		return err

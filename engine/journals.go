@@ -24,6 +24,9 @@ type journalState struct {
 	// by the source logs that are there, and by the journal, which is trimmed first.
 	Forwarded uint64
 	Drained   bool // nothing in it is only there
+	// Confirmed changes when the node has its lease again after it had none: what
+	// looked at the register meanwhile, to give the journal up, is not done late.
+	Confirmed uint64 `json:",omitempty"`
 }
 
 // journals is what a node knows of journals, those of others mostly. Its methods
@@ -141,6 +144,38 @@ func (j *journals) look(registers map[string][]byte, alive map[string]member) er
 	for _, node := range open {
 		if !slices.Contains(before, node) {
 			j.c.db.opt.Logger.Warn("a node is not running and may have commits that are on its disk only; start it again with its data folder", slog.String("node", node))
+		}
+	}
+	return nil
+}
+
+// confirm makes sure, after a time without a lease, that the journal in use was not
+// given up meanwhile.
+func (j *journals) confirm(ctx context.Context) error {
+	j.mu.Lock()
+	own := j.own
+	j.mu.Unlock()
+	for _, o := range own {
+		if !o.inUse {
+			continue
+		}
+		given := false
+		err := j.change(ctx, o.source.Writer, func(held *journalState) journalState {
+			if given = held == nil || held.Journal != o.source.String() || held.Drained; given {
+				if held == nil {
+					held = &journalState{Journal: o.source.String(), Drained: true}
+				}
+				return *held
+			}
+			held.Confirmed = newEpoch()
+			return *held
+		})
+		if err != nil {
+			return err
+		}
+		if given {
+			return j.c.members.lose(pgerr.New(pgerr.ObjectNotInState, "the journal of node %q was given up while the node was not heard of", o.source.Writer).
+				WithHint("What the node acknowledged and had not forwarded is in the folder wal of its data folder. Move that away and start the node again."))
 		}
 	}
 	return nil

@@ -38,6 +38,7 @@ type members struct {
 	self     member
 	value    []byte   // of the register, as we know
 	tried    [][]byte // changes of that whose outcome is unknown
+	unsure   bool     // the lease was lost, and it is not certain yet that nobody gave up our journal
 
 	mu      sync.Mutex        // guards the fields below
 	others  map[string]member // by name, as of the last look
@@ -166,8 +167,15 @@ func (m *members) change(ctx context.Context) error {
 		}
 		switch {
 		case swapped:
-			m.extend(begin, m.value == nil)
+			anew := m.value == nil
 			m.value, m.tried = value, nil
+			if m.unsure {
+				if err := m.c.journals.confirm(ctx); err != nil {
+					return err
+				}
+				m.unsure = false
+			}
+			m.extend(begin, anew)
 			return nil
 		case held == nil:
 			m.c.db.opt.Logger.Warn("the lease of this node ran out and is taken anew")
@@ -216,7 +224,7 @@ func (m *members) lapse() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.terms++
-	m.until = time.Time{}
+	m.until, m.unsure = time.Time{}, true
 }
 
 // term returns the number of the lease, which changes when it ran out and was taken

@@ -37,7 +37,7 @@ func (c *cluster) takeOver(ctx context.Context) error {
 	// The logs are listed before it is looked who is alive: a node has its lease
 	// before it has a log.
 	err := eachSourceLog(ctx, c.db.store, func(_ store.LogID, src commitlog.Source) error {
-		if src != own && !c.adopts(src) {
+		if src != own && !c.adopts(src) && (c.fresh == nil || src != *c.fresh) {
 			orphans = append(orphans, src)
 		}
 		return nil

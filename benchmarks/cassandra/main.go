@@ -27,6 +27,7 @@ type options struct {
 	measure.Options
 	Sync []string `help:"Kinds of commitlog_sync to run with." default:"periodic,group"`
 	Heap int      `help:"Heap of Cassandra in MiB." default:"1024"`
+	Sort bool     `help:"Load the rows sorted by key; else as they come, with chunks that overlap." default:"true" negatable:""`
 }
 
 func main() {
@@ -42,6 +43,9 @@ func main() {
 
 func runAll(ctx context.Context, opt options) error {
 	data, err := opt.History()
+	if err == nil && opt.Sort {
+		data, err = sortByKey(data)
+	}
 	if err != nil {
 		return err
 	}

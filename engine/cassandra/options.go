@@ -170,6 +170,15 @@ func (o Options) withDefaults() Options {
 // levels are consistency levels as the driver has them.
 type levels struct{ read, write, serial gocql.Consistency }
 
+// registers is the level at which registers are read: a quorum of those that decide
+// their swaps, whatever statements do with.
+func (l levels) registers() gocql.Consistency {
+	if l.serial == gocql.Serial {
+		return gocql.Quorum
+	}
+	return gocql.LocalQuorum
+}
+
 func (o Options) levels() (l levels, err error) {
 	for _, f := range []struct {
 		name, value string

@@ -61,7 +61,7 @@ func (s *Store) Registers(ctx context.Context, scope string) (map[string][]byte,
 		return nil, err
 	}
 	out := map[string][]byte{}
-	r := read{op: "register_list", text: s.text.registerList, args: []any{[]byte(scope)}, level: s.levels.read, rows: namePageRows}
+	r := read{op: "register_list", text: s.text.registerList, args: []any{[]byte(scope)}, level: s.levels.registers(), rows: namePageRows}
 	err := s.rows(ctx, r, func(scan func(...any) error) (bool, error) {
 		var name []byte
 		var value any // so that an empty one and none are told apart

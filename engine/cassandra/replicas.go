@@ -44,9 +44,9 @@ type copyState struct {
 func (c *copyState) good() bool { return c.found && c.wrong == "" }
 
 // readPart reads a part, which never changes, from one replica. If that does not have
-// it, it asks a quorum; if it is damaged there, each server in turn, for a quorum would
-// give a damaged copy that is newer to those that have a good one. Good bytes that are
-// found are written over bad ones.
+// it, it asks a quorum, then each server in turn; if it is damaged there, the servers
+// first, for a quorum would give a damaged copy that is newer to those that have a good
+// one. Good bytes that are found are written over bad ones.
 func (s *Store) readPart(ctx context.Context, k partKey) ([]byte, error) {
 	level := gocql.LocalOne
 	if store.ReadConsistency(ctx) != "" {
@@ -75,15 +75,19 @@ func (s *Store) readPart(ctx context.Context, k partKey) ([]byte, error) {
 			return c.data, nil // the read gave it to the replica that did not have it
 		}
 	}
-	if !c.good() {
-		bad = worse(bad, c)
-		var silent int
-		if c, bad, silent, err = s.readEverywhere(ctx, k, bad); err != nil {
+	quorum := bad.found // is still to be asked
+	bad = worse(bad, c)
+	c, bad, silent, err := s.readEverywhere(ctx, k, bad)
+	if err != nil {
+		return nil, err
+	}
+	if !c.good() && quorum {
+		if c, err = s.readCopy(ctx, k, s.levels.read, ""); err != nil && !replicaFailed(err) {
 			return nil, err
 		}
-		if !c.good() {
-			return nil, lost(k, bad, silent)
-		}
+	}
+	if !c.good() {
+		return nil, lost(k, worse(bad, c), silent)
 	}
 	s.repair(ctx, k, bad, c)
 	return c.data, nil

@@ -3,7 +3,6 @@ package function
 import (
 	"math"
 	"math/bits"
-	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -211,12 +210,11 @@ func (a *sumFloat[T]) Add(c *Context, groups []int32, args []Vec, n int, sel []i
 		for _, f := range x.v[:n] {
 			sum += float64(f)
 		}
-		a.counts[0] += int64(n)
-		a.sums[0] = sum
-		if isInf(sum) && !isInf(before) && !slices.ContainsFunc(x.v[:n], isInf[T]) {
-			return errOverflow
-		}
-		return nil
+		if !isInf(sum) && sum == sum || isInf(before) || before != before {
+			a.counts[0] += int64(n)
+			a.sums[0] = sum
+			return nil
+		} // row by row it shows whether that is an overflow
 	}
 	return eachRow(n, sel, func(i int) error {
 		j := v.At(i)

@@ -35,3 +35,6 @@ SELECT sum(length(route_id)), count(*), max(upper(vehicle_id)) FROM buses;
 SELECT route_id, count(*), sum(length(vehicle_id)) FROM buses GROUP BY route_id ORDER BY route_id;
 SELECT sum(1 / (route_id::int - 7)) FROM buses WHERE route_id <> '7';
 SELECT sum(1 / (route_id::int - 7)) FROM buses WHERE length(vehicle_id) > 0;
+SELECT sum(x + 0) FROM (VALUES (1e308::float8), (1e308), ('Infinity')) AS v (x);
+SELECT sum(x + 0) FROM (VALUES (1e308::float8), (1e308), ('NaN')) AS v (x);
+SELECT sum(x + 0) FROM (VALUES ('Infinity'::float8), (1e308), ('-Infinity')) AS v (x);
