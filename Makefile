@@ -8,7 +8,8 @@ build: ## bin/phyllo, one static binary
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/phyllo ./tools/phyllo
 
 demo: build ## live city buses on an embedded store in demo-data/
-	$(GO) run ./tools/demo
+	$(GO) build -o bin/demo ./tools/demo # not go run, which makes of Ctrl-C a failure
+	bin/demo
 
 cassandra: ## real Cassandra servers that go on running: NODES=1|3, PORT=9042, SYNC=periodic|group
 	@$(GO) run ./tools/cassandra start $(if $(NODES),--nodes=$(NODES)) $(if $(PORT),--port=$(PORT)) $(if $(SYNC),--sync=$(SYNC))

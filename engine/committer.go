@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/phyllodb/phyllo/chunk"
@@ -123,28 +124,31 @@ func (c *committer) run() {
 	}
 }
 
-// group takes the next transactions from the queue. One that changes the
-// catalogue is alone.
+// group takes the next transactions from the queue.
 func (c *committer) group() (group []*commitRequest, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	size := int64(0)
-	n := 0
-	for ; n < len(c.queue); n++ {
-		r := c.queue[n]
+	group = nextGroup(&c.queue)
+	return group, len(c.queue) > 0
+}
+
+// nextGroup takes from a queue the transactions that share the next entry of a log.
+// One that changes the catalogue is alone.
+func nextGroup(queue *[]*commitRequest) []*commitRequest {
+	n, size := 0, int64(0)
+	for _, r := range *queue {
 		if n > 0 && (r.changes != nil || size+r.bytes > maxGroupBytes) {
 			break
 		}
-		size += r.bytes
+		n, size = n+1, size+r.bytes
 		if r.changes != nil {
-			n++
 			break
 		}
 	}
-	group = append(group, c.queue[:n]...)
-	clear(c.queue[:n])
-	c.queue = c.queue[n:]
-	return group, len(c.queue) > 0
+	group := slices.Clone((*queue)[:n])
+	clear((*queue)[:n])
+	*queue = (*queue)[n:]
+	return group
 }
 
 // write commits a group and answers each of its requests.

@@ -110,7 +110,7 @@ func (j *journal) run() {
 	defer close(j.done)
 	for {
 		j.mu.Lock()
-		group, closed := j.group(), j.closed
+		group, closed := nextGroup(&j.queue), j.closed
 		j.mu.Unlock()
 		switch {
 		case len(group) > 0:
@@ -121,20 +121,6 @@ func (j *journal) run() {
 			<-j.wake
 		}
 	}
-}
-
-// group takes the next transactions from the queue; j.mu is held.
-func (j *journal) group() []*commitRequest {
-	n, size := 0, int64(0)
-	for ; n < len(j.queue); n++ {
-		if size += j.queue[n].bytes; n > 0 && size > maxGroupBytes {
-			break
-		}
-	}
-	group := slices.Clone(j.queue[:n])
-	clear(j.queue[:n])
-	j.queue = j.queue[n:]
-	return group
 }
 
 // write commits a group and answers each of its requests.

@@ -5,15 +5,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -136,35 +132,13 @@ func recovery(ctx context.Context, opt options, args []string) (first, all, heap
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	if heap, err = heapMiB(p.HTTP); err != nil {
+	if heap, err = p.Metric("go_memstats_heap_alloc_bytes"); err != nil {
 		return 0, 0, 0, err
 	}
+	heap /= 1 << 20
 	rows, all, err = measure.Fetch(ctx, conn, "SELECT count(*) FROM readings")
 	if err == nil && (len(rows) != 1 || rows[0] != fmt.Sprint(opt.Chunks)) {
 		err = fmt.Errorf("count(*) is %q", rows)
 	}
 	return first, all, heap, err
-}
-
-// heapMiB asks a server for the bytes of its heap.
-func heapMiB(address string) (float64, error) {
-	resp, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err
-	}
-	for line := range bytes.Lines(text) {
-		var v float64
-		if name, rest, ok := strings.Cut(string(line), " "); ok && name == "go_memstats_heap_alloc_bytes" {
-			if _, err := fmt.Sscan(rest, &v); err != nil {
-				return 0, err
-			}
-			return v / (1 << 20), nil
-		}
-	}
-	return 0, errors.New("/metrics does not tell of the heap")
 }

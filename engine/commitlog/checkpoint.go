@@ -261,14 +261,11 @@ func (d *divider) cut(n int) error {
 // adopt makes of the checkpoint that came into use the state that readers get,
 // with what the log has after it. What comes meanwhile waits.
 func (l *Log) adopt(ctx context.Context, m *Manifest) error {
-	if err := l.writing.take(ctx); err != nil {
+	release, err := l.stand(ctx)
+	if err != nil {
 		return err
 	}
-	defer l.writing.give()
-	if err := l.folding.take(ctx); err != nil {
-		return err
-	}
-	defer l.folding.give()
+	defer release()
 	for e, err := range l.st.Read(ctx, l.id, m.seq+1) {
 		if errors.Is(err, store.ErrTrimmed) {
 			return nil // another process has gone on; the next checkpoint begins with its
@@ -286,15 +283,27 @@ func (l *Log) adopt(ctx context.Context, m *Manifest) error {
 
 // anchor makes the manifest one that descends from the checkpoint in use.
 func (l *Log) anchor(ctx context.Context) error {
-	if err := l.writing.take(ctx); err != nil {
+	release, err := l.stand(ctx)
+	if err != nil {
 		return err
 	}
-	defer l.writing.give()
-	if err := l.folding.take(ctx); err != nil {
-		return err
-	}
-	defer l.folding.give()
+	defer release()
 	return l.skip(ctx)
+}
+
+// stand keeps the log from being written and folded until release is called.
+func (l *Log) stand(ctx context.Context) (release func(), err error) {
+	if err := l.writing.take(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.folding.take(ctx); err != nil {
+		l.writing.give()
+		return nil, err
+	}
+	return func() {
+		l.folding.give()
+		l.writing.give()
+	}, nil
 }
 
 // removeOld trims the entries that the checkpoint in use covers and deletes
