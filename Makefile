@@ -2,6 +2,8 @@
 GO       ?= go
 CACHE    ?= $(HOME)/.cache/phyllo
 export CGO_ENABLED ?= 0
+# Kernels in AVX-512; docs/design/kernels.md says what a build without it lacks.
+export GOEXPERIMENT ?= simd
 
 .PHONY: build demo test check lint bench soak fuzz docs cassandra cassandra-stop clean
 build: ## bin/phyllo, one static binary

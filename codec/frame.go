@@ -260,10 +260,7 @@ func (f *frame) scale(v []int64) {
 	if f.unit <= 1 {
 		return
 	}
-	unit, origin := int64(f.unit), f.origin
-	for i, x := range v {
-		v[i] = x*unit + origin
-	}
+	affine(v, int64(f.unit), f.origin)
 }
 
 // picked decodes the groups of a FOR vector that are wanted, and leaves anything
@@ -305,9 +302,8 @@ func (f *frame) stored(v int, b *frameBody, dst []int64, want groups) error {
 	return nil
 }
 
-// prefixSums adds up v in place.
-func prefixSums(v []int64) {
-	acc := int64(0)
+// prefixSumsPlain is prefixSums, portably, of what follows numbers with a sum.
+func prefixSumsPlain(v []int64, acc int64) {
 	for len(v) >= 8 {
 		p := (*[8]int64)(v)
 		// Pairs first: the chain from group to group is one addition long.
@@ -330,6 +326,13 @@ func prefixSums(v []int64) {
 	for i, x := range v {
 		acc += x
 		v[i] = acc
+	}
+}
+
+// affinePlain is affine, portably.
+func affinePlain(v []int64, unit, origin int64) {
+	for i, x := range v {
+		v[i] = x*unit + origin
 	}
 }
 

@@ -89,7 +89,7 @@ func unpack(dst []int64, src []byte, width int, add uint64, want groups) {
 	}
 }
 
-func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64, want groups) {
+func unpackVectorPlain(dst *[VectorRows]int64, src []byte, width int, add uint64, want groups) {
 	mask := ^uint64(0) >> (64 - width)
 	for r := range VectorRows / lanes {
 		if want>>(r/(64/lanes))&1 == 0 {

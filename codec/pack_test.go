@@ -153,3 +153,28 @@ func TestFollow(t *testing.T) {
 		}
 	}
 }
+
+// TestPrefixSums adds up differences and brings stored numbers to their unit, of
+// every length, with sums and products that overflow.
+func TestPrefixSums(t *testing.T) {
+	r := newRand(t)
+	for n := range 130 {
+		v := someInts(r, n)
+		sums := append([]int64(nil), v...)
+		prefixSums(sums)
+		acc := int64(0)
+		for i, x := range v {
+			if acc += x; sums[i] != acc {
+				t.Fatalf("%d values: sum %d is %d, want %d", n, i, sums[i], acc)
+			}
+		}
+		unit, origin := int64(r.Uint64()), int64(r.Uint64())
+		scaled := append([]int64(nil), v...)
+		affine(scaled, unit, origin)
+		for i, x := range v {
+			if scaled[i] != x*unit+origin {
+				t.Fatalf("%d values: %d*%d+%d is %d", n, x, unit, origin, scaled[i])
+			}
+		}
+	}
+}

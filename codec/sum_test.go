@@ -29,13 +29,13 @@ func selections(r *rand.Rand, n int) []Bits {
 
 // plainSum says what a sum is.
 func plainSum[F Float](v []F, sel *Bits) float64 {
-	var s [4]float64
+	var s [8]float64
 	for i, x := range v {
 		if sel.Has(i) {
-			s[i%4] += float64(x)
+			s[i%8] += float64(x)
 		}
 	}
-	return s[0] + s[1] + (s[2] + s[3])
+	return (s[0] + s[1] + (s[2] + s[3])) + (s[4] + s[5] + (s[6] + s[7]))
 }
 
 func TestSum(t *testing.T) {

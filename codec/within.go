@@ -10,8 +10,8 @@ import (
 // at most span as an unsigned number. The comparisons of 64 rows are 64 borrows
 // of span - distance, which one add with carry each shifts into a word.
 
-// within sets out to the values in lo..lo+span.
-func within(v []int64, lo int64, span uint64, out *Bits) {
+// withinPlain is within, portably.
+func withinPlain(v []int64, lo int64, span uint64, out *Bits) {
 	*out = Bits{}
 	for w := range len(v) / 64 {
 		p := (*[64]int64)(v[w*64:])
@@ -37,13 +37,18 @@ func within(v []int64, lo int64, span uint64, out *Bits) {
 		}
 		out[w] = ^bits.Reverse64(outside)
 	}
+	withinRest(v, lo, span, out)
+}
+
+// withinRest adds to out what within finds behind the last 64 rows that are whole.
+func withinRest(v []int64, lo int64, span uint64, out *Bits) {
 	for i := len(v) &^ 63; i < len(v); i++ {
 		out[i>>6] |= b2u(uint64(v[i]-lo) <= span) << (i & 63)
 	}
 }
 
-// sumsWithin is within of the running sums of v: v[0], v[0] + v[1] and so on.
-func sumsWithin(v []int64, lo int64, span uint64, out *Bits) {
+// sumsWithinPlain is sumsWithin, portably.
+func sumsWithinPlain(v []int64, lo int64, span uint64, out *Bits) {
 	*out = Bits{}
 	sum := -uint64(lo)
 	for w := range len(v) / 64 {
@@ -78,6 +83,12 @@ func sumsWithin(v []int64, lo int64, span uint64, out *Bits) {
 		}
 		out[w] = ^bits.Reverse64(outside)
 	}
+	sumsWithinRest(v, sum, span, out)
+}
+
+// sumsWithinRest adds to out what sumsWithin finds behind the last 64 rows that
+// are whole, whose sum less the lower bound is given.
+func sumsWithinRest(v []int64, sum, span uint64, out *Bits) {
 	for i := len(v) &^ 63; i < len(v); i++ {
 		sum += uint64(v[i])
 		out[i>>6] |= b2u(sum <= span) << (i & 63)

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/cassandra"
 	"github.com/phyllodb/phyllo/engine/local"
@@ -91,6 +92,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (_ *Server, err erro
 		return nil, err
 	}
 	s.ready.Store(true)
+	log.Debug("kernels", slog.String("codec", codec.KernelsName()))
 	log.Info("ready", slog.String("data", c.Data), slog.String("pg", s.PGAddr()), slog.String("http", s.HTTPAddr()))
 	return s, nil
 }
