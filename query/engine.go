@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/recycle"
 	"github.com/phyllodb/phyllo/query/catalog"
 	"github.com/phyllodb/phyllo/query/exec"
 	"github.com/phyllodb/phyllo/query/function"
@@ -39,6 +40,7 @@ type Engine struct {
 	registry *function.Registry
 	catalog  *catalog.Set
 	budget   *exec.Budget
+	pool     *recycle.Pool // of the buffers of batches
 	temp     exec.TempFiles
 	started  time.Time
 
@@ -46,6 +48,9 @@ type Engine struct {
 	sessions map[int32]*Session
 	nextPID  int32
 }
+
+// maxPooled bounds the buffers that wait to be used again.
+const maxPooled = 32 << 20
 
 // NewEngine returns an engine without sessions.
 func NewEngine(opt Options) *Engine {
@@ -64,7 +69,7 @@ func NewEngine(opt Options) *Engine {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil),
+	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil), pool: recycle.New(maxPooled),
 		temp: exec.TempDir(opt.TempDir), started: time.Now(), sessions: map[int32]*Session{}}
 	e.catalog = catalog.New(e.registry)
 	return e

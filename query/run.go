@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
@@ -96,7 +95,7 @@ func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec
 		workers = s.engine.opt.Workers
 	}
 	return &exec.Runtime{
-		Reader: s.txn.Statement(), Function: s.functionContext(ctx, memory.DefaultAllocator), Params: params,
+		Reader: s.txn.Statement(), Function: s.functionContext(ctx, s.engine.pool), Params: params,
 		Budget: exec.NewBudget("query", s.intSetting("work_mem")<<10, s.engine.budget), Temp: s.engine.temp, Workers: workers,
 		Pruning:   setting.Pruning(s.settingText("phyllo.pruning")),
 		Relations: s.relations(), Stats: stats, Logger: s.engine.opt.Logger,

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/recycle"
 	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/parse"
@@ -201,8 +202,10 @@ func bindSQL(sql string, rt *Runtime, plain bool) (plan.Node, error) {
 	return optimized(rt, q.Root), nil
 }
 
+func init() { recycle.Poison = true }
+
 func runCase(t testing.TB, sql string, cfg config, tables []*fakeTable) ([]string, error) {
-	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	mem := memory.NewCheckedAllocator(recycle.New(1 << 20))
 	defer mem.AssertSize(t, 0)
 	rt := testRuntime(t, mem, cfg, tables)
 	n, err := bindSQL(sql, rt, cfg.plain)

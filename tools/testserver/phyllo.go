@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"github.com/phyllodb/phyllo/engine/cassandra"
+	"github.com/phyllodb/phyllo/internal/recycle"
 	"github.com/phyllodb/phyllo/tools/server"
 )
+
+func init() { recycle.Poison = true }
 
 // A Phyllo is a server in the test's own process.
 type Phyllo struct {
