@@ -93,7 +93,7 @@ func BenchmarkSortAndSeal(b *testing.B) {
 	for i, r := range rows {
 		shuffled[i] = int32(r)
 	}
-	mixed := must(takeBatch(memory.DefaultAllocator, l, batch, shuffled))
+	mixed := must(TakeBatch(memory.DefaultAllocator, l, batch, shuffled))
 	b.Run("step=sort", func(b *testing.B) {
 		for b.Loop() {
 			s := must(SortRows(memory.DefaultAllocator, l, []arrow.RecordBatch{mixed}))

@@ -155,7 +155,7 @@ func BenchmarkSortRun(b *testing.B) {
 	for i, x := range rand.New(rand.NewPCG(5, 6)).Perm(len(order)) {
 		order[i] = int32(x)
 	}
-	mixed := must(takeBatch(memory.DefaultAllocator, l, run, order))
+	mixed := must(TakeBatch(memory.DefaultAllocator, l, run, order))
 	for _, rows := range []int{16384, 256, 16} {
 		part := mixed.NewSlice(0, min(int64(rows), mixed.NumRows()))
 		b.Run(fmt.Sprint("rows=", rows), func(b *testing.B) {
@@ -176,7 +176,7 @@ func BenchmarkLookupRun(b *testing.B) {
 	for i := range order {
 		order[i] = int32(r.IntN(1 << 18))
 	}
-	picked := must(takeBatch(memory.DefaultAllocator, l, run, order))
+	picked := must(TakeBatch(memory.DefaultAllocator, l, run, order))
 	keys := array.NewRecordBatch(must(l.Schema(l.SortKey)), keyArrays(l, picked), 1000)
 	for b.Loop() {
 		LookupRun(l, run, keys)

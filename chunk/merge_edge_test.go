@@ -241,7 +241,7 @@ func TestMergeRefuses(t *testing.T) {
 		for i := range rows {
 			rows[i] = int32(1999 - i)
 		}
-		turned := must(takeBatch(mem, l, run, rows))
+		turned := must(TakeBatch(mem, l, run, rows))
 		s := must(Seal(l, SealOptions{IDs: NewIDs(nil)}, turned))[0]
 		if err := drain(NewMergeSplit([]MergeInput{{Entry: &s.Entry, Fetch: fetcher(s)}}, l, ScanSpec{}), mem); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), s.Entry.ID.String()) {
 			t.Errorf("%v: chunk out of order: %v", key, err)

@@ -231,5 +231,5 @@ func SortRun(mem memory.Allocator, l *Layout, batch arrow.RecordBatch) (arrow.Re
 			*last = r
 		}
 	}
-	return takeBatch(mem, l, batch, kept)
+	return TakeBatch(mem, l, batch, kept)
 }

@@ -161,7 +161,7 @@ func TestSortRun(t *testing.T) {
 			for i, x := range r.Perm(n) {
 				order[i] = int32(x)
 			}
-			mixed := must(takeBatch(mem, l, run, order))
+			mixed := must(TakeBatch(mem, l, run, order))
 			out := must(SortRun(mem, l, mixed))
 			checkRows(t, l, "sort", out, newest(plainRows(l, mixed, 0)))
 			again := must(SortRun(mem, l, out))
@@ -197,7 +197,7 @@ func TestLookupRun(t *testing.T) {
 				for i, x := range r.Perm(len(order)) {
 					order[i] = int32(x)
 				}
-				mixed := must(takeBatch(mem, l, from, order))
+				mixed := must(TakeBatch(mem, l, from, order))
 				for _, rows := range []arrow.RecordBatch{from, mixed} {
 					keys := array.NewRecordBatch(must(l.Schema(l.SortKey)), keyArrays(l, rows), rows.NumRows())
 					for i, got := range LookupRun(l, part, keys) {

@@ -216,7 +216,7 @@ func (c *mergeCase) addParts(t testing.TB, r *rand.Rand, mem memory.Allocator, r
 		for k := range order {
 			order[k] = int32(from + k)
 		}
-		c.add(t, r, mem, must(takeBatch(mem, c.layout, whole, order)), manyVersions, ranks[i])
+		c.add(t, r, mem, must(TakeBatch(mem, c.layout, whole, order)), manyVersions, ranks[i])
 		from = to
 	}
 }

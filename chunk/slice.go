@@ -39,6 +39,31 @@ func SliceOf(length time.Duration, t datum.Micros, isNull bool) int64 {
 	return min(max(n, SliceNegInfinity+1), SliceInfinity-1)
 }
 
+// A SliceFinder is SliceOf for one time after the other, of which most lie in the
+// slice of the one before: then it divides nothing. Only Length is to be set.
+type SliceFinder struct {
+	Length time.Duration // of the table's slices
+	slice  int64
+	from   datum.Micros // the times from..to lie in slice
+	to     datum.Micros // 0 as from: nothing is known
+}
+
+// Find is SliceOf.
+func (f *SliceFinder) Find(t datum.Micros, isNull bool) int64 {
+	if t >= f.from && t < f.to && !isNull {
+		return f.slice
+	}
+	return f.divide(t, isNull)
+}
+
+func (f *SliceFinder) divide(t datum.Micros, isNull bool) int64 {
+	s := SliceOf(f.Length, t, isNull)
+	if r := SliceRange(f.Length, s); r.Min <= r.Max {
+		f.slice, f.from, f.to = s, r.Min, r.Max
+	}
+	return s
+}
+
 // SliceRange returns the finite times that slice holds; Min > Max for the slices
 // of NULL and the infinities. With length 0 it is all times.
 func SliceRange(length time.Duration, slice int64) TimeRange {

@@ -19,7 +19,7 @@ func SplitSlices(mem memory.Allocator, l *Layout, batch arrow.RecordBatch) ([]Sl
 	}
 	out := make([]SliceRows, 0, len(groups))
 	for _, g := range groups {
-		b, err := takeBatch(mem, l, batch, g.rows)
+		b, err := TakeBatch(mem, l, batch, g.rows)
 		if err != nil {
 			for _, s := range out {
 				s.Batch.Release()

@@ -26,16 +26,20 @@ type SliceRows struct {
 // layout, by slice and then by sort key, NULLs last. The results come by rising
 // slice. Time and space are O(n log n) and O(n); the batches are not kept.
 func SortRows(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch) ([]SliceRows, error) {
-	one, err := concatenate(mem, batches)
-	if err != nil || one == nil {
+	batches = slices.DeleteFunc(slices.Clone(batches), func(b arrow.RecordBatch) bool { return b.NumRows() == 0 })
+	if len(batches) == 0 {
+		return nil, nil
+	}
+	kl, keys, err := concatenateKeys(mem, l, batches)
+	if err != nil {
 		return nil, err
 	}
-	defer one.Release()
-	groups := groupBySlice(l, one)
+	defer keys.Release()
+	groups := groupBySlice(kl, keys)
 	out := make([]SliceRows, 0, len(groups))
 	for _, g := range groups {
-		sortRows(l, one, g.rows)
-		b, err := takeBatch(mem, l, one, g.rows)
+		sortRows(kl, keys, g.rows)
+		b, err := takeBatches(mem, l, batches, g.rows)
 		if err != nil {
 			for _, s := range out {
 				s.Batch.Release()
@@ -45,6 +49,38 @@ func SortRows(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch) ([]S
 		out = append(out, SliceRows{Slice: g.slice, Batch: b})
 	}
 	return out, nil
+}
+
+// concatenateKeys returns one batch of what rows are sorted by, and its layout:
+// the other columns need not be copied to find the order.
+func concatenateKeys(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch) (*Layout, arrow.RecordBatch, error) {
+	if len(batches) == 1 {
+		batches[0].Retain()
+		return l, batches[0], nil
+	}
+	less := *l
+	less.Columns = nil
+	var at []int
+	var fields []arrow.Field
+	for i, c := range l.Columns {
+		if c.ID == l.TimeColumn || slices.Contains(l.SortKey, c.ID) {
+			less.Columns = append(less.Columns, c)
+			at = append(at, i)
+			fields = append(fields, batches[0].Schema().Field(i))
+		}
+	}
+	schema := arrow.NewSchema(fields, nil)
+	parts := make([]arrow.RecordBatch, len(batches))
+	for i, b := range batches {
+		columns := make([]arrow.Array, len(at))
+		for k, i := range at {
+			columns[k] = b.Column(i)
+		}
+		parts[i] = array.NewRecordBatch(schema, columns, b.NumRows())
+		defer parts[i].Release()
+	}
+	keys, err := concatenate(mem, parts)
+	return &less, keys, err
 }
 
 // concatenate returns one batch of all rows, nil if there are none.
@@ -86,38 +122,6 @@ func concatenate(mem memory.Allocator, batches []arrow.RecordBatch) (arrow.Recor
 	return array.NewRecordBatch(batches[0].Schema(), columns, rows), nil
 }
 
-func takeBatch(mem memory.Allocator, l *Layout, b arrow.RecordBatch, rows []int32) (arrow.RecordBatch, error) {
-	if len(rows) == int(b.NumRows()) && rising(rows) {
-		b.Retain()
-		return b, nil
-	}
-	columns := make([]arrow.Array, b.NumCols())
-	defer func() {
-		for _, c := range columns {
-			if c != nil {
-				c.Release()
-			}
-		}
-	}()
-	for i := range columns {
-		c, err := Take(mem, l.Columns[i].Type, b.Column(i), rows)
-		if err != nil {
-			return nil, err
-		}
-		columns[i] = c
-	}
-	return array.NewRecordBatch(b.Schema(), columns, int64(len(rows))), nil
-}
-
-func rising(rows []int32) bool {
-	for i, r := range rows {
-		if int(r) != i {
-			return false
-		}
-	}
-	return true
-}
-
 type sliceGroup struct {
 	slice int64
 	rows  []int32
@@ -139,8 +143,9 @@ func groupBySlice(l *Layout, b arrow.RecordBatch) []sliceGroup {
 	var groups []sliceGroup
 	where := map[int64]int{}
 	last := -1
+	finder := SliceFinder{Length: l.Slice}
 	for i := range n {
-		s := SliceOf(l.Slice, datum.Micros(raw[i]), times.IsNull(i))
+		s := finder.Find(datum.Micros(raw[i]), times.IsNull(i))
 		if last < 0 || groups[last].slice != s {
 			at, ok := where[s]
 			if !ok {
@@ -193,35 +198,68 @@ type wordRow struct {
 // sortByWords sorts by keys of one or two columns that fit a word each; it
 // reports false if they do not.
 func sortByWords(l *Layout, b arrow.RecordBatch, rows []int32) bool {
-	keys := make([]wordRow, len(rows))
+	var words [2][]uint64
 	for k, id := range l.SortKey {
 		at := l.Index(id)
-		words := orderWords(l.Columns[at].Type, b.Column(at), rows)
-		if words == nil {
+		if words[k] = orderWords(l.Columns[at].Type, b.Column(at), rows); words[k] == nil {
 			return false
 		}
-		for i, w := range words {
-			if k == 0 {
-				keys[i].a, keys[i].row = w, rows[i]
-			} else {
-				keys[i].b = w
-			}
+	}
+	keys := make([]wordRow, len(rows))
+	for i, r := range rows {
+		keys[i] = wordRow{a: words[0][i], row: r}
+		if words[1] != nil {
+			keys[i].b = words[1][i]
 		}
 	}
-	compare := func(x, y wordRow) int {
-		switch {
-		case x.a != y.a:
-			return cmp.Compare(x.a, y.a)
-		case x.b != y.b:
-			return cmp.Compare(x.b, y.b)
-		}
-		return cmp.Compare(x.row, y.row)
-	}
-	slices.SortFunc(keys, compare)
+	sortWordRows(keys)
 	for i := range keys {
 		rows[i] = keys[i].row
 	}
 	return true
+}
+
+// sortWordRows sorts stably. If the first words lie close together, as ranks do,
+// they are counted, and only rows that share one are compared: a feed that
+// brings the rows of each key in order leaves little to do there.
+func sortWordRows(keys []wordRow) {
+	low, high := keys[0].a, keys[0].a
+	for _, k := range keys {
+		low, high = min(low, k.a), max(high, k.a)
+	}
+	if high-low >= uint64(len(keys)) {
+		slices.SortFunc(keys, compareWordRows)
+		return
+	}
+	ends := make([]int32, high-low+1)
+	for _, k := range keys {
+		ends[k.a-low]++
+	}
+	at := int32(0)
+	for i, n := range ends {
+		ends[i] = at
+		at += n
+	}
+	unsorted := slices.Clone(keys)
+	for _, k := range unsorted {
+		keys[ends[k.a-low]] = k
+		ends[k.a-low]++ // so that at last it is the end
+	}
+	from := int32(0)
+	for _, end := range ends {
+		slices.SortFunc(keys[from:end], compareWordRows)
+		from = end
+	}
+}
+
+func compareWordRows(x, y wordRow) int {
+	switch {
+	case x.a != y.a:
+		return cmp.Compare(x.a, y.a)
+	case x.b != y.b:
+		return cmp.Compare(x.b, y.b)
+	}
+	return cmp.Compare(x.row, y.row)
 }
 
 // orderWords returns for each row a word in the order of the column's values,

@@ -3,6 +3,7 @@ package chunk
 import (
 	"encoding/binary"
 	"math"
+	"sort"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -24,6 +25,68 @@ func Take(mem memory.Allocator, t datum.Type, a arrow.Array, rows []int32) (arro
 		return nil, err
 	}
 	return o.finish(), nil
+}
+
+// TakeBatch returns the given rows of a batch, in their order, as a new batch that
+// the caller releases. The batch's columns are the layout's, or the first of
+// them. A nil allocator is the default one.
+func TakeBatch(mem memory.Allocator, l *Layout, batch arrow.RecordBatch, rows []int32) (arrow.RecordBatch, error) {
+	return takeBatches(mem, l, []arrow.RecordBatch{batch}, rows)
+}
+
+// takeBatches is TakeBatch for rows that are counted through several batches of
+// one schema. Rows that are neighbours are copied at once. A single batch of which
+// all rows are taken in order is shared.
+func takeBatches(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch, rows []int32) (arrow.RecordBatch, error) {
+	if mem == nil {
+		mem = memory.DefaultAllocator
+	}
+	pieces := piecesOf(batches, rows)
+	if len(batches) == 1 && len(pieces) == 1 && len(rows) == int(batches[0].NumRows()) {
+		batches[0].Retain()
+		return batches[0], nil
+	}
+	columns := make([]arrow.Array, 0, batches[0].NumCols())
+	defer func() {
+		for _, c := range columns {
+			c.Release()
+		}
+	}()
+	arrays := make([]arrow.Array, len(batches))
+	for k := range int(batches[0].NumCols()) {
+		for i, b := range batches {
+			arrays[i] = b.Column(k)
+		}
+		c, err := takePieces(mem, l.Columns[k].Type, arrays, pieces, len(rows))
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, c)
+	}
+	return array.NewRecordBatch(batches[0].Schema(), columns, int64(len(rows))), nil
+}
+
+// piecesOf finds the pieces of rows that are counted through the batches.
+func piecesOf(batches []arrow.RecordBatch, rows []int32) []piece {
+	starts := make([]int32, len(batches)+1)
+	for i, b := range batches {
+		starts[i+1] = starts[i] + int32(b.NumRows())
+	}
+	var out []piece
+	src := 0
+	for i := 0; i < len(rows); {
+		first := rows[i]
+		if first < starts[src] || first >= starts[src+1] {
+			src = sort.Search(len(batches), func(k int) bool { return first < starts[k+1] })
+		}
+		n := int32(1)
+		for most := min(starts[src+1]-first, int32(len(rows)-i)); n < most && rows[i+int(n)] == first+n; {
+			n++
+		}
+		out = append(out, piece{int32(src), first - starts[src], n})
+		i += int(n)
+	}
+	return out
 }
 
 func (o *output) take(a arrow.Array, rows []int32) error {

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -128,20 +127,7 @@ func (in *tableInfo) group(n int, key func(row int) string) []routed {
 
 // take returns rows of a batch whose columns are the first ones of the layout.
 func (in *tableInfo) take(mem memory.Allocator, batch arrow.RecordBatch, rows []int32) (arrow.RecordBatch, error) {
-	cols := make([]arrow.Array, 0, batch.NumCols())
-	defer func() {
-		for _, c := range cols {
-			c.Release()
-		}
-	}()
-	for i, a := range batch.Columns() {
-		c, err := chunk.Take(mem, in.layout.Columns[i].Type, a, rows)
-		if err != nil {
-			return nil, err
-		}
-		cols = append(cols, c)
-	}
-	return array.NewRecordBatch(batch.Schema(), cols, int64(len(rows))), nil
+	return chunk.TakeBatch(mem, in.layout, batch, rows)
 }
 
 // keyPlace returns where a column stands in the primary key, or -1.

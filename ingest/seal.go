@@ -102,12 +102,13 @@ func splitBySlice(l *chunk.Layout, runs []arrow.RecordBatch) map[int64][]piece {
 			times = run.Column(k).(*array.Timestamp)
 		}
 		found := map[int64]*[]int32{}
+		finder := chunk.SliceFinder{Length: l.Slice}
 		var last int64
 		var rows *[]int32
 		for i := range n {
 			slice := int64(0)
 			if times != nil {
-				slice = chunk.SliceOf(l.Slice, datum.Micros(times.Value(i)), times.IsNull(i))
+				slice = finder.Find(datum.Micros(times.Value(i)), times.IsNull(i))
 			}
 			if rows == nil || slice != last {
 				last = slice
@@ -162,20 +163,7 @@ func (p *piece) take(mem memory.Allocator, l *chunk.Layout) (arrow.RecordBatch, 
 	if first, last := p.rows[0], p.rows[n-1]; int(last-first) == n-1 {
 		return p.run.NewSlice(int64(first), int64(last)+1), nil
 	}
-	columns := make([]arrow.Array, 0, len(l.Columns))
-	defer func() {
-		for _, c := range columns {
-			c.Release()
-		}
-	}()
-	for i, c := range l.Columns {
-		a, err := chunk.Take(mem, c.Type, p.run.Column(i), p.rows)
-		if err != nil {
-			return nil, err
-		}
-		columns = append(columns, a)
-	}
-	return array.NewRecordBatch(p.run.Schema(), columns, int64(n)), nil
+	return chunk.TakeBatch(mem, l, p.run, p.rows)
 }
 
 // sealSorted sorts parts of a slice, the oldest first, and encodes them.
