@@ -159,7 +159,9 @@ func (v *values) distinct() int {
 		case formBits:
 			add(mix(v.bits[i>>6] >> (i & 63) & 1))
 		case formBytes:
-			add(xxhash.Sum64(v.strs.At(i)))
+			if !v.repeats(i) {
+				add(xxhash.Sum64(v.strs.At(i)))
+			}
 		default:
 			return 0
 		}

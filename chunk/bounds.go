@@ -66,7 +66,7 @@ func boundsOf(o order, v *values, from, to int) (b bounds) {
 		return b
 	case orderBytes, orderPadded:
 		for i := from; i < to; i++ {
-			if !v.isNull(i) {
+			if !v.isNull(i) && !(i > from && v.repeats(i)) {
 				b.addBytes(o, v.strs.At(i))
 			}
 		}

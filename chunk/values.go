@@ -32,7 +32,14 @@ type values struct {
 
 func (v *values) isNull(i int) bool { return v.null != nil && v.null[i>>6]>>(i&63)&1 != 0 }
 
-// extract copies the values of an array of type t.
+// repeats says whether string i, which is not NULL, is the one before, which is
+// not NULL either: what looks for extremes or for different values has seen it.
+func (v *values) repeats(i int) bool {
+	return i > 0 && !v.isNull(i-1) && bytes.Equal(v.strs.At(i), v.strs.At(i-1))
+}
+
+// extract copies the values of an array of type t, but for the bytes of strings,
+// which it shares if it can.
 func extract(t datum.Type, a arrow.Array) (*values, error) {
 	f, ok := formOf(t)
 	if !ok {
@@ -154,7 +161,13 @@ func (v *values) extractBytes(t datum.Type, a arrow.Array) {
 	if t.OID == datum.Numeric && v.extractScaled(a.(*array.Binary)) {
 		return
 	}
-	v.strs.Reset()
+	if a.DataType().ID() != arrow.FIXED_SIZE_BINARY {
+		v.strs = sharedStrings(a)
+		if v.nulls == 0 {
+			return
+		}
+	}
+	v.strs = codec.Strings{Offsets: make([]int64, 1, v.rows+1), Data: make([]byte, 0, len(v.strs.Data))}
 	var last []byte
 	width := 0
 	if f, ok := a.DataType().(*arrow.FixedSizeBinaryType); ok {
@@ -170,6 +183,21 @@ func (v *values) extractBytes(t datum.Type, a arrow.Array) {
 		}
 		v.strs.Append(last)
 	}
+}
+
+// sharedStrings returns the strings of an array with the bytes in its memory:
+// the encoders only read them.
+func sharedStrings(a arrow.Array) codec.Strings {
+	src := arrayStrings(a)
+	if len(src.offsets) == 0 {
+		return codec.Strings{Offsets: []int64{0}}
+	}
+	first, last := src.offsets[0], src.offsets[len(src.offsets)-1]
+	s := codec.Strings{Offsets: make([]int64, len(src.offsets)), Data: src.data[first:last:last]}
+	for i, o := range src.offsets {
+		s.Offsets[i] = int64(o - first)
+	}
+	return s
 }
 
 // extractScaled takes numerics as integers if all are finite, of one scale and
