@@ -70,15 +70,17 @@ func fewDistinct(n int, key func(i int) uint64) bool {
 	if n < span*groups {
 		return true
 	}
-	sample := make([]uint64, 0, span*groups)
+	var seen intDict
+	seen.reset(2 * span * groups)
 	for g := range groups {
 		at := g * (n - span) / (groups - 1)
 		for i := range span {
-			sample = append(sample, key(at+i))
+			if seen.insert(int64(key(at+i))) && len(seen.values) > span*groups*3/4 {
+				return false
+			}
 		}
 	}
-	slices.Sort(sample)
-	return len(slices.Compact(sample)) <= span*groups*3/4
+	return true
 }
 
 func (d *intDict) reset(size int) {
