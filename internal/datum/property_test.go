@@ -3,7 +3,9 @@ package datum
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
+	"strconv"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -293,6 +295,34 @@ func TestAppendersAgreeWithParse(t *testing.T) {
 		}
 		a.Release()
 		b.Release()
+	}
+}
+
+// The short ways of plainFloat must round as strconv does.
+func TestPlainFloat(t *testing.T) {
+	r := newRand(t)
+	texts := []string{"0", "-0", "+0", "0.0", "-0.000", "16777217", "33554435", "0.000000000000000001", "9007199254740993", "1e3", "0x1", "1_0", ".", ".5", "5."}
+	for range 200000 {
+		c := r.Uint64N(1 << r.IntN(60))
+		if r.IntN(4) == 0 { // the middle between two neighbours of float32, or beside it
+			c = (1<<24 + 2*r.Uint64N(1<<23) + 1) << r.IntN(20)
+			c += uint64(r.IntN(3)) - 1
+		}
+		text := fmt.Sprintf("%0*d", 1+r.IntN(18), c)
+		at := r.IntN(len(text) + 1)
+		texts = append(texts, []string{"", "-"}[r.IntN(2)]+text[:at]+"."+text[at:])
+	}
+	for _, text := range texts {
+		for _, bits := range []int{32, 64} {
+			v, ok := plainFloat([]byte(text), bits)
+			if !ok {
+				continue
+			}
+			want, err := strconv.ParseFloat(text, bits)
+			if err != nil || math.Float64bits(v) != math.Float64bits(want) {
+				t.Fatalf("%q in %d bits: got %v, want %v, %v", text, bits, v, want, err)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package datum
 
 import (
+	"math"
 	"strconv"
 	"unicode/utf8"
 	"unsafe"
@@ -135,12 +136,14 @@ var floatPow10s = [19]float64{
 func plainFloat(s []byte, bits int) (float64, bool) {
 	if c, scale, ok := parseSmallDecimal(s); ok {
 		switch {
-		case c == 0:
-			// The sign of zero is lost in c.
-		case bits == 64 && c < 1<<53 && c > -1<<53:
+		case c == 0 && s[0] == '-': // the sign of zero is lost in c
+		case c >= 1<<53 || c <= -1<<53:
+		case bits == 64:
 			return float64(c) / floatPow10s[scale], true
-		case bits == 32 && c < 1<<24 && c > -1<<24 && scale <= 10:
-			return float64(float32(c) / float32(floatPow10s[scale])), true
+		default:
+			if v, ok := roundOnce(float64(c) / floatPow10s[scale]); ok {
+				return v, true
+			}
 		}
 	}
 	if len(s) == 0 || !isDigit(s[len(s)-1]) || len(s) > 1 && s[1]|0x20 == 'x' {
@@ -155,6 +158,15 @@ func plainFloat(s []byte, bits int) (float64, bool) {
 	return v, err == nil && v != 0 // underflow is an error, which 0 may hide
 }
 
+// roundOnce rounds a quotient, which was rounded to float64, to float32. The two
+// make what one rounding makes unless the first ended in the middle between two
+// neighbours of float32, which it then may have come to from either side; ok is
+// false there. The quotients of plainFloat are in float32's normal range, or 0.
+func roundOnce(v float64) (float64, bool) {
+	const below = 52 - 23 // bits of float64 that float32 does not have
+	return float64(float32(v)), math.Float64bits(v)&(1<<below-1) != 1<<(below-1)
+}
+
 func stringAppender(t Type, b *array.StringBuilder, slow TextAppender) TextAppender {
 	limit, limited := t.CharMod()
 	return func(text []byte) error {
@@ -164,7 +176,11 @@ func stringAppender(t Type, b *array.StringBuilder, slow TextAppender) TextAppen
 		if !plainASCII(text) && (!utf8.Valid(text) || hasNUL(text)) {
 			return badText(string(text))
 		}
-		b.BinaryBuilder.Append(text)
+		if b.Len() < b.Cap() && len(text) <= b.DataCap()-b.DataLen() {
+			b.UnsafeAppend(text)
+		} else {
+			b.BinaryBuilder.Append(text)
+		}
 		return nil
 	}
 }
