@@ -168,3 +168,33 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// Lines without quotes are split in a way of their own: it must give what the
+// other gives.
+func TestSplitPlain(t *testing.T) {
+	const seed = 5
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 20000 {
+		opt := DefaultOptions(CSV)
+		opt.Delimiter = ",;\x01\x80"[r.IntN(4)]
+		opt.Null = []string{"", "a", "NULL"}[r.IntN(3)]
+		opt.ForceNotNull = []bool{r.IntN(2) == 0, r.IntN(2) == 0}
+		line := make([]byte, r.IntN(40))
+		for i := range line {
+			line[i] = []byte{'a', 'b', 0, 0x7f, 0xff, 0x81, opt.Delimiter, opt.Delimiter, opt.Delimiter ^ 1}[r.IntN(9)]
+		}
+		var got [2][][]byte
+		for i := range got {
+			rd := Reader{opt: opt, quotes: i == 1}
+			fields, err := rd.splitCSV(bytes.Clone(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[i] = fields
+		}
+		if a, b := fmt.Sprintf("%#v", got[0]), fmt.Sprintf("%#v", got[1]); a != b {
+			t.Fatalf("%q: got %s, want %s", line, a, b)
+		}
+	}
+}

@@ -20,7 +20,8 @@ type Reader struct {
 	line int64
 
 	fields   [][]byte
-	quoted   []bool // csv: field i was quoted
+	quoted   []bool // csv: field i was quoted; the rest were not
+	quotes   bool   // csv: there may be a quote in the current line
 	row      []byte // raw text of the current row, without its end
 	newline  newlineKind
 	started  bool
@@ -117,6 +118,7 @@ func (r *Reader) fill() (ok bool, err error) {
 // nextLine returns the next line without its end: up to a newline that is not
 // escaped (text) or quoted (csv).
 func (r *Reader) nextLine() ([]byte, error) {
+	r.quotes = false
 	from := 0 // bytes of the unread part that are known to hold no line end
 	inQuote := false
 	// A quoted field may go over several lines. Like PostgreSQL we count them once
@@ -127,7 +129,7 @@ func (r *Reader) nextLine() ([]byte, error) {
 		n, next, quote := r.lineEnd(part, from, inQuote)
 		if n >= 0 {
 			r.line++
-			if r.opt.Format == CSV && known {
+			if r.opt.Format == CSV && known && (r.quotes || r.newline == newlineCR) {
 				r.line += int64(bytes.Count(part[:n], []byte{'\n'}))
 			}
 			r.pos += next
@@ -152,6 +154,7 @@ func (r *Reader) lastLine(inQuote bool) ([]byte, error) {
 	}
 	r.line++
 	r.pos = r.end
+	r.quotes = true // without a line end nobody may have looked
 	if inQuote {
 		return nil, pgerr.New(pgerr.BadCopyFormat, "unterminated CSV quoted field")
 	}
@@ -235,11 +238,10 @@ func (r *Reader) detectNewline(b []byte) bool {
 // quoteState says whether the end of b, which started inside quotes or not, is
 // inside quotes. An escape character other than the quote protects what follows it.
 func (r *Reader) quoteState(b []byte, inQuote bool) bool {
-	if r.opt.Escape == r.opt.Quote {
-		if bytes.Count(b, []byte{r.opt.Quote})%2 == 1 {
-			return !inQuote
-		}
-		return inQuote
+	n := bytes.Count(b, []byte{r.opt.Quote})
+	r.quotes = r.quotes || n > 0
+	if r.opt.Escape == r.opt.Quote || n == 0 && !inQuote {
+		return inQuote != (n%2 == 1)
 	}
 	for i := 0; i < len(b); i++ {
 		switch {
