@@ -21,8 +21,9 @@ const flushBytes = 64 << 10
 // query.Client of its session.
 type conn struct {
 	server  *Server
-	raw     net.Conn // the TCP connection, whose deadlines others may set
-	net     net.Conn // raw, or TLS over it
+	raw     net.Conn    // the TCP connection, whose deadlines others may set
+	net     net.Conn    // raw, or TLS over it
+	in      *wideReader // of net, once start-up is over
 	backend *pgproto3.Backend
 	session *query.Session
 	full    bool // the server has no room: refuse after start-up

@@ -19,6 +19,7 @@ func (c *conn) CopyIn(binary bool, columns int) (io.ReadCloser, error) {
 	if err := c.flush(); err != nil {
 		return nil, err
 	}
+	c.in.wide = true
 	return &copyReader{conn: c}, nil
 }
 
@@ -85,6 +86,7 @@ var errGone = pgerr.New(pgerr.ConnectionFailure, "unexpected EOF on client conne
 // protocol all is dropped until Sync.
 func (r *copyReader) Close() error {
 	r.rest = nil
+	r.conn.in.wide = false
 	return nil
 }
 

@@ -29,7 +29,8 @@ func (c *conn) startup() error {
 	if err != nil {
 		return err
 	}
-	c.backend = pgproto3.NewBackend(c.net, c.net)
+	c.in = &wideReader{src: c.net}
+	c.backend = pgproto3.NewBackend(c.in, c.net)
 	c.backend.SetMaxBodyLen(maxAuthBytes)
 	if c.full {
 		c.server.metrics.refused.Inc()
