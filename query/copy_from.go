@@ -154,6 +154,9 @@ func (r *copyReader) read(ctx context.Context, out chan<- copyBatch) error {
 			return nil
 		}
 		batch := copyBatch{r.builder.NewRecordBatch(), lines}
+		if rows == copyBatchRows {
+			r.reserve(batch.rows)
+		}
 		rows, sizeBytes, lines = 0, 0, make([]int64, 0, copyBatchRows)
 		select {
 		case out <- batch:
@@ -186,6 +189,18 @@ func (r *copyReader) read(ctx context.Context, out chan<- copyBatch) error {
 			if err := send(); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// reserve makes room for another batch like the last one, so that the builders do
+// not grow step by step.
+func (r *copyReader) reserve(last arrow.RecordBatch) {
+	r.builder.Reserve(int(last.NumRows()))
+	for i, a := range last.Columns() {
+		if b, ok := r.builder.Field(i).(*array.StringBuilder); ok {
+			used := a.(*array.String).ValueBytes()
+			b.ReserveData(len(used) + len(used)/8)
 		}
 	}
 }
