@@ -13,7 +13,8 @@ const (
 	jdbcVersion    = "42.7.7"
 )
 
-// Python returns a Python interpreter that has psycopg 3.
+// Python returns a Python interpreter that has psycopg 3. Test programs that run at
+// the same time share it: the first one makes it.
 func Python(ctx context.Context) (string, error) {
 	cache, err := CacheDir()
 	if err != nil {
@@ -21,6 +22,14 @@ func Python(ctx context.Context) (string, error) {
 	}
 	venv := filepath.Join(cache, "venv-psycopg-"+psycopgVersion)
 	python := filepath.Join(venv, "bin", "python")
+	if _, err := os.Stat(filepath.Join(venv, "complete")); err == nil {
+		return python, nil
+	}
+	unlock, err := lockFile(ctx, venv+".lock", nil)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if _, err := os.Stat(filepath.Join(venv, "complete")); err == nil {
 		return python, nil
 	}
@@ -40,6 +49,14 @@ func JDBC(ctx context.Context) (string, error) {
 		return "", err
 	}
 	jar := filepath.Join(cache, fmt.Sprintf("postgresql-%s.jar", jdbcVersion))
+	if _, err := os.Stat(jar); err == nil {
+		return jar, nil
+	}
+	unlock, err := lockFile(ctx, jar+".lock", nil)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if _, err := os.Stat(jar); err == nil {
 		return jar, nil
 	}
