@@ -48,6 +48,7 @@ type follower struct {
 	mu    sync.Mutex                // guards the fields below
 	began time.Time                 // when the last round that went well began
 	tried time.Time                 // when the last round began
+	done  time.Time                 // when it ended
 	err   error                     // of the last round
 	term  uint64                    // of the lease, in which the last full round was; 0: in none
 	over  map[commitlog.Source]bool // sources of which all was read: their logs are sealed or gone
@@ -130,7 +131,7 @@ func (f *follower) rounds(ctx context.Context, part *partition, fresh *commitlog
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tried, f.err = begin, err
+	f.tried, f.done, f.err = begin, time.Now(), err
 	if err == nil {
 		f.began = begin
 	}

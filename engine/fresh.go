@@ -54,12 +54,14 @@ var (
 
 // wait returns once a round that began at since or later has ended well. It fails
 // if one fails that began after the call, but gives those time that say that they
-// only need some.
+// only need some. Who has waited for long takes the failure of one that was under
+// way at the call: without a quorum a round takes all that its requests may take,
+// and a statement should not wait for two.
 func (f *follower) wait(ctx context.Context, since time.Time) error {
 	called := time.Now()
 	for {
 		f.mu.Lock()
-		began, tried, ended, err := f.began, f.tried, f.ended, f.err
+		began, tried, done, ended, err := f.began, f.tried, f.done, f.ended, f.err
 		f.mu.Unlock()
 		if !began.Before(since) {
 			return nil
@@ -67,9 +69,10 @@ func (f *follower) wait(ctx context.Context, since time.Time) error {
 		if lost := f.c.members.failed(); lost != nil {
 			return lost
 		}
-		if err != nil && !tried.Before(called) {
+		long := time.Since(called) > f.c.opt.Insist
+		if err != nil && (!tried.Before(called) || long && !done.Before(called)) {
 			passing := errors.Is(err, errBehind) || errors.Is(err, errTaken) || errors.Is(err, errDefining)
-			if !passing || time.Since(called) > f.c.opt.Insist {
+			if !passing || long {
 				return err
 			}
 		}
