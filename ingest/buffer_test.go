@@ -80,7 +80,7 @@ func checkRuns(t testing.TB, r Rows) {
 func TestRowsOfEvents(t *testing.T) {
 	r := newRand(t)
 	l := busLayout(false)
-	for range 4 {
+	for range rounds(4) {
 		var rows Rows
 		old := map[int64]Rows{}
 		next := int64(0)

@@ -46,7 +46,7 @@ func TestNewerFormats(t *testing.T) {
 // TestDamage cuts entries short and changes each of their bytes.
 func TestDamage(t *testing.T) {
 	r := newRand(t)
-	for range 6 {
+	for range rounds(6) {
 		p := randomPart(r, memory.DefaultAllocator, storableTypes, 1+r.IntN(4))
 		p.Staged = stagedEntries(r, 1)
 		src := must(AppendRecords(nil, []*Record{{Versions: 1, Condition: &Condition{Seq: 4}, Parts: []Part{p}}}))
@@ -60,6 +60,15 @@ func TestDamage(t *testing.T) {
 			decodeDamaged(t, bad, false)
 		}
 	}
+}
+
+// rounds is n, or 1 with -short, which the run under the race detector has: one
+// goroutine has little to show it, and takes ten times as long.
+func rounds(n int) int {
+	if testing.Short() {
+		return 1
+	}
+	return n
 }
 
 // decodeDamaged decodes and releases; an error must be one of the two kinds, and

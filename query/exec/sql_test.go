@@ -113,7 +113,7 @@ func TestSQL(t *testing.T) {
 			for _, c := range readCases(t, f) {
 				for _, cfg := range configs {
 					// The race detector's run is for what is parallel.
-					if testing.Short() && (cfg.workers < 2 || cfg.batchRows < 10 && usesTable(c.sql, "c")) {
+					if testing.Short() && (cfg.workers < 2 || cfg.plain || cfg.batchRows < 10 && usesTable(c.sql, "c")) {
 						continue
 					}
 					checkCase(t, c, cfg, tables)
