@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -321,7 +322,8 @@ func (s *claimStress) end() {
 		s.t.Logf("%d reads: %s", n, e)
 	}
 	for _, n := range s.nodes { // commits that were open are settled
-		await(s.t, "node "+n.name+" adds", func() bool { s.add(n, n.db, s.rng); return s.known(n, s.last.Load()) })
+		why := map[string]bool{}
+		await(s.t, "node "+n.name+" adds", func() bool { s.add(n, n.db, s.rng); return s.known(s.last.Load(), why) })
 	}
 	look := func(n *stressNode) {
 		await(s.t, "node "+n.name+" reads", func() bool {
@@ -356,12 +358,14 @@ func (s *claimStress) end() {
 	d.node.close()
 }
 
-func (s *claimStress) known(n *stressNode, u int64) bool {
+// known says whether transaction u was acknowledged, and why not, once for each reason.
+func (s *claimStress) known(u int64, why map[string]bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.acked[u]
-	if !ok {
-		fmt.Fprintf(&s.log, "at the end on node %s: %s\n", n.name, s.failed[u])
+	if reason := cmp.Or(s.failed[u], "outcome unknown"); !ok && !why[reason] {
+		why[reason] = true
+		s.t.Logf("at the end a transaction failed on node %s", reason)
 	}
 	return ok
 }
