@@ -419,11 +419,17 @@ func (c *catalogueLog) reached(seq uint64) {
 	c.followed = seq
 }
 
-// follow reads what other nodes appended and returns the catalogue with it; nil
-// while a definition of this node is on its way.
-func (c *catalogueLog) follow(ctx context.Context) (*schema.Catalog, error) {
+// follow reads what other nodes appended and returns the catalogue with it. While a
+// definition of this node is on its way that is the one the caller has, as long as the
+// log has no entry after it; then it fails with errDefining, for others may have gone
+// on from there.
+func (c *catalogueLog) follow(ctx context.Context, have *schema.Catalog) (*schema.Catalog, error) {
 	if !c.writing.TryLock() {
-		return nil, nil
+		head, err := c.store.Head(ctx, c.log)
+		if err == nil && head > have.Seq {
+			err = errDefining
+		}
+		return have, err
 	}
 	defer c.writing.Unlock()
 	err := c.advance(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -555,6 +556,73 @@ func TestClusterDefinitionUnderWay(t *testing.T) {
 	if codeOf(err) != pgerr.UniqueViolation {
 		t.Errorf("insert of a key that is there: %v, want 23505", err)
 	}
+	a.close()
+	b.close()
+}
+
+// TestClusterDefinitionBesideFlush has a node not know for a while that its change of the
+// catalogue was made, while another one, which knows, writes one of two tables to chunks:
+// of a transaction on both the first node never shows only what is in the chunks.
+func TestClusterDefinitionBesideFlush(t *testing.T) {
+	shared := memstore.New(nil)
+	stale := quiet
+	stale.Cluster = fastCluster()
+	stale.Cluster.Staleness = time.Minute // whatever node a has it shows
+	a, b := newNode(t, shared, "a", stale), newNode(t, shared, "b", quiet)
+	one, two := createTable(t, a.db, "one", false, 0), createTable(t, a.db, "two", false, 0)
+	both := func(r row) {
+		t.Helper()
+		tx := begin(t, b.db, engine.TxnOptions{})
+		for _, table := range []datum.OID{one, two} {
+			if _, _, err := tx.Insert(context.Background(), table, batchOf(r), chunk.InsertDefault); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.Commit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both(row{"k", 0, 1}) // so that node a looks at what becomes of it
+	sameRows(t, "node a", a.latest(one), counts(row{"k", 0, 1}))
+	heal := a.fail(memstore.Verdict{Outcome: memstore.Lose}, isAppend(store.CatalogueLog))
+	tx := begin(t, a.db, engine.TxnOptions{})
+	oid, err := tx.TakeOIDs(context.Background(), 5)
+	if err == nil {
+		err = tx.Apply(context.Background(), schema.Change{PutTable: eventsTable(oid, "other", false, 0)})
+	}
+	if err == nil {
+		err = tx.Commit(context.Background())
+	}
+	if codeOf(err) != pgerr.OutcomeUnknown {
+		t.Fatalf("create table: %v, want 40003", err)
+	}
+	await(t, "node b has the table", func() bool {
+		_, err := readAll(b.db, true, []datum.OID{oid})
+		return err == nil
+	})
+	both(row{"k", 0, 2})
+	mend := b.fail(memstore.Verdict{Outcome: memstore.Fail}, func(c memstore.Call) bool {
+		return c.Op == memstore.OpPutChunks && c.Part.Table == two
+	})
+	if err := b.db.Checkpoint(context.Background()); err == nil {
+		t.Fatal("table two was flushed: the test does not test")
+	}
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+		got, err := readAll(a.db, false, []datum.OID{one, two})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(got[0], got[1]) {
+			t.Fatalf("node a has %v in one table and %v in the other", got[0], got[1])
+		}
+	}
+	heal()
+	mend()
+	want := counts(row{"k", 0, 1}, row{"k", 0, 2})
+	await(t, "node a has both", func() bool {
+		got, err := readAll(a.db, true, []datum.OID{one, two})
+		return err == nil && maps.Equal(got[0], want) && maps.Equal(got[1], want)
+	})
 	a.close()
 	b.close()
 }

@@ -164,12 +164,8 @@ func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.So
 			return false, errTaken
 		}
 	}
-	if r.catalog, err = db.catalogue.follow(ctx); err != nil {
+	if r.catalog, err = db.catalogue.follow(ctx, s.catalog); err != nil {
 		return false, err
-	}
-	defining := r.catalog == nil
-	if defining { // ours is on its way, and nobody else's, as long as we have our lease
-		r.catalog = s.catalog
 	}
 	if again, err = f.discover(ctx, s, r.catalog); again || err != nil {
 		return again, err
@@ -197,9 +193,6 @@ func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.So
 		f.whole(term, covered)
 	}
 	db.catalogue.reached(r.catalog.Seq)
-	if defining && (r.stopped || !covered) {
-		return false, errDefining // others may know of it already, and have gone on
-	}
 	if r.stopped && f.stalled != r.catalog.Seq {
 		f.stalled = r.catalog.Seq
 		poke(f.wake)

@@ -46,7 +46,7 @@ var (
 	// errBehind is why a round is not up to date that has not read all there is.
 	errBehind = pgerr.New(pgerr.OutOfMemory, "other nodes have more rows that are not in chunks yet than this node has memory for").
 			WithHint("Try again in a moment, or raise memory.buffers_mib.")
-	// errDefining is why a round is not up to date that could not read the catalogue.
+	// errDefining is why a round ended early that could not read the catalogue.
 	errDefining = pgerr.New(pgerr.CannotConnectNow, "a change of the catalogue by this node is not decided yet").WithHint("Try again in a moment.")
 	// errTaken is what a round ends with that finds our log taken over.
 	errTaken = pgerr.New(pgerr.CannotConnectNow, "another node has taken over from this one, which begins anew").WithHint("Try again in a moment.")
