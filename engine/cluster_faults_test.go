@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -496,6 +497,47 @@ func TestClusterForgetsSources(t *testing.T) {
 			t.Errorf("partition %x remembers %d sources", p.ID.Key, n)
 		}
 	}
+}
+
+// TestClusterTakenOverTwice has a node taken over again before it could begin anew.
+func TestClusterTakenOverTwice(t *testing.T) {
+	shared := memstore.New(nil)
+	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	insert(t, a.db, table, row{"k", 0, 1})
+	ofA := func() (keys []string) {
+		logs, err := sourceLogs(shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, log := range logs {
+			if strings.HasPrefix(log.Key, "a/") {
+				keys = append(keys, log.Key)
+			}
+		}
+		return keys
+	}
+	before := ofA()
+	// It gets a new log, and then neither reads nor keeps its lease.
+	begun := func() bool {
+		return slices.ContainsFunc(ofA(), func(key string) bool { return !slices.Contains(before, key) })
+	}
+	a.fail(memstore.Verdict{Outcome: memstore.Fail}, func(c memstore.Call) bool {
+		return c.Op == memstore.OpRead && c.Log.Kind == store.CatalogueLog
+	})
+	resume := a.pause()
+	tookOver(t, shared)
+	resume()
+	await(t, "node a has a new log", begun)
+	heal := a.fail(memstore.Verdict{Outcome: memstore.Fail}, func(memstore.Call) bool { return true })
+	await(t, "that is taken over", func() bool { return !begun() })
+	heal()
+	await(t, "node a commits", func() bool { return tryInsert(context.Background(), a, table, row{"k", 0, 2}) == nil })
+	want := counts(row{"k", 0, 1}, row{"k", 0, 2})
+	sameRows(t, "node a", a.latest(table), want)
+	sameRows(t, "node b", b.latest(table), want)
+	a.close()
+	b.close()
 }
 
 // TestClusterVersionsOfChunks has a node whose clock is behind see a row that it knows from

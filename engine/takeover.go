@@ -293,6 +293,9 @@ func (c *cluster) rejoin(ctx context.Context) error {
 		}
 	}
 	if err := f.rounds(ctx, nil, &fresh); err != nil {
+		if errors.Is(err, errTaken) { // this one too, before we began with it
+			c.fresh = nil
+		}
 		return err
 	}
 	if c.journal != nil { // all that was forwarded has to be known
