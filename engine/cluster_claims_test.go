@@ -50,6 +50,7 @@ type claimStress struct {
 	counters, ledger, unique, filled, replaced datum.OID
 
 	keys atomic.Int64 // numbers the keys that nodes race for
+	adds sync.Map     // by transaction, the key it adds to
 
 	kmu    sync.Mutex       // guards the fields below
 	owners map[string]int64 // who has a key, as was acknowledged or seen
@@ -83,6 +84,7 @@ func (s *claimStress) add(n *stressNode, db *engine.DB, rng *rand.Rand) {
 	if rng.IntN(3) == 0 {
 		k.k, table = "replaced "+k.k, s.replaced
 	}
+	s.adds.Store(u, k.k)
 	err := s.in(db, func(ctx context.Context, tx *engine.Txn) error {
 		old, at, err := tx.Lookup(ctx, table, keyBatch(k))
 		if err != nil {
@@ -99,6 +101,27 @@ func (s *claimStress) add(n *stressNode, db *engine.DB, rng *rand.Rand) {
 		return err
 	})
 	s.settle(n, u, err)
+}
+
+// addsOf tells of the transactions that added to a key, as far as they are known, and
+// are not among those seen.
+func (s *claimStress) addsOf(key string, seen []int64) string {
+	var out []string
+	s.adds.Range(func(u, k any) bool {
+		if k == key && !slices.Contains(seen, u.(int64)) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			by, acked := s.acked[u.(int64)]
+			switch {
+			case acked:
+				out = append(out, fmt.Sprintf("%d acknowledged by %s", u, s.nodes[by].name))
+			case s.failed[u.(int64)] == "":
+				out = append(out, fmt.Sprintf("%d not decided", u))
+			}
+		}
+		return true
+	})
+	return strings.Join(out, ", ")
 }
 
 // put replaces a row beside the counters, without looking.
@@ -240,7 +263,7 @@ func (s *claimStress) see(who string, db *engine.DB, latest bool, over int, past
 		return errFault
 	}
 	tables := []datum.OID{s.counters, s.ledger, s.unique, s.filled, s.replaced}
-	got, err := readAll(db, latest, tables)
+	got, snapshot, err := readAndDescribe(db, latest, tables)
 	if err != nil {
 		return err
 	}
@@ -266,7 +289,8 @@ func (s *claimStress) see(who string, db *engine.DB, latest bool, over int, past
 				}
 			}
 			slices.Sort(last)
-			return fault("%s is %d, the ledger has %d, the last are %v", r.k, r.v, added[r.k], last[max(0, len(last)-5):])
+			return fault("%s is %d, the ledger has %d, the last are %v, others %s; %d rows of the ledger were read\n%s",
+				r.k, r.v, added[r.k], last[max(0, len(last)-5):], s.addsOf(r.k, last), len(got[1]), snapshot())
 		}
 	}
 	for r := range got[2] {

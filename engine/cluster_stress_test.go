@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -135,7 +136,7 @@ func newStress(t *testing.T, journaled ...string) *stress {
 	t.Cleanup(reset)
 	s := &stress{t: t, rng: newRand(t), shared: memstore.New(nil), acked: map[int64]int{}, open: map[int64]bool{}, failed: map[int64]string{}, errors: map[string]int{},
 		opt: engine.Options{SealAge: 100 * time.Millisecond, BufferBytes: 1 << 20}}
-	t.Cleanup(func() { s.log.show(t) })
+	t.Cleanup(func() { s.log.show(t); s.describe() })
 	s.quiet.Store(true)
 	for i, name := range []string{"a", "b", "c"} {
 		n := &stressNode{s: s, name: name, i: i, rng: s.fork()}
@@ -148,6 +149,21 @@ func newStress(t *testing.T, journaled ...string) *stress {
 		}
 	}
 	return s
+}
+
+// describe tells, of a test that failed, what the nodes wait for.
+func (s *stress) describe() {
+	if !s.t.Failed() {
+		return
+	}
+	for _, scope := range []string{"nodes/phyllo", "owners/phyllo", "claims/phyllo"} {
+		registers, err := s.shared.Registers(context.Background(), scope)
+		s.t.Logf("%s: %q, %v", scope, registers, err)
+	}
+	logs, err := sourceLogs(s.shared)
+	s.t.Logf("source logs: %v, %v", logs, err)
+	stacks := make([]byte, 1<<20)
+	s.t.Logf("%s", stacks[:runtime.Stack(stacks, true)])
 }
 
 func (s *stress) fork() *rand.Rand { return rand.New(rand.NewPCG(s.rng.Uint64(), 1)) }
@@ -339,14 +355,16 @@ func (n *stressNode) restart(kill bool) {
 		time.Sleep(time.Duration(n.s.rng.IntN(3000)) * time.Millisecond)
 		old.store.Deliver()
 	}
-	for {
+	for began := time.Now(); ; {
 		err := n.open()
 		if err == nil {
 			return
 		}
-		if !errors.Is(err, memstore.ErrInjected) && codeOf(err) != pgerr.ObjectInUse && codeOf(err) != pgerr.CannotConnectNow {
-			n.s.t.Errorf("node %s does not start: %v", n.name, err)
+		passing := errors.Is(err, memstore.ErrInjected) || codeOf(err) == pgerr.ObjectInUse || codeOf(err) == pgerr.CannotConnectNow
+		if took := time.Since(began); !passing || took > startLimit {
+			n.s.t.Errorf("node %s does not start, after %v: %v", n.name, took, err)
 			n.s.stop.Store(true)
+			n.s.quiet.Store(true)
 			if err := n.open(); err != nil {
 				panic(err)
 			}
@@ -354,6 +372,9 @@ func (n *stressNode) restart(kill bool) {
 		}
 	}
 }
+
+// startLimit is how long a node that starts may fail.
+const startLimit = 30 * time.Second
 
 // size is how many rows a transaction has in each table, and how wide they are.
 func size(u int64) (rows, pad int) {
@@ -450,21 +471,26 @@ func (s *stress) see(db *engine.DB, latest bool) ([]map[row]int, error) {
 }
 
 func readAll(db *engine.DB, latest bool, tables []datum.OID) ([]map[row]int, error) {
+	got, _, err := readAndDescribe(db, latest, tables)
+	return got, err
+}
+
+// readAndDescribe returns what describes the snapshot as well.
+func readAndDescribe(db *engine.DB, latest bool, tables []datum.OID) (out []map[row]int, snapshot func() string, err error) {
 	ctx := reading.With(context.Background(), reading.Options{Latest: latest})
 	tx, err := db.Begin(ctx, engine.TxnOptions{ReadOnly: true, RepeatableRead: true})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer tx.Rollback()
-	var out []map[row]int
 	for _, table := range tables {
 		got, err := read(tx, table)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, got)
 	}
-	return out, nil
+	return out, func() string { return tx.Describe(tables...) }, nil
 }
 
 // check checks what one reader saw.

@@ -164,11 +164,15 @@ func (c *committer) write(group []*commitRequest) {
 		}
 	}
 	if j := c.db.journal(); j != nil {
-		if len(group) > 0 {
+		// Most of it, while transactions go on committing to the journal; then, for the
+		// group comes after all of it, what came meanwhile.
+		err := c.forward(j)
+		if err == nil && len(group) > 0 {
 			j.gate.Lock()
 			defer j.gate.Unlock()
+			err = c.forward(j)
 		}
-		if err := c.forward(j); err != nil {
+		if err != nil {
 			answer(group, errSilent(err))
 			return
 		}

@@ -1,6 +1,14 @@
 package engine
 
-import "github.com/phyllodb/phyllo/engine/store"
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/datum"
+)
 
 // SourceLog is the log that the node appends to.
 func (db *DB) SourceLog() store.LogID { return sourceLog(db.own()) }
@@ -30,4 +38,40 @@ func SetCheckpointChanges(n uint64) (reset func()) {
 	old := checkpointChanges
 	checkpointChanges = n
 	return func() { checkpointChanges = old }
+}
+
+// Describe tells what a transaction's snapshot has of some tables, and from where.
+func (t *Txn) Describe(tables ...datum.OID) string {
+	var b strings.Builder
+	s := t.snap
+	fmt.Fprintf(&b, "node %s: state %d, catalogue %d, head %d of %v, others %v\n", t.db.opt.Writer, s.number, s.catalog.Seq, s.head, t.db.own(), s.heads)
+	for _, table := range tables {
+		def := s.catalog.Tables[table]
+		if def == nil {
+			continue
+		}
+		for _, p := range s.storages[def.Storage].parts {
+			fmt.Fprintf(&b, "  %s/%x: %v; folded %v; %d ahead", def.Name, p.part.id.Key, p.manifest, p.manifest.Sources(), len(p.ahead))
+			if p.flushing != nil {
+				fmt.Fprintf(&b, "; flushing %d rows from %d, covers %v", p.flushing.rows(), p.flushing.first, p.covers)
+			}
+			if !p.pending.empty() {
+				fmt.Fprintf(&b, "; pending %d rows from %d", p.pending.rows(), p.pending.first)
+			}
+			for _, f := range append(slices.Clone(p.others), p.journaled) {
+				if n := len(f.steps); n > 0 {
+					fmt.Fprintf(&b, "; %d rows of %v, %d to %d", f.delta.rows(), f.source, f.steps[0].pos, f.steps[n-1].pos)
+				}
+			}
+			for e, err := range p.manifest.Chunks(context.Background()) {
+				if err != nil {
+					fmt.Fprintf(&b, "; %v", err)
+					break
+				}
+				fmt.Fprintf(&b, "; chunk %v of %d rows, slice %d", e.ID, e.Rows, e.Slice)
+			}
+			b.WriteString("\n")
+		}
+	}
+	return b.String()
 }

@@ -235,18 +235,18 @@ func (r *findings) remains(s *state, src commitlog.Source, seq uint64, rec *inge
 // counts says whether a record's transaction committed, as far as that is known
 // under a catalogue.
 func (f *follower) counts(ctx context.Context, src commitlog.Source, seq uint64, rec *ingest.Record, catalog *schema.Catalog) (counts, known bool, err error) {
+	cat := f.c.db.catalogue
+	if rec.Condition != nil && rec.Condition.Seq > catalog.Seq {
+		if f.c.adopts(src) { // nobody else will decide it
+			return false, false, cat.fill(ctx, rec.Condition.Seq)
+		}
+		return false, false, nil
+	}
 	if rec.Schema > catalog.Seq {
 		return false, false, nil
 	}
 	if rec.Condition == nil {
 		return true, true, nil
-	}
-	cat := f.c.db.catalogue
-	if rec.Condition.Seq > catalog.Seq {
-		if f.c.adopts(src) {
-			return false, false, cat.fill(ctx, rec.Condition.Seq)
-		}
-		return false, false, nil
 	}
 	counts = cat.committed(rec.Condition.Seq, rec.ID)
 	if counts {

@@ -193,19 +193,25 @@ func crash(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...")
 }
 
-// cassandra runs the tests of the store, and crashes, on a real cluster of one
+// cassandra runs the tests of the store, crashes, and nodes on a real cluster of one
 // server; then faults on one of three.
 func cassandra(ctx context.Context, r *runner) error {
 	err := onCassandra(ctx, func(env []string) error {
-		if err := r.command(ctx, env, "go", "test", "-count=1", "./engine/cassandra/cassandratest/..."); err != nil {
-			return err
+		for _, args := range []string{
+			"./engine/cassandra/cassandratest/...",
+			"./tools/crashtest/... -run TestKill -rounds 3",
+			"./tools/clustertest/... -skip ^TestFaults$",
+		} {
+			if err := r.command(ctx, env, "go", append([]string{"test", "-count=1"}, strings.Fields(args)...)...); err != nil {
+				return err
+			}
 		}
-		return r.command(ctx, env, "go", "test", "-count=1", "./tools/crashtest/...", "-run", "TestKill", "-rounds", "3")
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return r.command(ctx, nil, "go", "test", "-count=1", "./tools/clustertest/...")
+	return r.command(ctx, nil, "go", "test", "-count=1", "./tools/clustertest/...", "-run", "^TestFaults$")
 }
 
 // onCassandra calls f with what tests need to know of a cluster of one server.
