@@ -108,14 +108,14 @@ func (f *follower) logs(ctx context.Context) (map[commitlog.Source]bool, error) 
 }
 
 // vanished looks for sources whose logs are gone, which is when all that was in
-// them is in chunks: unless it was read, the commit logs have to be read again to
-// know of it.
+// them is in chunks: unless it was read, and is in the state, the commit logs have to
+// be read again to know of it.
 func (f *follower) vanished(r *findings, heads map[commitlog.Source]uint64) (again bool) {
 	lost := func(src commitlog.Source) {
 		if r.there[src] || f.floors[src] == gone {
 			return
 		}
-		if !f.sealed[src] {
+		if !f.sealed[src] || r.fresh { // what was read before is not kept
 			f.full, again = true, true
 		}
 		f.floors[src] = gone

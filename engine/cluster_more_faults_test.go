@@ -1,0 +1,100 @@
+package engine_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/phyllodb/phyllo/engine/memstore"
+	"github.com/phyllodb/phyllo/engine/store"
+)
+
+// Each of these is a fault that a look at the code had found, as in
+// cluster_faults_test.go.
+
+// hasLog says whether a node has a source log.
+func hasLog(t *testing.T, shared *memstore.Store, node string) bool {
+	t.Helper()
+	logs, err := sourceLogs(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range logs {
+		if strings.HasPrefix(log.Key, node+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// register returns what one of the nodes' registers holds.
+func register(t *testing.T, shared *memstore.Store, scope, name string) string {
+	t.Helper()
+	all, err := shared.Registers(context.Background(), scope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range all {
+		if strings.HasPrefix(key, name) {
+			return string(value)
+		}
+	}
+	return ""
+}
+
+// TestClusterRejoinBesideDrop has a log that a node has read to its end be written to
+// chunks and dropped while that node begins anew: after it has read the commit logs, before
+// it looks which logs there are.
+func TestClusterRejoinBesideDrop(t *testing.T) {
+	shared := memstore.New(nil)
+	a, b, c := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet), newNode(t, shared, "c", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	insert(t, c.db, table, row{"of c", 0, 1})
+	noChunks := func(call memstore.Call) bool { return call.Op == memstore.OpPutChunks }
+	a.fail(memstore.Verdict{Outcome: memstore.Fail}, noChunks)
+	mend := b.fail(memstore.Verdict{Outcome: memstore.Fail}, noChunks)
+	c.kill()
+	await(t, "node a has read the log of c", func() bool { return strings.Contains(register(t, shared, "nodes/phyllo", "a"), `["c/`) })
+	resume := a.pause()
+	await(t, "node b takes over both", func() bool {
+		return strings.HasPrefix(register(t, shared, "owners/phyllo", "a/"), "b/") &&
+			strings.HasPrefix(register(t, shared, "owners/phyllo", "c/"), "b/")
+	})
+	var anew atomic.Bool
+	var once sync.Once
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	fate := func(call memstore.Call) memstore.Verdict {
+		switch {
+		case noChunks(call):
+			return memstore.Verdict{Outcome: memstore.Fail}
+		case isAppend(store.SourceLog)(call) && call.Seq == 1:
+			anew.Store(true)
+		case call.Op == memstore.OpRead && call.Log.Kind == store.CatalogueLog && anew.Load():
+			once.Do(func() { close(reached); <-goOn })
+		}
+		return memstore.Verdict{}
+	}
+	a.fate.Store(&fate)
+	resume()
+	added := make(chan bool)
+	go func() {
+		for tryInsert(context.Background(), a, table, row{"of a", 0, 2}) != nil {
+			time.Sleep(5 * time.Millisecond)
+		}
+		close(added)
+	}()
+	<-reached
+	mend()
+	await(t, "node b drops the log of c", func() bool { checkpoint(t, b.db); return !hasLog(t, shared, "c") })
+	close(goOn)
+	<-added
+	want := counts(row{"of c", 0, 1}, row{"of a", 0, 2})
+	sameRows(t, "node a", a.latest(table), want)
+	a.fate.Store(nil)
+	sameRows(t, "node b", b.latest(table), want)
+	a.close()
+	b.close()
+}
