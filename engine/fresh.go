@@ -80,6 +80,8 @@ func (f *follower) wait(ctx context.Context, since time.Time) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-f.c.running.Done(): // there are no more rounds
+			return errClosed
 		case <-ended:
 		}
 	}

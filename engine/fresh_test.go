@@ -1,14 +1,17 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/reading"
 )
 
 // TestClusterWaitsForOneRound has a statement come while a node reads other nodes' logs,
@@ -74,4 +77,26 @@ func TestClusterWaitsForOneRound(t *testing.T) {
 		return err == nil
 	})
 	a.close()
+}
+
+// TestClusterReadAfterClose has a statement begin when its node has closed.
+func TestClusterReadAfterClose(t *testing.T) {
+	shared := memstore.New(nil)
+	a := newNode(t, shared, "a", quiet)
+	tx := begin(t, a.db, engine.TxnOptions{ReadOnly: true})
+	defer tx.Rollback()
+	if err := a.db.Close(); err != nil {
+		t.Error(err)
+	}
+	answer := make(chan error, 1)
+	go func() { answer <- tx.Snapshot(reading.With(context.Background(), reading.Options{Latest: true})) }()
+	select {
+	case err := <-answer:
+		if err == nil {
+			t.Error("a closed node knows the latest")
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the statement waits for ever")
+	}
+	a.store.Close()
 }
