@@ -88,6 +88,13 @@ var errCatalogueChanged = pgerr.New(pgerr.SerializationFailure, "the catalogue w
 // errCatalogueUnknown says that nobody knows whether an entry was appended.
 var errCatalogueUnknown = errors.New("engine: outcome of a change of the catalogue is unknown")
 
+// errCatalogueForgotten is for an entry whose place is filled, and which others have
+// folded into a checkpoint before its outcome could be seen. The next round finds what
+// became of the objects. Rows of the transaction do not count any more: the entry is
+// kept as long as a record is in its log that counts by it, so that ours does not, or
+// our log is gone and we begin anew.
+var errCatalogueForgotten = outcomeUnknown(errors.New("other nodes have changed the catalogue often since"))
+
 func newTxnID() (id [16]byte) {
 	rand.Read(id[:])
 	return id
@@ -276,6 +283,9 @@ func (c *catalogueLog) settle(ctx context.Context, seq uint64, data []byte, fail
 		return failure
 	}
 	for e, err := range c.store.Read(ctx, c.log, seq) {
+		if c.shared && errors.Is(err, store.ErrTrimmed) {
+			return errCatalogueForgotten
+		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", errCatalogueUnknown, errors.Join(failure, err))
 		}

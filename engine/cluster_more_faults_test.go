@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
 )
 
 // Each of these is a fault that a look at the code had found, as in
@@ -97,4 +101,74 @@ func TestClusterRejoinBesideDrop(t *testing.T) {
 	sameRows(t, "node b", b.latest(table), want)
 	a.close()
 	b.close()
+}
+
+// undecidedTable makes a table, with rows, in a transaction whose outcome is not known.
+func undecidedTable(t *testing.T, db *engine.DB, rows ...row) {
+	t.Helper()
+	ctx := context.Background()
+	tx := begin(t, db, engine.TxnOptions{})
+	oid, err := tx.TakeOIDs(ctx, 5)
+	if err == nil {
+		err = tx.Apply(ctx, schema.Change{PutTable: eventsTable(oid, "undecided", false, 0)})
+	}
+	if err == nil && len(rows) > 0 {
+		_, _, err = tx.Insert(ctx, oid, batchOf(rows...), chunk.InsertDefault)
+	}
+	if err == nil {
+		err = tx.Commit(ctx)
+	}
+	if codeOf(err) != pgerr.OutcomeUnknown {
+		t.Fatalf("create table: %v, want 40003", err)
+	}
+}
+
+// TestClusterDefinitionForgotten has a node be cut off that does not know whether its change
+// of the catalogue was made, until others have folded the entry into a checkpoint.
+func TestClusterDefinitionForgotten(t *testing.T) {
+	defer engine.SetCheckpointChanges(3)()
+	for _, made := range []bool{false, true} {
+		name := map[bool]string{false: "not made", true: "made"}[made]
+		t.Run(name, func(t *testing.T) {
+			shared := memstore.New(nil)
+			a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
+			table := createTable(t, a.db, "events", false, 0)
+			outcome := memstore.Fail
+			if made {
+				outcome = memstore.Lose
+			}
+			heal := a.fail(memstore.Verdict{Outcome: outcome}, isAppend(store.CatalogueLog))
+			undecidedTable(t, a.db)
+			resume := a.pause()
+			tookOver(t, shared)
+			catalogue := store.LogID{Kind: store.CatalogueLog, Key: "phyllo"}
+			head, err := shared.Head(context.Background(), catalogue)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := "t"
+			await(t, "the entry is trimmed", func() bool {
+				last += "x"
+				createTable(t, b.db, last, false, 0)
+				first, err := shared.First(context.Background(), catalogue)
+				return err == nil && first > head+1
+			})
+			heal()
+			resume()
+			await(t, "node a commits", func() bool { return tryInsert(context.Background(), a, table, row{"k", 0, 1}) == nil })
+			createTable(t, a.db, "of a", false, 0)
+			tx := begin(t, b.db, engine.TxnOptions{})
+			there := false
+			for _, def := range tx.Catalog().Tables {
+				there = there || def.Name == "undecided"
+			}
+			tx.Rollback()
+			if there != made {
+				t.Errorf("the table is there: %v, want %v", there, made)
+			}
+			sameRows(t, "node b", b.latest(table), counts(row{"k", 0, 1}))
+			a.close()
+			b.close()
+		})
+	}
 }
