@@ -602,53 +602,6 @@ func TestClusterDefinitionUnderWay(t *testing.T) {
 	b.close()
 }
 
-// TestClusterDefinitionOfTheDead has a node die when the rows of a new table are in its
-// log and the table is not in the catalogue: another one decides that there is no such
-// table, and goes on with tables of its own.
-func TestClusterDefinitionOfTheDead(t *testing.T) {
-	shared := memstore.New(nil)
-	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
-	table := createTable(t, a.db, "events", false, 0)
-	insert(t, a.db, table, row{"k", 0, 1})
-	a.fail(memstore.Verdict{Outcome: memstore.Fail}, isAppend(store.CatalogueLog))
-	tx := begin(t, a.db, engine.TxnOptions{})
-	oid, err := tx.TakeOIDs(context.Background(), 5)
-	if err == nil {
-		err = tx.Apply(context.Background(), schema.Change{PutTable: eventsTable(oid, "other", false, 0)})
-	}
-	for _, to := range []datum.OID{table, oid} {
-		if err == nil {
-			_, _, err = tx.Insert(context.Background(), to, batchOf(row{"k", 0, 2}), chunk.InsertDefault)
-		}
-	}
-	if err == nil {
-		err = tx.Commit(context.Background())
-	}
-	if codeOf(err) != pgerr.OutcomeUnknown {
-		t.Fatalf("create table: %v, want 40003", err)
-	}
-	a.kill()
-	var other datum.OID
-	await(t, "node b makes a table", func() bool {
-		tx := begin(t, b.db, engine.TxnOptions{})
-		defer tx.Rollback()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if other, err = tx.TakeOIDs(ctx, 5); err == nil {
-			err = tx.Apply(ctx, schema.Change{PutTable: eventsTable(other, "other", false, 0)})
-		}
-		return err == nil && tx.Commit(ctx) == nil
-	})
-	insert(t, b.db, other, row{"k", 0, 3})
-	sameRows(t, "the table of both", b.latest(table), counts(row{"k", 0, 1}))
-	sameRows(t, "the new table", b.latest(other), counts(row{"k", 0, 3}))
-	await(t, "the log of node a is gone", func() bool {
-		logs, err := sourceLogs(shared)
-		return err == nil && len(logs) == 1
-	})
-	b.close()
-}
-
 // TestClusterDefinitionBesideFlush has a node not know for a while that its change of the
 // catalogue was made, while another one, which knows, writes one of two tables to chunks:
 // of a transaction on both the first node never shows only what is in the chunks.

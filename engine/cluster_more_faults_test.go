@@ -127,18 +127,23 @@ func undecidedTable(t *testing.T, db *engine.DB, rows ...row) {
 // of the catalogue was made, until others have folded the entry into a checkpoint.
 func TestClusterDefinitionForgotten(t *testing.T) {
 	defer engine.SetCheckpointChanges(3)()
-	for _, made := range []bool{false, true} {
-		name := map[bool]string{false: "not made", true: "made"}[made]
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		outcome memstore.Outcome
+		rows    []row
+		made    bool
+	}{
+		{"not made", memstore.Fail, nil, false},
+		{"made", memstore.Lose, nil, true},
+		{"not made, with rows", memstore.Fail, []row{{"k", 0, 0}}, false},
+		{"made, with rows", memstore.Lose, []row{{"k", 0, 0}}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			shared := memstore.New(nil)
 			a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 			table := createTable(t, a.db, "events", false, 0)
-			outcome := memstore.Fail
-			if made {
-				outcome = memstore.Lose
-			}
-			heal := a.fail(memstore.Verdict{Outcome: outcome}, isAppend(store.CatalogueLog))
-			undecidedTable(t, a.db)
+			heal := a.fail(memstore.Verdict{Outcome: c.outcome}, isAppend(store.CatalogueLog))
+			undecidedTable(t, a.db, c.rows...)
 			resume := a.pause()
 			tookOver(t, shared)
 			catalogue := store.LogID{Kind: store.CatalogueLog, Key: "phyllo"}
@@ -148,6 +153,7 @@ func TestClusterDefinitionForgotten(t *testing.T) {
 			}
 			last := "t"
 			await(t, "the entry is trimmed", func() bool {
+				_ = b.db.Checkpoint(context.Background())
 				last += "x"
 				createTable(t, b.db, last, false, 0)
 				first, err := shared.First(context.Background(), catalogue)
@@ -157,18 +163,40 @@ func TestClusterDefinitionForgotten(t *testing.T) {
 			resume()
 			await(t, "node a commits", func() bool { return tryInsert(context.Background(), a, table, row{"k", 0, 1}) == nil })
 			createTable(t, a.db, "of a", false, 0)
-			tx := begin(t, b.db, engine.TxnOptions{})
-			there := false
-			for _, def := range tx.Catalog().Tables {
-				there = there || def.Name == "undecided"
+			for _, n := range []*node{a, b} {
+				sameRows(t, "node "+n.name, n.latest(table), counts(row{"k", 0, 1}))
+				tx := begin(t, n.db, engine.TxnOptions{})
+				there := false
+				for oid, def := range tx.Catalog().Tables {
+					if def.Name == "undecided" {
+						there = true
+						sameRows(t, "the table on node "+n.name, n.latest(oid), counts(c.rows...))
+					}
+				}
+				tx.Rollback()
+				if there != c.made {
+					t.Errorf("the table is there on node %s: %v, want %v", n.name, there, c.made)
+				}
 			}
-			tx.Rollback()
-			if there != made {
-				t.Errorf("the table is there: %v, want %v", there, made)
-			}
-			sameRows(t, "node b", b.latest(table), counts(row{"k", 0, 1}))
 			a.close()
 			b.close()
 		})
 	}
+}
+
+// TestClusterDefinitionOfTheDead has a node die when it has written the rows of a
+// transaction that makes a table, and not yet the entry of the catalogue: others read its
+// log to the end and change the catalogue.
+func TestClusterDefinitionOfTheDead(t *testing.T) {
+	shared := memstore.New(nil)
+	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	insert(t, a.db, table, row{"k", 0, 1})
+	a.fail(memstore.Verdict{Outcome: memstore.Fail}, isAppend(store.CatalogueLog))
+	undecidedTable(t, a.db, row{"k", 0, 2})
+	a.kill()
+	await(t, "the log is dropped", func() bool { _ = b.db.Checkpoint(context.Background()); return !hasLog(t, shared, "a") })
+	createTable(t, b.db, "undecided", false, 0)
+	sameRows(t, "node b", b.latest(table), counts(row{"k", 0, 1}))
+	b.close()
 }

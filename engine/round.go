@@ -236,7 +236,7 @@ func (r *findings) remains(s *state, src commitlog.Source, seq uint64, rec *inge
 // under a catalogue.
 func (f *follower) counts(ctx context.Context, src commitlog.Source, seq uint64, rec *ingest.Record, catalog *schema.Catalog) (counts, known bool, err error) {
 	cat := f.c.db.catalogue
-	if rec.Condition != nil && rec.Condition.Seq > catalog.Seq {
+	if rec.Condition != nil && rec.Condition.Seq > catalog.Seq { // so is its Schema, which is what it makes
 		if f.c.adopts(src) { // nobody else will decide it
 			return false, false, cat.fill(ctx, rec.Condition.Seq)
 		}
