@@ -14,6 +14,7 @@ import (
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
+	"github.com/phyllodb/phyllo/internal/vfs"
 )
 
 // Each of these is a fault that a look at the code had found, as in
@@ -181,6 +182,39 @@ func TestClusterDefinitionForgotten(t *testing.T) {
 			a.close()
 			b.close()
 		})
+	}
+}
+
+// TestJournalBesideDefinition has the only node die when it has written the rows of a
+// transaction that makes a table, and not yet the entry of the catalogue: it starts again,
+// although what waits for that entry is in the way of what its journal has to come after.
+func TestJournalBesideDefinition(t *testing.T) {
+	rng := newRand(t)
+	shared := memstore.New(nil)
+	a := newJournaled(t, shared, "a", vfs.NewMem(), never)
+	table := createTable(t, a.db, "events", false, 0)
+	want := warm(t, a.db, table)
+	a.fail(memstore.Verdict{Outcome: memstore.Fail}, isAppend(store.CatalogueLog))
+	undecidedTable(t, a.db, row{"k", 0, 1})
+	disk := a.crash(rng)
+	started := make(chan *journaled, 1)
+	go func() {
+		n, err := tryJournaled(t, shared, "a", disk, true, never)
+		if err != nil {
+			t.Error(err)
+		}
+		started <- n
+	}()
+	select {
+	case n := <-started:
+		if t.Failed() {
+			return
+		}
+		sameRows(t, "the node", n.latest(table), want)
+		createTable(t, n.db, "undecided", false, 0)
+		n.close()
+	case <-time.After(10 * time.Second):
+		t.Error("the node does not start")
 	}
 }
 

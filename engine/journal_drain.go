@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
@@ -233,6 +234,16 @@ func (c *cluster) readOwn(ctx context.Context) error {
 		f.round.Unlock()
 		if !errors.Is(err, errNotEnded) {
 			return err
+		}
+		// A record in it waits for an entry of the catalogue: who takes the log over fills
+		// that, which nobody else may be there to do.
+		if err := c.takeOver(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(c.opt.Poll):
 		}
 	}
 }
