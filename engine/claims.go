@@ -505,7 +505,8 @@ func (c *claims) release(ctx context.Context, name datum.OID, value []byte, now 
 	defer func() { <-h.taking }()
 	ours := now.ours(c.c.db.opt.Writer)
 	if len(ours) > 0 && c.sure(exclusive) != nil {
-		return nil // others would miss what may come to light
+		c.keep(h) // others would miss what may come to light
+		return nil
 	}
 	if now.has(me) || len(ours) > 0 {
 		if !c.letGo(h, len(now.Wanted) > 0, c.ofNothing(name)) {
@@ -543,6 +544,14 @@ func (c *claims) letGo(h *heldClaim, wanted, useless bool) bool {
 	}
 	h.mode, h.wanted = unclaimed, false
 	return true
+}
+
+// keep notes that a claim of ours is not given back, so that nobody here is to wait
+// until it is.
+func (c *claims) keep(h *heldClaim) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.wanted = false
 }
 
 // ofNothing says whether a claim's table is gone.

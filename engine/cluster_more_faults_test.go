@@ -218,6 +218,56 @@ func TestJournalBesideDefinition(t *testing.T) {
 	}
 }
 
+// TestJournalShareOfTheUnsure has the disk of a node fail while a transaction on it waits to
+// have a table for itself: what only replaces rows goes on past the journal.
+func TestJournalShareOfTheUnsure(t *testing.T) {
+	shared := memstore.New(nil)
+	var broken atomic.Bool
+	appending, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	disk := memstore.New(func(c memstore.Call) memstore.Verdict {
+		if !broken.Load() {
+			return memstore.Verdict{}
+		}
+		if c.Op == memstore.OpAppend {
+			once.Do(func() { close(appending) })
+			<-goOn
+		}
+		return memstore.Verdict{Outcome: memstore.Fail}
+	})
+	opt := quiet
+	opt.Cluster = fastCluster()
+	opt.Cluster.Journal, opt.Cluster.CommitToJournal, opt.Cluster.Forward = disk, true, never
+	a := newNode(t, shared, "a", opt)
+	table := createTable(t, a.db, "state", true, schema.DuplicateReplace)
+	warm(t, a.db, table)
+	broken.Store(true)
+	r := row{"warm0", 0, 1}
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- tryInsert(context.Background(), a, table, r) }()
+	<-appending
+	go func() {
+		tx := begin(t, a.db, engine.TxnOptions{})
+		defer tx.Rollback()
+		_, _, err := tx.Insert(context.Background(), table, batchOf(row{"new", 0, 1}), chunk.InsertIgnore)
+		second <- err
+	}()
+	time.Sleep(200 * time.Millisecond) // in which the second one asks for the claim
+	close(goOn)
+	if err := <-first; codeOf(err) != pgerr.OutcomeUnknown {
+		t.Fatalf("the commit that the disk did not answer: %v, want 40003", err)
+	}
+	if err := <-second; codeOf(err) != pgerr.IOError {
+		t.Fatalf("the transaction that looks for a key: %v, want 58030", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := tryInsert(ctx, a, table, r); err != nil {
+		t.Errorf("a transaction that replaces a row: %v", err)
+	}
+	a.kill()
+}
+
 // TestClusterDefinitionOfTheDead has a node die when it has written the rows of a
 // transaction that makes a table, and not yet the entry of the catalogue: others read its
 // log to the end and change the catalogue.
