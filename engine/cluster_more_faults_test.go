@@ -12,6 +12,7 @@ import (
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/internal/vfs"
@@ -282,5 +283,52 @@ func TestClusterDefinitionOfTheDead(t *testing.T) {
 	await(t, "the log is dropped", func() bool { _ = b.db.Checkpoint(context.Background()); return !hasLog(t, shared, "a") })
 	createTable(t, b.db, "undecided", false, 0)
 	sameRows(t, "node b", b.latest(table), counts(row{"k", 0, 1}))
+	b.close()
+}
+
+// TestClusterBehindOfTheDead has a node hold more rows of one that died than it has memory
+// for. When another one has written them to chunks it goes on, although there are always
+// some rows of a third one that it would have to take in.
+func TestClusterBehindOfTheDead(t *testing.T) {
+	shared := memstore.New(nil)
+	large := quiet
+	large.BufferBytes = 64 << 20
+	a := newNode(t, shared, "a", engine.Options{SealAge: time.Hour, BufferBytes: 1 << 20})
+	b, c := newNode(t, shared, "b", large), newNode(t, shared, "c", large)
+	one, two := createTable(t, b.db, "one", false, 0), createTable(t, b.db, "two", false, 0)
+	a.fail(memstore.Verdict{Outcome: memstore.Fail}, func(call memstore.Call) bool {
+		return call.Op == memstore.OpSwap && call.Register.Scope == "owners/phyllo"
+	})
+	hold := b.fail(memstore.Verdict{Outcome: memstore.Fail}, func(call memstore.Call) bool { return call.Op == memstore.OpPutChunks })
+	want := map[row]int{}
+	for i := range int64(40) {
+		rows := make([]row, 500)
+		for j := range rows {
+			rows[j] = row{strings.Repeat("x", 100), i, int64(j)}
+			want[rows[j]]++
+		}
+		insert(t, c.db, one, rows...)
+	}
+	c.kill()
+	await(t, "node a has the rows of the dead", func() bool { return a.db.Buffered() > 2<<20 })
+	r := row{"k", 0, 1}
+	insert(t, b.db, two, r)
+	if _, err := readAll(a.db, true, []datum.OID{two}); codeOf(err) != pgerr.OutOfMemory {
+		t.Errorf("node a: %v, want 53200", err)
+	}
+	hold()
+	b.fail(memstore.Verdict{Outcome: memstore.Fail}, func(call memstore.Call) bool {
+		return call.Op == memstore.OpPutChunks && call.Part.Table == two
+	})
+	await(t, "node a can read", func() bool {
+		_ = b.db.Checkpoint(context.Background()) // fails for table two
+		_, err := readAll(a.db, true, []datum.OID{two})
+		return err == nil
+	})
+	sameRows(t, "table one", a.latest(one), want)
+	sameRows(t, "table two", a.latest(two), counts(r))
+	b.fate.Store(nil)
+	a.fate.Store(nil)
+	a.close()
 	b.close()
 }

@@ -25,6 +25,7 @@ type findings struct {
 
 	fresh bool         // the state has nothing but chunks yet
 	kept  atomic.Int64 // bytes of rows of nodes that are alive that the state will have more
+	freed func() int64 // bytes of rows of others that the state will have no more
 	// forwarded is up to where our journal is in logs that are gone.
 	forwarded uint64
 }
@@ -69,6 +70,7 @@ func (f *follower) readSources(ctx context.Context, s *state, r *findings, own c
 		}
 		r.sources = append(r.sources, &sourceReading{source: src, from: max(heads[src], f.floors[src])})
 	}
+	r.freed = sync.OnceValue(func() int64 { return r.frees(f.c.db, s) })
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxReaders)
 	var mu sync.Mutex
@@ -186,7 +188,8 @@ func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *so
 			}
 			if counts {
 				entry.records = append(entry.records, rec)
-				if n := r.remains(s, sr.source, e.Seq, rec); alive && n > 0 && r.kept.Add(n) > room {
+				n := r.remains(s, sr.source, e.Seq, rec)
+				if alive && n > 0 && r.kept.Add(n) > room && r.kept.Load() > room+r.freed() {
 					return 0, false, errBehind
 				}
 			}
@@ -227,6 +230,38 @@ func (r *findings) remains(s *state, src commitlog.Source, seq uint64, rec *inge
 		}
 		for _, col := range p.Rows.Columns() {
 			n += int64(col.Data().SizeInBytes())
+		}
+	}
+	return n
+}
+
+// frees returns the bytes of rows of others in a state that are in chunks, or of tables
+// that are gone, by what the round has read. They stay until it is published, so that
+// it would wait for ever for their memory. It is asked for only if memory is short.
+func (r *findings) frees(db *DB, s *state) (n int64) {
+	if r.fresh {
+		return 0 // nothing of the state counts
+	}
+	live := storagesOf(r.catalog)
+	for oid, st := range s.storages {
+		for _, old := range st.parts {
+			p := *old
+			if !live[oid] {
+				for _, f := range p.others {
+					n += f.bytes()
+				}
+				continue
+			}
+			m := r.manifests[p.part.id]
+			if m == nil || m.Seq() < p.manifest.Seq() {
+				continue
+			}
+			p.manifest = m
+			freed, err := p.cutFollowed(db.mem, st.info)
+			if err != nil {
+				continue // publish says so
+			}
+			n += freed
 		}
 	}
 	return n
