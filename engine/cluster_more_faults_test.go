@@ -332,3 +332,62 @@ func TestClusterBehindOfTheDead(t *testing.T) {
 	a.close()
 	b.close()
 }
+
+// TestClusterSealOfTheDropped has a node find a log without an owner just before the one
+// that owns it drops it, and a third one start meanwhile, which has seen the log, and that
+// it was trimmed: nobody begins it again.
+func TestClusterSealOfTheDropped(t *testing.T) {
+	ctx := context.Background()
+	shared := memstore.New(nil)
+	b, c, x := newNode(t, shared, "b", quiet), newNode(t, shared, "c", quiet), newNode(t, shared, "x", quiet)
+	table := createTable(t, b.db, "events", false, 0)
+	insert(t, x.db, table, row{"k", 0, 1})
+	checkpoint(t, x.db)
+	isOwners := func(call memstore.Call) bool { return call.Register.Scope == "owners/phyllo" }
+	b.fail(memstore.Verdict{Outcome: memstore.Fail}, func(call memstore.Call) bool { return call.Op == memstore.OpSwap && isOwners(call) })
+	// hold stops a node at the first call that matches, and tells of it.
+	hold := func(match func(memstore.Call) bool) (fate func(memstore.Call) memstore.Verdict, reached, goOn chan struct{}) {
+		reached, goOn = make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		return func(call memstore.Call) memstore.Verdict {
+			if match(call) {
+				once.Do(func() { close(reached); <-goOn })
+			}
+			return memstore.Verdict{}
+		}, reached, goOn
+	}
+	drop, dropping, dropIt := hold(func(call memstore.Call) bool { return call.Op == memstore.OpDrop && call.Log.Kind == store.SourceLog })
+	c.fate.Store(&drop)
+	x.kill()
+	<-dropping
+	look, looking, lookOn := hold(func(call memstore.Call) bool { return call.Op == memstore.OpRegisters && isOwners(call) })
+	b.fate.Store(&look)
+	<-looking
+	start, starting, startOn := hold(func(call memstore.Call) bool { return call.Log.Kind == store.CatalogueLog })
+	d := &node{t: t, name: "d"}
+	d.store = shared.Node(d.hook)
+	d.fate.Store(&start)
+	opened := make(chan error, 1)
+	go func() {
+		opt := quiet
+		opt.Writer, opt.Cluster = "d", fastCluster()
+		var err error
+		d.db, err = engine.Open(ctx, d.store, opt)
+		opened <- err
+	}()
+	<-starting
+	close(dropIt)
+	await(t, "the log is dropped", func() bool { return !hasLog(t, shared, "x") && register(t, shared, "owners/phyllo", "x/") == "" })
+	close(lookOn)
+	await(t, "node b has looked after it", func() bool { return register(t, shared, "owners/phyllo", "x/") != "" })
+	time.Sleep(100 * time.Millisecond) // in which it would seal it
+	close(startOn)
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	await(t, "there is no log of x", func() bool { return !hasLog(t, shared, "x") })
+	for _, n := range []*node{b, c, d} {
+		sameRows(t, "node "+n.name, n.latest(table), counts(row{"k", 0, 1}))
+		n.close()
+	}
+}

@@ -105,8 +105,10 @@ func (c *cluster) adopt(ctx context.Context, src commitlog.Source, owner []byte)
 	return nil
 }
 
-// end seals a log that was listed. One that is being dropped takes no seal: who
-// began that died, and it is done again, or the log would be listed for ever.
+// end seals a log that was listed. One that has no entry any more was dropped since, or
+// is being dropped. A seal would begin it again, at a place that is below what others
+// have seen of it. If who began that died it is done again, or the log would be listed
+// for ever.
 func (c *cluster) end(ctx context.Context, src commitlog.Source) (there bool, err error) {
 	log := sourceLog(src)
 	seal := ingest.AppendSeal(nil, c.db.own().String())
@@ -115,16 +117,12 @@ func (c *cluster) end(ctx context.Context, src commitlog.Source) (there bool, er
 		if err != nil {
 			return false, err
 		}
+		if head == 0 {
+			return false, c.db.store.Drop(ctx, log)
+		}
 		err = c.db.store.Append(ctx, log, head+1, seal)
 		if !errors.Is(err, store.ErrConflict) {
 			return err == nil, err
-		}
-		again, err := c.db.store.Head(ctx, log)
-		if err != nil {
-			return false, err
-		}
-		if head == 0 && again == 0 {
-			return false, c.db.store.Drop(ctx, log)
 		}
 	}
 }
