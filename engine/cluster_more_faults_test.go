@@ -391,3 +391,42 @@ func TestClusterSealOfTheDropped(t *testing.T) {
 		n.close()
 	}
 }
+
+// TestClusterFlushLongInDoubt has a node not know whether a flush was made until others have
+// committed so often that the commit log does not remember by whom: it is made after all.
+func TestClusterFlushLongInDoubt(t *testing.T) {
+	ctx := context.Background()
+	for _, made := range []bool{false, true} {
+		t.Run(map[bool]string{false: "not made", true: "made"}[made], func(t *testing.T) {
+			shared := memstore.New(nil)
+			a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
+			table := createTable(t, a.db, "events", false, 0)
+			insert(t, a.db, table, row{"k", 0, 0})
+			sameRows(t, "node b", b.latest(table), counts(row{"k", 0, 0}))
+			outcome := memstore.Fail
+			if made {
+				outcome = memstore.Lose
+			}
+			heal := a.fail(memstore.Verdict{Outcome: outcome}, func(c memstore.Call) bool {
+				return isAppend(store.CommitLog)(c) || c.Op == memstore.OpRead && c.Log.Kind == store.CommitLog ||
+					c.Op == memstore.OpList && c.Log.Kind == store.SourceLog // its rounds fail, so that it does not read the commit log either
+			})
+			if err := a.db.Checkpoint(ctx); codeOf(err) != pgerr.OutcomeUnknown {
+				t.Fatalf("flush: %v, want 40003", err)
+			}
+			want := counts(row{"k", 0, 0})
+			for i := range int64(300) {
+				r := row{"k", 0, i + 1}
+				insert(t, b.db, table, r)
+				checkpoint(t, b.db)
+				want[r]++
+			}
+			heal()
+			await(t, "node a flushes", func() bool { return a.db.Checkpoint(ctx) == nil })
+			sameRows(t, "node a", a.latest(table), want)
+			sameRows(t, "node b", b.latest(table), want)
+			a.close()
+			b.close()
+		})
+	}
+}

@@ -90,7 +90,7 @@ func (a *attempt) step(ctx context.Context) (m *Manifest, done bool, err error) 
 	if known {
 		return m, true, nil
 	}
-	if l.lost(m, c.ID) {
+	if l.lost(m, c) {
 		return nil, true, unknown(c, errors.New("the entry at its place is gone"))
 	}
 	if c.Kind == Checkpoint && c.anchor != m.base {
@@ -250,10 +250,11 @@ func (l *Log) known(ctx context.Context, m *Manifest, c *Commit) (bool, error) {
 }
 
 // lost tells whether the place of a commit in doubt is so far back that the
-// log does not remember which commit has it.
-func (l *Log) lost(m *Manifest, id CommitID) bool {
+// log does not remember which commit has it. A flush whose positions are not folded in
+// was not made, for sure.
+func (l *Log) lost(m *Manifest, c *Commit) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	d, ok := l.doubts[id]
-	return ok && d.seq <= m.seq && !m.remembers(d.seq)
+	d, ok := l.doubts[c.ID]
+	return ok && d.seq <= m.seq && !m.remembers(d.seq) && (c.Kind != Flush || m.Has(c))
 }
