@@ -54,6 +54,7 @@ func tookOver(t *testing.T, shared *memstore.Store) {
 // TestClusterZombieReads has a node that was taken over read, and commit nothing: what it
 // had in memory is in chunks now.
 func TestClusterZombieReads(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -81,6 +82,7 @@ func TestClusterZombieReads(t *testing.T) {
 // TestClusterTakeoverBesideFlush has a flush of a node that is taken over reach the commit
 // log late, after the other one has read its rows from its log.
 func TestClusterTakeoverBesideFlush(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -114,6 +116,7 @@ func TestClusterTakeoverBesideFlush(t *testing.T) {
 // TestClusterComesAndGoes has a node write to a partition that nobody knows, and leave,
 // while another one does not look.
 func TestClusterComesAndGoes(t *testing.T) {
+	t.Parallel()
 	for _, kill := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", kill), func(t *testing.T) {
 			shared := memstore.New(nil)
@@ -142,6 +145,7 @@ func TestClusterComesAndGoes(t *testing.T) {
 // TestClusterJoinBesideTheDead has a node start while the lease of one that died lasts,
 // which it does not wait for.
 func TestClusterJoinBesideTheDead(t *testing.T) {
+	t.Parallel()
 	opt := quiet
 	opt.Cluster = &engine.ClusterOptions{Lease: 10 * time.Second, Poll: 5 * time.Millisecond}
 	shared := memstore.New(nil)
@@ -161,6 +165,7 @@ func TestClusterJoinBesideTheDead(t *testing.T) {
 // TestClusterClaimOfTheDead has a node that wrote no row die, or leave, with the claim of
 // the catalogue.
 func TestClusterClaimOfTheDead(t *testing.T) {
+	t.Parallel()
 	for _, kill := range []bool{false, true} {
 		t.Run(fmt.Sprintf("killed=%v", kill), func(t *testing.T) {
 			shared := memstore.New(nil)
@@ -201,6 +206,7 @@ func tryInsert(ctx context.Context, n *node, table datum.OID, r row) error {
 // TestClusterClaimGivenUp has a node want a claim and give up: it does not keep others from
 // it.
 func TestClusterClaimGivenUp(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := uniqueTable(t, a)
@@ -227,6 +233,7 @@ func TestClusterClaimGivenUp(t *testing.T) {
 // TestClusterClaimUnderLoad has a node that uses a claim all the time give it to another
 // one.
 func TestClusterClaimUnderLoad(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := uniqueTable(t, a)
@@ -261,6 +268,7 @@ func TestClusterClaimUnderLoad(t *testing.T) {
 // TestClusterUnknownKeepsKeys has the outcome of a commit be unknown: its keys are not free
 // for others, here or on other nodes, before that is decided.
 func TestClusterUnknownKeepsKeys(t *testing.T) {
+	t.Parallel()
 	for _, end := range []string{"decided", "closed", "killed"} {
 		for _, other := range []bool{false, true} {
 			if end != "decided" && !other {
@@ -322,6 +330,7 @@ func TestClusterUnknownKeepsKeys(t *testing.T) {
 // TestClusterUnknownIsDecided has a commit whose outcome is unknown be decided although
 // nobody commits after it.
 func TestClusterUnknownIsDecided(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -337,6 +346,7 @@ func TestClusterUnknownIsDecided(t *testing.T) {
 
 // TestClusterLeaseAnswersLost has several answers of renewals in a row be lost.
 func TestClusterLeaseAnswersLost(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -390,6 +400,7 @@ func TestClusterLateCatalogueCheckpoint(t *testing.T) {
 // TestClusterMadeDuringStart has a table be made while another node starts, between its
 // looks at the catalogue and at the commit logs: its rows are no garbage.
 func TestClusterMadeDuringStart(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	createTable(t, a.db, "before", false, 0)
@@ -432,6 +443,7 @@ func TestClusterMadeDuringStart(t *testing.T) {
 // TestClusterFollowerBound has a node buffer more than another one has memory for: that
 // stops following, says so, and goes on when there is room.
 func TestClusterFollowerBound(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	large := quiet
 	large.BufferBytes = 64 << 20
@@ -469,6 +481,7 @@ func TestClusterFollowerBound(t *testing.T) {
 // TestClusterForgetsSources restarts a node often: commit logs do not remember each of its
 // processes for ever.
 func TestClusterForgetsSources(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -501,6 +514,7 @@ func TestClusterForgetsSources(t *testing.T) {
 
 // TestClusterTakenOverTwice has a node taken over again before it could begin anew.
 func TestClusterTakenOverTwice(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -543,6 +557,7 @@ func TestClusterTakenOverTwice(t *testing.T) {
 // TestClusterVersionsOfChunks has a node whose clock is behind see a row that it knows from
 // a chunk only, and replace it.
 func TestClusterVersionsOfChunks(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	ahead := quiet
 	ahead.Now = func() time.Time { return time.Now().Add(time.Hour) }
@@ -565,6 +580,7 @@ func TestClusterVersionsOfChunks(t *testing.T) {
 // catalogue was made, on which others build meanwhile: what they wrote it does not
 // overlook.
 func TestClusterDefinitionUnderWay(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := uniqueTable(t, a)
@@ -606,6 +622,7 @@ func TestClusterDefinitionUnderWay(t *testing.T) {
 // catalogue was made, while another one, which knows, writes one of two tables to chunks:
 // of a transaction on both the first node never shows only what is in the chunks.
 func TestClusterDefinitionBesideFlush(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	stale := quiet
 	stale.Cluster = fastCluster()
@@ -672,6 +689,7 @@ func TestClusterDefinitionBesideFlush(t *testing.T) {
 // TestClusterNewerFormat has a node of a newer version write what this one cannot read:
 // nothing is acknowledged beside it, and nothing is answered without it.
 func TestClusterNewerFormat(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)

@@ -55,6 +55,7 @@ func register(t *testing.T, shared *memstore.Store, scope, name string) string {
 // chunks and dropped while that node begins anew: after it has read the commit logs, before
 // it looks which logs there are.
 func TestClusterRejoinBesideDrop(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b, c := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet), newNode(t, shared, "c", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -190,6 +191,7 @@ func TestClusterDefinitionForgotten(t *testing.T) {
 // transaction that makes a table, and not yet the entry of the catalogue: it starts again,
 // although what waits for that entry is in the way of what its journal has to come after.
 func TestJournalBesideDefinition(t *testing.T) {
+	t.Parallel()
 	rng := newRand(t)
 	shared := memstore.New(nil)
 	a := newJournaled(t, shared, "a", vfs.NewMem(), never)
@@ -222,6 +224,7 @@ func TestJournalBesideDefinition(t *testing.T) {
 // TestJournalShareOfTheUnsure has the disk of a node fail while a transaction on it waits to
 // have a table for itself: what only replaces rows goes on past the journal.
 func TestJournalShareOfTheUnsure(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	var broken atomic.Bool
 	appending, goOn := make(chan struct{}), make(chan struct{})
@@ -273,6 +276,7 @@ func TestJournalShareOfTheUnsure(t *testing.T) {
 // transaction that makes a table, and not yet the entry of the catalogue: others read its
 // log to the end and change the catalogue.
 func TestClusterDefinitionOfTheDead(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -290,6 +294,7 @@ func TestClusterDefinitionOfTheDead(t *testing.T) {
 // for. When another one has written them to chunks it goes on, although there are always
 // some rows of a third one that it would have to take in.
 func TestClusterBehindOfTheDead(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	large := quiet
 	large.BufferBytes = 64 << 20
@@ -337,6 +342,7 @@ func TestClusterBehindOfTheDead(t *testing.T) {
 // that owns it drops it, and a third one start meanwhile, which has seen the log, and that
 // it was trimmed: nobody begins it again.
 func TestClusterSealOfTheDropped(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	shared := memstore.New(nil)
 	b, c, x := newNode(t, shared, "b", quiet), newNode(t, shared, "c", quiet), newNode(t, shared, "x", quiet)
@@ -395,6 +401,7 @@ func TestClusterSealOfTheDropped(t *testing.T) {
 // TestClusterFlushLongInDoubt has a node not know whether a flush was made until others have
 // committed so often that the commit log does not remember by whom: it is made after all.
 func TestClusterFlushLongInDoubt(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for _, made := range []bool{false, true} {
 		t.Run(map[bool]string{false: "not made", true: "made"}[made], func(t *testing.T) {

@@ -122,6 +122,7 @@ func (n *node) latest(table datum.OID) map[row]int {
 }
 
 func TestClusterSees(t *testing.T) {
+	t.Parallel()
 	for _, keyed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("keyed=%v", keyed), func(t *testing.T) {
 			shared := memstore.New(nil)
@@ -173,6 +174,7 @@ func TestClusterSees(t *testing.T) {
 // TestClusterTakeover kills a node: another one has its rows, once, also when it
 // comes back.
 func TestClusterTakeover(t *testing.T) {
+	t.Parallel()
 	for _, keyed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("keyed=%v", keyed), func(t *testing.T) {
 			shared := memstore.New(nil)
@@ -213,6 +215,7 @@ func TestClusterTakeover(t *testing.T) {
 // TestClusterZombie holds a node up for longer than its lease, with a commit under
 // way: it goes on, and what it acknowledges is there once.
 func TestClusterZombie(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "events", false, schema.DuplicateReplace)
@@ -255,6 +258,7 @@ func TestClusterZombie(t *testing.T) {
 // TestClusterUnique has two nodes insert the same keys where a second one is an
 // error: each key is taken once.
 func TestClusterUnique(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := createTable(t, a.db, "items", true, schema.DuplicateError)
@@ -296,6 +300,7 @@ func TestClusterUnique(t *testing.T) {
 // TestClusterDefinitions changes tables on one node: the next statement on the
 // other one knows.
 func TestClusterDefinitions(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	nodes := []*node{newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet), newNode(t, shared, "c", quiet)}
 	var tables []datum.OID

@@ -18,6 +18,7 @@ import (
 // in vain and for longer than Insist: that failure is the statement's, which does not
 // wait for another attempt; one that comes in good time waits for the next attempt.
 func TestClusterWaitsForOneRound(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	table := createTable(t, a.db, "events", false, 0)
@@ -81,6 +82,7 @@ func TestClusterWaitsForOneRound(t *testing.T) {
 
 // TestClusterReadAfterClose has a statement begin when its node has closed.
 func TestClusterReadAfterClose(t *testing.T) {
+	t.Parallel()
 	shared := memstore.New(nil)
 	a := newNode(t, shared, "a", quiet)
 	tx := begin(t, a.db, engine.TxnOptions{ReadOnly: true})

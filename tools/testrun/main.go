@@ -162,13 +162,14 @@ func unit(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", append([]string{"test", "-skip", "^TestCluster"}, pkgs...)...)
 }
 
-// race runs tests of what has goroutines under the race detector.
+// race runs tests of what has goroutines under the race detector. Those that run in
+// parallel wait for leases to run out, most of their time.
 func race(ctx context.Context, r *runner) error {
 	pkgs, err := packages(ctx, raced...)
 	if err != nil {
 		return err
 	}
-	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short"}, pkgs...)...)
+	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short", "-parallel", "8"}, pkgs...)...)
 }
 
 // postgres runs the tests whose referee is a real PostgreSQL, those of whole
