@@ -18,9 +18,11 @@ type coder struct {
 	places map[*blobColumn]*places
 	values [][]byte // in the order in which they are met; nil is NULL
 	null   int32    // place of NULL among the values, plus one; 0: not met
-	codes  *memory.Buffer
-	at     int        // next row
-	nulls  codec.Bits // scratch
+	rows   int      // of the batch
+	at     int      // next row
+	runs   []codeRun
+	codes  *memory.Buffer // nil as long as all rows so far are runs
+	nulls  codec.Bits     // scratch
 }
 
 // places says where the entries of one chunk's dictionary are among the values.
@@ -48,11 +50,7 @@ func newCoder(mem memory.Allocator, t datum.Type) *coder {
 }
 
 // start begins a batch of so many rows.
-func (o *coder) start(rows int) {
-	o.codes = memory.NewResizableBuffer(o.mem)
-	o.codes.Resize(4 * rows)
-	o.at = 0
-}
+func (o *coder) start(rows int) { o.rows, o.at, o.runs = rows, 0, nil }
 
 // reset ends a batch, whatever became of it.
 func (o *coder) reset() {
@@ -71,9 +69,28 @@ func (o *coder) reset() {
 
 // next returns the codes of the next n rows, to be filled in.
 func (o *coder) next(n int) []int32 {
+	if o.codes == nil {
+		o.codes = spreadRuns(o.mem, o.runs, o.rows)
+	}
 	from := o.at
 	o.at += n
 	return arrow.GetData[int32](o.codes.Bytes())[from:o.at]
+}
+
+// run gives the next n rows one code.
+func (o *coder) run(code int32, n int) {
+	if o.codes != nil {
+		for i, dst := 0, o.next(n); i < n; i++ {
+			dst[i] = code
+		}
+		return
+	}
+	o.at += n
+	if last := len(o.runs) - 1; last >= 0 && o.runs[last].code == code {
+		o.runs[last].end = int32(o.at)
+		return
+	}
+	o.runs = append(o.runs, codeRun{code, int32(o.at)})
 }
 
 func (o *coder) nullCode() int32 {
@@ -117,22 +134,25 @@ func (o *coder) code(p *places, entry int64) int32 {
 	return at - 1
 }
 
-// vector returns what vector v of a column is made of: its codes (nil: all have the
-// only entry) and which rows are NULL (nil: none).
-func (o *coder) vector(c *blobColumn, v int) (p *places, codes []int64, null *codec.Bits, err error) {
+// vector returns what vector v of a column is made of beside its codes: the places
+// of its entries (nil: all rows are NULL) and which rows are NULL (nil: none).
+func (o *coder) vector(c *blobColumn, v int) (p *places, null *codec.Bits, err error) {
 	c.touch(v)
 	if p, err = o.placesOf(c); err != nil {
-		return nil, nil, nil, err
-	}
-	if p != nil && p.codes != nil {
-		if codes, err = p.codes.Codes(v, p.entries.Len()); err != nil {
-			return nil, nil, nil, err
-		}
+		return nil, nil, err
 	}
 	if some, err := c.nullBits(v, &o.nulls); err != nil || !some {
-		return p, codes, nil, err
+		return p, nil, err
 	}
-	return p, codes, &o.nulls, nil
+	return p, &o.nulls, nil
+}
+
+// codesOf returns the codes of vector v; nil: all have the only entry, or none has.
+func (p *places) codesOf(v int) ([]int64, error) {
+	if p == nil || p.codes == nil {
+		return nil, nil
+	}
+	return p.codes.Codes(v, p.entries.Len())
 }
 
 func rowCount(c *blobColumn, v int, rows []int32) int {
@@ -144,12 +164,29 @@ func rowCount(c *blobColumn, v int, rows []int32) int {
 
 // put adds rows of vector v of a column; nil is all of them.
 func (o *coder) put(c *blobColumn, v int, rows []int32) error {
-	p, k, null, err := o.vector(c, v)
+	p, null, err := o.vector(c, v)
 	if err != nil {
 		return err
 	}
-	dst := o.next(rowCount(c, v, rows))
-	if null == nil && rows == nil && k != nil {
+	n := rowCount(c, v, rows)
+	switch {
+	case p == nil:
+		o.run(o.nullCode(), n)
+		return nil
+	case null == nil && p.codes == nil:
+		o.run(o.code(p, 0), n)
+		return nil
+	case null == nil && rows == nil:
+		if done, err := o.putRuns(p, v); done || err != nil {
+			return err
+		}
+	}
+	k, err := p.codesOf(v)
+	if err != nil {
+		return err
+	}
+	dst := o.next(n)
+	if null == nil && rows == nil {
 		o.putAll(p, k, dst)
 		return nil
 	}
@@ -170,6 +207,23 @@ func (o *coder) put(c *blobColumn, v int, rows []int32) error {
 		dst[i] = code
 	}
 	return nil
+}
+
+// putRuns is put of a whole vector without NULLs, if its codes are runs.
+func (o *coder) putRuns(p *places, v int) (done bool, err error) {
+	codes, ends, err := p.codes.Runs(v)
+	if codes == nil {
+		return false, err
+	}
+	at := int32(0)
+	for i, x := range codes {
+		if uint64(x) >= uint64(p.entries.Len()) {
+			return true, corrupt("dictionary: code %d of %d entries in vector %d", x, p.entries.Len(), v)
+		}
+		o.run(o.code(p, x), int(ends[i]-at))
+		at = ends[i]
+	}
+	return true, nil
 }
 
 // putAll is put of a whole vector without NULLs.
@@ -206,9 +260,9 @@ func (o *coder) finish() (*Coded, error) {
 	if err := out.putStrings(n, func(i int) []byte { return o.values[i] }); err != nil {
 		return nil, err
 	}
-	codes := o.codes
-	o.codes = nil
-	return newCoded(o.mem, o.typ, out.finish(), codes), nil
+	c := &Coded{Values: out.finish(), typ: o.typ, mem: o.mem, rows: o.rows, codes: o.codes, runs: o.runs}
+	o.codes, o.runs = nil, nil
+	return c, nil
 }
 
 // coders are those of a reader, by column.

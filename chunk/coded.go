@@ -20,28 +20,78 @@ import (
 // the same error. A value may be there more than once.
 type Coded struct {
 	Values arrow.Array
-	Codes  []int32 // by row, in range
 
-	typ datum.Type
-	mem memory.Allocator
-	buf *memory.Buffer // of Codes
+	typ    datum.Type
+	mem    memory.Allocator
+	rows   int
+	codes  *memory.Buffer // int32 by row; nil as long as nobody wants more than runs
+	runs   []codeRun
+	counts []int32 // nil until asked for
 }
 
-func newCoded(mem memory.Allocator, t datum.Type, values arrow.Array, codes *memory.Buffer) *Coded {
-	return &Coded{Values: values, Codes: arrow.GetData[int32](codes.Bytes()), typ: t, mem: mem, buf: codes}
+// A codeRun is rows that follow each other and have one value.
+type codeRun struct {
+	code int32
+	end  int32 // row after the last one
 }
 
 // Release gives up the memory.
 func (c *Coded) Release() {
 	c.Values.Release()
-	c.buf.Release()
+	if c.codes != nil {
+		c.codes.Release()
+	}
 }
 
 // pays says whether the values are few enough to be worth their codes.
-func (c *Coded) pays() bool { return 2*c.Values.Len() <= len(c.Codes) }
+func (c *Coded) pays() bool { return 2*c.Values.Len() <= c.rows }
+
+// Codes returns the numbers of the rows' values, in range.
+func (c *Coded) Codes() []int32 {
+	if c.codes == nil {
+		c.codes = spreadRuns(c.mem, c.runs, c.rows)
+	}
+	return arrow.GetData[int32](c.codes.Bytes())
+}
+
+// spreadRuns makes codes of so many rows, of which the first have runs.
+func spreadRuns(mem memory.Allocator, runs []codeRun, rows int) *memory.Buffer {
+	buf := memory.NewResizableBuffer(mem)
+	buf.Resize(4 * rows)
+	codes := arrow.GetData[int32](buf.Bytes())
+	at := int32(0)
+	for _, r := range runs {
+		part := codes[at:r.end]
+		for i := range part {
+			part[i] = r.code
+		}
+		at = r.end
+	}
+	return buf
+}
+
+// Counts returns how many rows have each value.
+func (c *Coded) Counts() []int32 {
+	if c.counts != nil {
+		return c.counts
+	}
+	c.counts = make([]int32, c.Values.Len())
+	if c.codes == nil {
+		at := int32(0)
+		for _, r := range c.runs {
+			c.counts[r.code] += r.end - at
+			at = r.end
+		}
+		return c.counts
+	}
+	for _, x := range c.Codes() {
+		c.counts[x]++
+	}
+	return c.counts
+}
 
 // array spells the column out. It fails if the text does not fit in one array.
-func (c *Coded) array() (arrow.Array, error) { return Take(c.mem, c.typ, c.Values, c.Codes) }
+func (c *Coded) array() (arrow.Array, error) { return Take(c.mem, c.typ, c.Values, c.Codes()) }
 
 // fits says whether the column can be spelt out.
 func (c *Coded) fits() bool {
@@ -56,12 +106,12 @@ func (c *Coded) fits() bool {
 	for i, end := range offsets[1:] {
 		longest = max(longest, end-offsets[i])
 	}
-	if int64(longest)*int64(len(c.Codes)) <= math.MaxInt32 {
+	if int64(longest)*int64(c.rows) <= math.MaxInt32 {
 		return true
 	}
 	total := int64(0)
-	for _, x := range c.Codes {
-		total += int64(offsets[x+1] - offsets[x])
+	for x, n := range c.Counts() {
+		total += int64(n) * int64(offsets[x+1]-offsets[x])
 	}
 	return total <= math.MaxInt32
 }
@@ -72,9 +122,9 @@ func (c *Coded) Select(rows []int32) (*Coded, error) {
 	picked := make([]int32, 0, c.Values.Len())
 	buf := memory.NewResizableBuffer(c.mem)
 	buf.Resize(4 * len(rows))
-	codes := arrow.GetData[int32](buf.Bytes())
+	from, codes := c.Codes(), arrow.GetData[int32](buf.Bytes())
 	for i, r := range rows {
-		x := c.Codes[r]
+		x := from[r]
 		if place[x] == 0 {
 			picked = append(picked, x)
 			place[x] = int32(len(picked))
@@ -83,14 +133,14 @@ func (c *Coded) Select(rows []int32) (*Coded, error) {
 	}
 	if len(picked) == len(place) && slices.IsSorted(picked) {
 		c.Values.Retain()
-		return newCoded(c.mem, c.typ, c.Values, buf), nil
+		return &Coded{Values: c.Values, typ: c.typ, mem: c.mem, rows: len(rows), codes: buf}, nil
 	}
 	values, err := Take(c.mem, c.typ, c.Values, picked)
 	if err != nil {
 		buf.Release()
 		return nil, err
 	}
-	return newCoded(c.mem, c.typ, values, buf), nil
+	return &Coded{Values: values, typ: c.typ, mem: c.mem, rows: len(rows), codes: buf}, nil
 }
 
 // A CodedBatch is a batch of which some columns are held as Coded. They are spelt

@@ -30,6 +30,11 @@ func checkCoded(t *testing.T, b arrow.RecordBatch) {
 	if !ok {
 		return
 	}
+	for i := range int(b.NumCols()) {
+		if c := batch.Coded(i); c != nil {
+			c.Counts() // before there are codes of all rows
+		}
+	}
 	var rows []int32
 	for i := range b.NumRows() {
 		if i%3 != 1 {
@@ -74,8 +79,10 @@ func valueText(a arrow.Array, i int) string {
 // checkFirsts checks that codes name all values, in the order in which they are met.
 func checkFirsts(t *testing.T, c *Coded) {
 	t.Helper()
-	next := int32(0)
-	for _, x := range c.Codes {
+	next, counts := int32(0), make([]int32, c.Values.Len())
+	told := slices.Clone(c.Counts())
+	for _, x := range c.Codes() {
+		counts[x]++
 		if x > next {
 			t.Fatalf("code %d before %d", x, next)
 		}
@@ -85,6 +92,9 @@ func checkFirsts(t *testing.T, c *Coded) {
 	}
 	if int(next) != c.Values.Len() {
 		t.Fatalf("%d of %d values are used", next, c.Values.Len())
+	}
+	if !slices.Equal(told, counts) {
+		t.Fatalf("counts %v, should be %v", told, counts)
 	}
 }
 
@@ -150,6 +160,65 @@ func TestCoded(t *testing.T) {
 				b.Release()
 				want[i].Release()
 			}
+		}
+	}
+}
+
+// Runs of a value stay runs as long as all rows of a batch are; chunks with runs, of
+// one value and without either make one batch, a hundred rows of each in turn.
+func TestCodedRuns(t *testing.T) {
+	r := newRand(t)
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer mem.AssertSize(t, 0)
+	l := keyedLayout([]datum.Type{datum.Of(datum.Int4)})
+	words := []string{"north", "south", "", "ünd"}
+	chunkOf := func(from int32, word func(i int) string) MergeInput {
+		b := array.NewRecordBuilder(mem, must(l.Schema(layoutColumns(l))))
+		defer b.Release()
+		for i := range 2500 {
+			for k, col := range l.Columns {
+				var v datum.Value
+				switch {
+				case k == 0:
+					v = from + int32(i/100*300+i%100)
+				case col.ID == 2:
+					v = word(i)
+				case col.ID == schema.RowVersionColumn:
+					v = int64(from)
+				}
+				datum.Append(b.Field(k), col.Type, v)
+			}
+		}
+		batch := b.NewRecordBatch()
+		defer batch.Release()
+		s := must(Seal(l, SealOptions{IDs: NewIDs(nil)}, batch))[0]
+		return MergeInput{Entry: &s.Entry, Fetch: fetcher(s)}
+	}
+	runs := chunkOf(0, func(i int) string { return words[i/300%4] })
+	same := chunkOf(100, func(int) string { return "south" })
+	mixed := chunkOf(200, func(int) string { return words[r.IntN(4)] })
+	for _, in := range [][]MergeInput{{runs}, {same}, {mixed}, {runs, same}, {runs, mixed, same}, {same, runs, mixed}} {
+		spec := ScanSpec{Columns: []schema.ColumnID{2, 1}}
+		split := func() Split {
+			if len(in) == 1 {
+				return NewSplit(in[0].Entry, l, spec, in[0].Fetch)
+			}
+			return NewMergeSplit(slices.Clone(in), l, spec)
+		}
+		var stats ScanStats
+		want := scanAll(t, mem, split(), &stats)
+		spec.Coded = []schema.ColumnID{2}
+		for i, b := range scanAll(t, mem, split(), &stats) {
+			if _, ok := b.(*CodedBatch); !ok {
+				t.Fatalf("batch %d is not coded", i)
+			}
+			flat := b.(*CodedBatch).Flat()
+			if !array.RecordEqual(flat, want[i]) {
+				t.Fatalf("batch %d differs", i)
+			}
+			flat.Release()
+			b.Release()
+			want[i].Release()
 		}
 	}
 }

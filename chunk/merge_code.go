@@ -76,7 +76,11 @@ func newCodePacker(o *coder, counts []int) *codePacker {
 
 // put adds rows of vector v of a column of run src; nil is all of them.
 func (p *codePacker) put(c *blobColumn, v int, rows []int32) error {
-	pl, k, null, err := p.o.vector(c, v)
+	pl, null, err := p.o.vector(c, v)
+	if err != nil {
+		return err
+	}
+	k, err := pl.codesOf(v)
 	if err != nil {
 		return err
 	}

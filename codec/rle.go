@@ -157,6 +157,23 @@ func (r *intRLE) vector(v int, dst []int64) error {
 	return nil
 }
 
+// Runs returns the runs of vector v, if these integers are encoded as runs, which
+// are at least two rows long on average: their values and where each ends in the
+// vector. It returns nil otherwise. Nobody may change them.
+func (r *Ints) Runs(v int) (values []int64, ends []int32, err error) {
+	switch n := r.node.(type) {
+	case *intRLE:
+		if err := n.load(); err != nil {
+			return nil, nil, err
+		}
+		from, to := n.of(v)
+		return n.decoded[from:to], n.ends[from:to], nil
+	case *intConstant:
+		return []int64{n.value}, []int32{int32(VectorLen(n.n, v))}, nil
+	}
+	return nil, nil, nil
+}
+
 func (r *intRLE) filter(v int, f *IntFilter, out *Bits) (bool, error) {
 	if err := r.load(); err != nil {
 		return true, err

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
@@ -78,6 +79,8 @@ type callInput struct {
 	order []function.Vec
 	rows  []int32 // that FILTER passes
 	all   bool    // FILTER passes all
+	// counts, if not nil, says how many rows have each of the values that args are.
+	counts []int32
 }
 
 func (c *callArgs) release() {
@@ -104,6 +107,16 @@ func (a *aggregation) evalArgs(ctx context.Context, b arrow.RecordBatch) (*callA
 
 func (a *aggregation) evalCall(ctx context.Context, c *callState, b arrow.RecordBatch) (in callInput, err error) {
 	in.all = true
+	if batch, ok := b.(*chunk.CodedBatch); ok && a.op.oneGroup() && c.counted() != nil {
+		col, v, err := a.ev.evalValues(ctx, c.args[0], batch)
+		if err != nil {
+			return in, err
+		}
+		if col != nil {
+			in.args, in.counts = []function.Vec{v}, col.Counts()
+			return in, nil
+		}
+	}
 	sub := b
 	if c.call.Filter != nil {
 		in.rows, in.all, err = a.ev.keep(ctx, c.call.Filter, b)
@@ -164,9 +177,24 @@ func spread(mem memory.Allocator, vs []function.Vec, rows []int32, n int) {
 // takesAll says that add needs no groups if there is one only.
 func (c *callState) takesAll() bool { return c.seen == nil && c.sorter == nil }
 
+// counted returns the accumulator if it may be given each value of the argument once
+// for all rows that have it, else nil.
+func (c *callState) counted() function.Counted { return countedOf(c.call, c.acc) }
+
+func countedOf(c *plan.AggCall, a function.Accumulator) function.Counted {
+	if c.Distinct || len(callOrder(c)) > 0 || c.Filter != nil || len(callArgsOf(c)) != 1 {
+		return nil
+	}
+	counted, _ := a.(function.Counted)
+	return counted
+}
+
 // add folds in the rows (nil: all) of a batch of n. groups may be nil if takesAll
 // says so: all rows are of the first group then.
 func (c *callState) add(ctx context.Context, ev *evaluator, groups []int32, in *callInput, n int, rows []int32) error {
+	if in.counts != nil {
+		return c.counted().AddCounted(ev.context(ctx), in.args[0], in.counts)
+	}
 	if !in.all {
 		rows = intersect(in.rows, rows)
 		if len(rows) == 0 {

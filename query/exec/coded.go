@@ -16,9 +16,9 @@ import (
 
 // A codedSink is what a pipeline is folded into and takes chunk.CodedBatches.
 type codedSink interface {
-	// codedExprs are the expressions that it computes over its input, and the keys
-	// that it groups by, for which a column itself may be coded.
-	codedExprs() (exprs, keys []expr.Expr)
+	// codedExprs are the expressions that it computes over its input, and those for
+	// which a column itself may be coded.
+	codedExprs() (exprs, columns []expr.Expr)
 }
 
 // codedColumns returns the columns of the scan that are wanted as chunk.Coded.
@@ -41,12 +41,12 @@ func (p *pipeline) codedColumns() []schema.ColumnID {
 	if p.sink == nil {
 		return out
 	}
-	exprs, keys := p.sink.codedExprs()
+	exprs, alone := p.sink.codedExprs()
 	for _, e := range exprs {
 		expr.OverValues(e, want)
 	}
-	if len(keys) == 1 {
-		if c, ok := keys[0].(*expr.Column); ok {
+	for _, e := range alone {
+		if c, ok := e.(*expr.Column); ok {
 			want(c.Index)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
@@ -43,6 +44,15 @@ func (ev *evaluator) eval(ctx context.Context, e expr.Expr, b arrow.RecordBatch)
 	}
 	v.T = e.Type()
 	return v, nil
+}
+
+// evalValues computes e for the distinct values of a column of b; col is nil if it
+// cannot be. The caller releases the Vec's array.
+func (ev *evaluator) evalValues(ctx context.Context, e expr.Expr, b *chunk.CodedBatch) (col *chunk.Coded, v function.Vec, err error) {
+	ev.c.Context.Context = ctx
+	col, v, err = expr.OfValues(ev.c, e, b)
+	v.T = e.Type()
+	return col, v, err
 }
 
 // evalAll computes several expressions; the caller releases them by releaseVecs.

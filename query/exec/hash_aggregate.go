@@ -158,8 +158,25 @@ func (h *hashAggregate) run(ctx context.Context) error {
 	return a.finish(ctx)
 }
 
-// codedExprs implements codedSink.
-func (h *hashAggregate) codedExprs() (exprs, keys []expr.Expr) { return h.exprs(), h.node.Keys }
+// codedExprs implements codedSink: a column may be coded if it is the only key, or
+// the argument of a call that counts values.
+func (h *hashAggregate) codedExprs() (exprs, columns []expr.Expr) {
+	if len(h.node.Keys) == 1 {
+		columns = h.node.Keys
+	}
+	if h.oneGroup() {
+		for i := range h.node.Calls {
+			c := &h.node.Calls[i]
+			if args := callArgsOf(c); countedOf(c, c.Agg.New(exprTypes(args), c.T)) != nil {
+				columns = append(columns, args...)
+			}
+		}
+	}
+	return h.exprs(), columns
+}
+
+// oneGroup says that all rows are of one group.
+func (h *hashAggregate) oneGroup() bool { return len(h.sets) == 1 && len(h.sets[0].exprs) == 0 }
 
 // exprs are all expressions that are evaluated over the input.
 func (h *hashAggregate) exprs() []expr.Expr {
@@ -368,8 +385,9 @@ func (a *aggregation) addCoded(ctx context.Context, s *setState, b arrow.RecordB
 	}
 	values := a.values[:col.Values.Len()]
 	s.table.groups([]function.Vec{{Array: col.Values, T: key.T}}, len(values), values)
-	groups := a.groups[:len(col.Codes)]
-	for i, c := range col.Codes {
+	codes := col.Codes()
+	groups := a.groups[:len(codes)]
+	for i, c := range codes {
 		groups[i] = values[c]
 	}
 	return true, a.addRows(ctx, s, groups, args, len(groups), nil)

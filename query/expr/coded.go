@@ -13,6 +13,19 @@ import (
 // overValues evaluates e over the distinct values of the only column that it reads;
 // done is false if it reads others, or if there are no fewer values than rows.
 func (c *Context) overValues(e Expr, f *frame, b *chunk.CodedBatch) (v function.Vec, done bool, err error) {
+	col, v, err := c.ofValues(e, f, b)
+	if col == nil || err != nil || v.Const {
+		return v, col != nil, err
+	}
+	defer v.Release()
+	a, err := gather(c.Mem, v.Array, col.Codes())
+	return function.Vec{Array: a, T: v.T}, true, err
+}
+
+// ofValues is overValues without putting results in the places of the rows: v is
+// for the values of col, which lives as long as the frame. It is nil if e is not
+// evaluated over values.
+func (c *Context) ofValues(e Expr, f *frame, b *chunk.CodedBatch) (col *chunk.Coded, v function.Vec, err error) {
 	i, ok := c.sole[e]
 	if !ok {
 		i = soleColumn(e)
@@ -22,21 +35,31 @@ func (c *Context) overValues(e Expr, f *frame, b *chunk.CodedBatch) (v function.
 		c.sole[e] = i
 	}
 	if i < 0 || b.Coded(i) == nil || 2*b.Coded(i).Values.Len() > f.n {
-		return v, false, nil
+		return nil, v, nil
 	}
-	col, err := f.codedColumn(b, i)
-	if err != nil {
-		return v, false, err
+	if col, err = f.codedColumn(b, i); err != nil {
+		return nil, v, err
 	}
 	values := newFrame(oneColumn{i, col.Values}, col.Values.Len())
 	defer values.release()
 	v, err = c.eval(e, values)
-	if err != nil || v.Const {
-		return v, true, err
+	return col, v, err
+}
+
+// OfValues evaluates e over the distinct values of the only column of b that it
+// reads, or is, for who needs to know only how many rows have each: v is for the
+// values of col, which lives as long as b. It is nil if e is not evaluated so.
+func OfValues(c *Context, e Expr, b *chunk.CodedBatch) (col *chunk.Coded, v function.Vec, err error) {
+	if x, ok := e.(*Column); ok {
+		if col = b.Coded(x.Index); col != nil {
+			col.Values.Retain()
+			v = function.Vec{Array: col.Values, T: x.T}
+		}
+		return col, v, nil
 	}
-	defer v.Release()
-	a, err := gather(c.Mem, v.Array, col.Codes)
-	return function.Vec{Array: a, T: v.T}, true, err
+	f := newFrame(b, int(b.NumRows()))
+	defer f.release()
+	return c.ofValues(e, f, b)
 }
 
 // codedColumn returns column i of the frame's rows, which lives as long as the frame.

@@ -97,7 +97,7 @@ func (f *frame) column(c *Context, i int) (arrow.Array, error) {
 
 func (f *frame) gather(c *Context, i int) (arrow.Array, error) {
 	if b, ok := f.in.(*chunk.CodedBatch); ok && b.Coded(i) != nil {
-		return gather(c.Mem, b.Coded(i).Values, compose(b.Coded(i).Codes, f.sel))
+		return gather(c.Mem, b.Coded(i).Values, compose(b.Coded(i).Codes(), f.sel))
 	}
 	return gather(c.Mem, f.in.Column(i), f.sel)
 }

@@ -44,6 +44,19 @@ func (a *countRows) Add(_ *Context, groups []int32, args []Vec, n int, sel []int
 	})
 }
 
+// AddCounted implements Counted.
+func (a *countRows) AddCounted(_ *Context, v Vec, counts []int32) error {
+	if v.DataType().ID() == arrow.NULL {
+		return nil
+	}
+	for i, n := range counts {
+		if !v.IsNull(v.At(i)) {
+			a.counts[0] += int64(n)
+		}
+	}
+	return nil
+}
+
 func hasNulls(v Vec) bool { return v.NullN() > 0 || v.DataType().ID() == arrow.NULL }
 
 func (a *countRows) Merge(_ *Context, other Accumulator, src, dst []int32) error {

@@ -21,13 +21,13 @@ func newExtreme(sign int) func([]datum.Type, datum.Type) Accumulator {
 	return func(args []datum.Type, _ datum.Type) Accumulator {
 		switch args[0].OID {
 		case datum.Int2:
-			return &extremeFixed[int16]{sign: sign, compare: cmp.Compare[int16], extreme: sliceExtreme[int16](sign)}
+			return newExtremeExact[int16](sign)
 		case datum.Int4, datum.Date:
-			return &extremeFixed[int32]{sign: sign, compare: cmp.Compare[int32], extreme: sliceExtreme[int32](sign)}
+			return newExtremeExact[int32](sign)
 		case datum.Int8, datum.Time, datum.Timestamp, datum.TimestampTZ:
-			return &extremeFixed[int64]{sign: sign, compare: cmp.Compare[int64], extreme: sliceExtreme[int64](sign)}
+			return newExtremeExact[int64](sign)
 		case datum.OIDType:
-			return &extremeFixed[uint32]{sign: sign, compare: cmp.Compare[uint32], extreme: sliceExtreme[uint32](sign)}
+			return newExtremeExact[uint32](sign)
 		case datum.Float4:
 			return &extremeFixed[float32]{sign: sign, compare: cmpFloat[float32]}
 		case datum.Float8:
@@ -48,7 +48,6 @@ type extremeFixed[T fixed] struct {
 	seen    []bool
 	sign    int
 	compare func(a, b T) int
-	extreme func([]T) T // of values; nil: compare does it
 }
 
 func (a *extremeFixed[T]) Grow(n int) { a.best, a.seen = grown(a.best, n), grown(a.seen, n) }
@@ -65,25 +64,12 @@ func (a *extremeFixed[T]) Add(_ *Context, groups []int32, args []Vec, n int, sel
 		return nil
 	}
 	x := colOf[T](v)
-	if a.extreme != nil && groups == nil && sel == nil && !v.Const && v.NullN() == 0 && n > 0 {
-		a.offer(0, a.extreme(x.v[:n]))
-		return nil
-	}
 	return eachRow(n, sel, func(i int) error {
 		if j := v.At(i); !v.IsNull(j) {
 			a.offer(groupOf(groups, i), x.v[j])
 		}
 		return nil
 	})
-}
-
-// sliceExtreme returns slices.Max or slices.Min, for types whose equal values are the
-// same.
-func sliceExtreme[T int16 | int32 | int64 | uint32](sign int) func([]T) T {
-	if sign > 0 {
-		return func(v []T) T { return slices.Max(v) }
-	}
-	return func(v []T) T { return slices.Min(v) }
 }
 
 func (a *extremeFixed[T]) Merge(_ *Context, other Accumulator, src, dst []int32) error {
@@ -101,6 +87,36 @@ func (a *extremeFixed[T]) Result(c *Context, from, to int, ret datum.Type) (arro
 }
 
 func (a *extremeFixed[T]) SizeBytes() int64 { return int64(cap(a.best))*8 + int64(cap(a.seen)) }
+
+// extremeExact is extremeFixed of types whose equal values are the same.
+type extremeExact[T int16 | int32 | int64 | uint32] struct{ extremeFixed[T] }
+
+func newExtremeExact[T int16 | int32 | int64 | uint32](sign int) Accumulator {
+	return &extremeExact[T]{extremeFixed[T]{sign: sign, compare: cmp.Compare[T]}}
+}
+
+func (a *extremeExact[T]) Add(c *Context, groups []int32, args []Vec, n int, sel []int32) error {
+	v := args[0]
+	if groups != nil || sel != nil || v.Const || hasNulls(v) || n == 0 {
+		return a.extremeFixed.Add(c, groups, args, n, sel)
+	}
+	x := colOf[T](v).v[:n]
+	if a.sign > 0 {
+		a.offer(0, slices.Max(x))
+	} else {
+		a.offer(0, slices.Min(x))
+	}
+	return nil
+}
+
+// AddCounted implements Counted.
+func (a *extremeExact[T]) AddCounted(c *Context, v Vec, counts []int32) error {
+	return a.Add(c, nil, []Vec{v}, len(counts), nil)
+}
+
+func (a *extremeExact[T]) Merge(c *Context, other Accumulator, src, dst []int32) error {
+	return a.extremeFixed.Merge(c, &other.(*extremeExact[T]).extremeFixed, src, dst)
+}
 
 // extremeText keeps the extreme of strings, copied.
 type extremeText struct {
@@ -137,6 +153,12 @@ func (a *extremeText) Add(_ *Context, groups []int32, args []Vec, n int, sel []i
 		}
 		return nil
 	})
+}
+
+// AddCounted implements Counted: values are in the order in which rows first have
+// them, and of equals, which differ in blanks, the first stays.
+func (a *extremeText) AddCounted(c *Context, v Vec, counts []int32) error {
+	return a.Add(c, nil, []Vec{v}, len(counts), nil)
 }
 
 func (a *extremeText) Merge(_ *Context, other Accumulator, src, dst []int32) error {

@@ -35,6 +35,12 @@ func (s *int128) add(v int64) {
 	s.lo, s.hi = lo, s.hi+v>>63+int64(carry)
 }
 
+// addTimes adds v n times.
+func (s *int128) addTimes(v, n int64) {
+	hi, lo := bits.Mul64(uint64(v), uint64(n))
+	s.addWide(int128{hi: int64(hi) + v>>63*n, lo: lo})
+}
+
 func (s *int128) addWide(o int128) {
 	lo, carry := bits.Add64(s.lo, o.lo, 0)
 	s.lo, s.hi = lo, s.hi+o.hi+int64(carry)
@@ -118,6 +124,21 @@ func (a *sumInt[T]) Add(c *Context, groups []int32, args []Vec, n int, sel []int
 		}
 		return nil
 	})
+}
+
+// AddCounted implements Counted.
+func (a *sumInt[T]) AddCounted(_ *Context, v Vec, counts []int32) error {
+	if v.DataType().ID() == arrow.NULL {
+		return nil
+	}
+	x := colOf[T](v)
+	for i, n := range counts {
+		if j := v.At(i); !v.IsNull(j) {
+			a.sums[0].addTimes(int64(x.v[j]), int64(n))
+			a.counts[0] += int64(n)
+		}
+	}
+	return nil
 }
 
 // sumNarrow adds up the values of an array that are not NULL. They have at most 32

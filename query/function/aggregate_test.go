@@ -44,7 +44,49 @@ func (c call) aggregate(ctx *function.Context, rows []string) (string, error) {
 			}
 		}
 	}
+	if len(cols) == 1 && err == nil {
+		return plain, c.counted(ctx, agg, types, ret, cols[0])
+	}
 	return plain, err
+}
+
+// counted folds the rows as values that many rows have, if the accumulator can, and
+// compares that with so many rows.
+func (c call) counted(ctx *function.Context, agg *function.Aggregate, types []datum.Type, ret datum.Type, v function.Vec) error {
+	byCount, ok := agg.New(types, ret).(function.Counted)
+	if !ok {
+		return nil
+	}
+	byRow := agg.New(types, ret)
+	byCount.Grow(1)
+	byRow.Grow(1)
+	counts := make([]int32, v.Len())
+	for i := range counts {
+		counts[i] = int32(i%3*500 + 1)
+		one := array.NewSlice(v.Array, int64(i), int64(i)+1)
+		defer one.Release()
+		for range counts[i] {
+			if err := byRow.Add(ctx, nil, []function.Vec{{Array: one, T: v.T}}, 1, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if err := byCount.AddCounted(ctx, v, counts); err != nil {
+		return err
+	}
+	var texts [2]string
+	for i, acc := range []function.Accumulator{byRow, byCount} {
+		res, err := acc.Result(ctx, 0, 1, ret)
+		if err != nil {
+			return err
+		}
+		defer res.Release()
+		texts[i] = textAt(ctx, ret, res, 0)
+	}
+	if texts[0] != texts[1] {
+		return fmt.Errorf("%s of rows is %s, of counted values %s", c.name, texts[0], texts[1])
+	}
+	return nil
 }
 
 func (c call) resolveAggregate() (*function.Aggregate, []datum.Type, datum.Type, error) {

@@ -176,6 +176,15 @@ type Accumulator interface {
 	SizeBytes() int64
 }
 
+// A Counted is an Accumulator to which the order of rows does not matter, nor which
+// of equal values it is given: one value stands for all rows that have it.
+type Counted interface {
+	Accumulator
+	// AddCounted folds value i of the argument into group 0 as often as counts[i]
+	// says, which is at least once.
+	AddCounted(c *Context, arg Vec, counts []int32) error
+}
+
 // An Aggregate is an aggregate function.
 type Aggregate struct {
 	OID      datum.OID

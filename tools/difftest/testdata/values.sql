@@ -2,6 +2,10 @@
 -- errors come from values that rows have and no others, NULLs are values too.
 SELECT sum(length(vehicle_id)), sum(length(route_id)), sum(length(trip_id)), sum(length(trip_headsign)), count(*) FROM bus_positions WHERE latitude + longitude < 1e9;
 SELECT sum(length(vehicle_id) + length(trip_id)), max(vehicle_id || '/' || trip_headsign), min(upper(route_id)) FROM bus_positions;
+SELECT count(trip_headsign), min(trip_headsign), max(route_id), avg(length(trip_headsign)), min(length(trip_id)), count(length(route_id)), sum(route_id::smallint), sum(length(route_id)::bigint << 50), count(*) FROM bus_positions WHERE latitude + longitude < 1e9;
+SELECT min(route_id), sum(length(route_id)), count(route_id) FROM bus_positions WHERE latitude + longitude > 1e9;
+SELECT max(route_id::numeric), sum(route_id::float8 / 8), sum(route_id::numeric), bool_and(route_id > '1'), count(DISTINCT route_id), string_agg(DISTINCT route_id, '') FROM bus_positions WHERE length(route_id) = 1;
+SELECT count(trip_headsign) FILTER (WHERE speed > 5), sum(length(trip_headsign)) FILTER (WHERE speed > 5), sum(length(trip_headsign)) FROM bus_positions;
 SELECT count(*) FROM bus_positions WHERE length(trip_headsign) = 10;
 SELECT count(*) FROM bus_positions WHERE coalesce(trip_headsign, 'none') || '!' = 'none!';
 SELECT count(*) FROM bus_positions WHERE trip_headsign || 'x' IS NULL OR speed > 10;
