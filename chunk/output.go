@@ -130,12 +130,20 @@ func (o *output) put(c *blobColumn, v int, rows []int32) error {
 	}
 	switch c.form {
 	case formInts:
+		if rows == nil && o.dt.(arrow.FixedWidthDataType).BitWidth() == 64 {
+			_, err := c.ints.Vector(v, numbers[int64](o, n))
+			return err
+		}
 		x, err := c.ints.Shared(v)
 		if err != nil {
 			return err
 		}
 		o.putInts(x, rows, n)
 	case formFloat32:
+		if rows == nil && o.dt.ID() == arrow.FLOAT32 {
+			_, err := c.f32.Vector(v, numbers[float32](o, n))
+			return err
+		}
 		x, err := c.f32.Shared(v)
 		if err != nil {
 			return err
@@ -147,15 +155,15 @@ func (o *output) put(c *blobColumn, v int, rows []int32) error {
 			gather(numbers[uint32](o, n), unsafe.Slice((*uint32)(unsafe.Pointer(&x[0])), len(x)), rows)
 		}
 	case formFloat64:
+		if rows == nil {
+			_, err := c.f64.Vector(v, numbers[float64](o, n))
+			return err
+		}
 		x, err := c.f64.Shared(v)
 		if err != nil {
 			return err
 		}
-		if rows == nil {
-			copy(numbers[float64](o, n), x)
-		} else {
-			gather(numbers[float64](o, n), x, rows)
-		}
+		gather(numbers[float64](o, n), x, rows)
 	case formBits:
 		var b codec.Bits
 		if err := c.bits.Vector(v, &b); err != nil {
@@ -185,12 +193,7 @@ func (o *output) putInts(x []int64, rows []int32, n int) {
 	case arrow.UINT32:
 		gather(numbers[uint32](o, n), x, rows)
 	default:
-		dst := numbers[int64](o, n)
-		if rows == nil {
-			copy(dst, x)
-		} else {
-			gather(dst, x, rows)
-		}
+		gather(numbers[int64](o, n), x, rows)
 	}
 }
 

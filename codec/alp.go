@@ -192,24 +192,14 @@ func openALP[F Float](src []byte, n, depth int) (*alp[F], error) {
 }
 
 func (a *alp[F]) vector(v int, dst []F) error {
-	d, err := a.ints.Shared(v)
+	buf := scratch.Get().(*[VectorRows]int64)
+	defer scratch.Put(buf)
+	d, err := a.ints.look(v, buf)
 	if err != nil {
 		return err
 	}
 	dst = dst[:len(d)]
-	inv := invPow10[a.e]
-	fac := pow10[a.f] // a factor of 1.0 changes no value
-	i := 0
-	for ; i+4 <= len(d); i += 4 {
-		p, o := (*[4]int64)(d[i:]), (*[4]F)(dst[i:])
-		o[0] = F(float64(p[0]) * fac * inv)
-		o[1] = F(float64(p[1]) * fac * inv)
-		o[2] = F(float64(p[2]) * fac * inv)
-		o[3] = F(float64(p[3]) * fac * inv)
-	}
-	for ; i < len(d); i++ {
-		dst[i] = F(float64(d[i]) * fac * inv)
-	}
+	scaled(dst, d, pow10[a.f], invPow10[a.e]) // a factor of 1.0 changes no value
 	if !a.hasExceptions(v) {
 		return nil
 	}
@@ -221,6 +211,14 @@ func (a *alp[F]) vector(v int, dst []F) error {
 		dst[p] = a.exception(i)
 	}
 	return nil
+}
+
+// scaledPlain is scaled, portably.
+func scaledPlain[F Float](dst []F, d []int64, fac, inv float64) {
+	dst = dst[:len(d)]
+	for i, x := range d {
+		dst[i] = F(float64(x) * fac * inv)
+	}
 }
 
 // hasExceptions says whether a value of vector v is an exception.

@@ -62,7 +62,9 @@ func openDecimal(src []byte, n, depth int) (*decimalText, error) {
 }
 
 func (d *decimalText) vector(v int, dst *Strings) error {
-	ints, err := d.ints.Shared(v)
+	buf := scratch.Get().(*[VectorRows]int64)
+	defer scratch.Put(buf)
+	ints, err := d.ints.look(v, buf)
 	if err != nil {
 		return err
 	}

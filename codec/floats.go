@@ -53,10 +53,14 @@ func openFloats[F Float](src []byte, n, depth int) (*Floats[F], error) {
 // Len returns the number of values.
 func (r *Floats[F]) Len() int { return r.n }
 
-// Vector decodes vector v into dst, which has room for VectorRows values, and
-// returns it cut to the vector's length.
+// Vector decodes vector v into dst, which has room for it, and returns it cut to the
+// vector's length.
 func (r *Floats[F]) Vector(v int, dst []F) ([]F, error) {
 	dst = dst[:VectorLen(r.n, v)]
+	if r.decoded == v+1 {
+		copy(dst, r.buf)
+		return dst, nil
+	}
 	return dst, r.node.vector(v, dst)
 }
 
@@ -424,7 +428,9 @@ func (d *floatDictionary[F]) vector(v int, dst []F) error {
 	if err := d.load(); err != nil {
 		return err
 	}
-	codes, err := d.codes.Shared(v)
+	buf := scratch.Get().(*[VectorRows]int64)
+	defer scratch.Put(buf)
+	codes, err := d.codes.look(v, buf)
 	if err != nil {
 		return err
 	}

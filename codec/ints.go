@@ -62,11 +62,25 @@ func openInts(src []byte, n, depth int) (*Ints, error) {
 // Len returns the number of values.
 func (r *Ints) Len() int { return r.n }
 
-// Vector decodes vector v into dst, which has room for VectorRows values, and
-// returns it cut to the vector's length.
+// Vector decodes vector v into dst, which has room for it, and returns it cut to the
+// vector's length.
 func (r *Ints) Vector(v int, dst []int64) ([]int64, error) {
 	dst = dst[:VectorLen(r.n, v)]
+	if r.decoded == v+1 {
+		copy(dst, r.buf)
+		return dst, nil
+	}
+	r.follows = r.follows || r.filtered == v+1
 	return dst, r.node.vector(v, dst)
+}
+
+// look is Vector for who does not change the result: dst holds it unless it is
+// decoded already.
+func (r *Ints) look(v int, dst *[VectorRows]int64) ([]int64, error) {
+	if r.decoded == v+1 {
+		return r.buf[:VectorLen(r.n, v)], nil
+	}
+	return r.Vector(v, dst[:])
 }
 
 // Shared decodes vector v into a buffer that the next call overwrites; asking

@@ -153,6 +153,29 @@ func affine(v []int64, unit, origin int64) {
 	affinePlain(v, unit, origin)
 }
 
+// scaled sets dst to the floats that ALP makes of d.
+func scaled[F Float](dst []F, d []int64, fac, inv float64) {
+	if !avx512 {
+		scaledPlain(dst, d, fac, inv)
+		return
+	}
+	by, of := archsimd.BroadcastFloat64x8(fac), archsimd.BroadcastFloat64x8(inv)
+	n := len(d) &^ 7
+	if width[F]() == 4 {
+		for i := 0; i < n; i += 8 {
+			x := archsimd.LoadInt64x8((*[8]int64)(d[i:])).ConvertToFloat64().Mul(by).Mul(of).ConvertToFloat32()
+			x.Store((*[8]float32)(unsafe.Pointer((*[8]F)(dst[i:]))))
+		}
+	} else {
+		for i := 0; i < n; i += 8 {
+			x := archsimd.LoadInt64x8((*[8]int64)(d[i:])).ConvertToFloat64().Mul(by).Mul(of)
+			x.Store((*[8]float64)(unsafe.Pointer((*[8]F)(dst[i:]))))
+		}
+	}
+	archsimd.ClearAVXUpperBits()
+	scaledPlain(dst[n:], d[n:], fac, inv)
+}
+
 // sumWords adds the selected floats of each 64 rows that are whole.
 func sumWords[F Float](v []F, sel *Bits) sums {
 	if !avx512 {

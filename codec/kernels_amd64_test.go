@@ -12,7 +12,7 @@ func TestPlainTwins(t *testing.T) {
 	defer func(was bool) { avx512 = was }(avx512)
 	avx512 = false
 	for name, test := range map[string]func(*testing.T){
-		"Unpack": TestUnpack, "Patches": TestPatches, "FrameFilter": TestFrameFilter, "Within": TestWithin, "Sum": TestSum, "PrefixSums": TestPrefixSums,
+		"Unpack": TestUnpack, "Patches": TestPatches, "FrameFilter": TestFrameFilter, "Within": TestWithin, "Sum": TestSum, "PrefixSums": TestPrefixSums, "Scaled": TestScaled,
 	} {
 		t.Run(name, test)
 	}

@@ -24,3 +24,5 @@ func sumWords[F Float](v []F, sel *Bits) sums { return sumWordsPlain(v, sel) }
 func sumScaledWords[F Float](d []int64, fac, inv float64, sel *Bits) sums {
 	return sumScaledWordsPlain[F](d, fac, inv, sel)
 }
+
+func scaled[F Float](dst []F, d []int64, fac, inv float64) { scaledPlain(dst, d, fac, inv) }

@@ -115,3 +115,31 @@ func benchmarkSum[F Float](b *testing.B) {
 		}
 	}
 }
+
+func TestScaled(t *testing.T) {
+	testScaled[float64](t)
+	testScaled[float32](t)
+}
+
+func testScaled[F Float](t *testing.T) {
+	r := newRand(t)
+	for _, n := range []int{0, 1, 7, 8, 9, 1000, 1023, 1024} {
+		for e := range maxALPExponent + 1 {
+			d, got := make([]int64, n), make([]F, n+1)
+			for i := range d {
+				d[i] = r.Int64N(2*maxALPInteger+1) - maxALPInteger
+			}
+			f := r.IntN(e + 1)
+			got[n] = 7
+			scaled(got[:n], d, pow10[f], invPow10[e])
+			for i, x := range d {
+				if want := F(float64(x) * pow10[f] * invPow10[e]); bitsOf(&got[i]) != bitsOf(&want) {
+					t.Fatalf("%d of %d with exponents %d, %d: got %v, want %v", x, n, e, f, got[i], want)
+				}
+			}
+			if got[n] != 7 {
+				t.Fatalf("%d values: wrote beyond them", n)
+			}
+		}
+	}
+}
