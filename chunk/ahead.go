@@ -9,13 +9,15 @@ import (
 )
 
 // An Ahead fetches blobs before readers ask for them, many at a time, so that these
-// wait for one answer of the store and not for one after the other. Its methods
-// are called by one goroutine.
+// wait for one answer of the store and not for one after the other. What is in memory
+// it takes at once, for less than a goroutine costs. Its methods are called by one
+// goroutine.
 type Ahead struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
+	memory  context.Context // done: with it, Fetch looks no further than memory
 	running sync.WaitGroup
-	fetches []*aheadFetch
+	fetches []aheadFetch
 }
 
 // A Prefetcher is a Split whose blobs can be fetched ahead.
@@ -31,6 +33,9 @@ type Prefetcher interface {
 func NewAhead(ctx context.Context) *Ahead {
 	a := &Ahead{}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	memory, done := context.WithCancel(context.WithoutCancel(ctx))
+	done()
+	a.memory = memory
 	return a
 }
 
@@ -40,49 +45,68 @@ func (a *Ahead) Close() (unused int64) {
 	a.cancel()
 	a.running.Wait()
 	for _, f := range a.fetches {
-		for _, b := range f.blobs {
-			unused += int64(len(b.blob))
+		for i := range f {
+			unused += int64(len(f[i].blob))
 		}
 	}
 	a.fetches = nil
 	return unused
 }
 
-// aheadFetch are the blobs of one chunk that nobody asked for yet, by column.
-type aheadFetch struct{ blobs map[int]*aheadBlob }
+// An aheadFetch are the blobs of one chunk.
+type aheadFetch []aheadBlob
 
-// An aheadBlob is what Fetch gave, once done is closed.
+// An aheadBlob is what Fetch gave for a column, once done is closed.
 type aheadBlob struct {
-	done    chan struct{}
+	column  int
+	taken   bool          // somebody asked for it
+	done    chan struct{} // nil: it was in memory
 	blob    []byte
 	checked bool
 	err     error
 }
 
+// of returns the blob of a column that nobody asked for yet, or nil.
+func (f aheadFetch) of(column int) *aheadBlob {
+	for i := range f {
+		if f[i].column == column && !f[i].taken {
+			return &f[i]
+		}
+	}
+	return nil
+}
+
 // begin starts to fetch columns and returns a Fetch that hands them out.
 func (a *Ahead) begin(fetch Fetch, columns []int) Fetch {
-	f := &aheadFetch{blobs: make(map[int]*aheadBlob, len(columns))}
+	f := make(aheadFetch, len(columns))
 	a.fetches = append(a.fetches, f)
-	for _, i := range columns {
-		b := &aheadBlob{done: make(chan struct{})}
-		f.blobs[i] = b
+	for i, column := range columns {
+		b := &f[i]
+		b.column = column
+		if b.blob, b.checked, b.err = fetch(a.memory, column); b.err == nil {
+			continue
+		}
+		b.done = make(chan struct{})
 		a.running.Go(func() {
 			defer close(b.done)
-			b.blob, b.checked, b.err = fetch(a.ctx, i)
+			b.blob, b.checked, b.err = fetch(a.ctx, column)
 		})
 	}
 	return func(ctx context.Context, column int) ([]byte, bool, error) {
-		b := f.blobs[column]
+		b := f.of(column)
 		if b == nil {
 			return fetch(ctx, column)
 		}
-		select {
-		case <-b.done:
-			delete(f.blobs, column)
-			return b.blob, b.checked, b.err
-		case <-ctx.Done():
-			return nil, false, ctx.Err()
+		if b.done != nil {
+			select {
+			case <-b.done:
+			case <-ctx.Done():
+				return nil, false, ctx.Err()
+			}
 		}
+		blob := b.blob
+		b.taken, b.blob = true, nil
+		return blob, b.checked, b.err
 	}
 }
 

@@ -48,6 +48,9 @@ func TestPrefetch(t *testing.T) {
 			var all sync.WaitGroup // blobs wait for one another: they come only if all are asked for at once
 			all.Add(len(c.want))
 			fetch := func(ctx context.Context, column int) ([]byte, bool, error) {
+				if err := ctx.Err(); err != nil { // nothing is in memory
+					return nil, false, err
+				}
 				mu.Lock()
 				got = append(got, column)
 				first := len(got) <= len(c.want)
@@ -92,6 +95,9 @@ func TestPrefetchClose(t *testing.T) {
 	a := NewAhead(context.Background())
 	came := make(chan struct{})
 	fetch := a.begin(func(ctx context.Context, column int) ([]byte, bool, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
 		if column == 0 {
 			defer close(came)
 			return make([]byte, 7), true, nil
@@ -107,5 +113,26 @@ func TestPrefetchClose(t *testing.T) {
 	<-came
 	if unused := a.Close(); unused != 7 {
 		t.Fatalf("%d bytes were fetched in vain, want 7", unused)
+	}
+}
+
+// What is in memory is there at once, and asked for once.
+func TestPrefetchMemory(t *testing.T) {
+	a := NewAhead(context.Background())
+	asked := map[int]int{}
+	fetch := a.begin(func(ctx context.Context, column int) ([]byte, bool, error) {
+		if asked[column]++; ctx.Err() == nil {
+			t.Errorf("column %d is read although it is in memory", column)
+		}
+		return make([]byte, 10+column), column == 2, nil
+	}, []int{2, 0, 1})
+	for _, column := range []int{0, 2} {
+		b, checked, err := fetch(context.Background(), column)
+		if len(b) != 10+column || checked != (column == 2) || err != nil || asked[column] != 1 {
+			t.Errorf("column %d: %d bytes, checked %v, %v, asked for %d times", column, len(b), checked, err, asked[column])
+		}
+	}
+	if unused := a.Close(); unused != 11 {
+		t.Errorf("%d bytes were fetched in vain, want 11", unused)
 	}
 }

@@ -18,7 +18,8 @@ import (
 
 // Fetch returns the blob of column number i of an entry, which stays valid and
 // unchanged as long as the scan. checked says that its checksum is known to hold
-// (ChecksumHolds); else readers compare it.
+// (ChecksumHolds); else readers compare it. With a ctx that is done it returns what is
+// in memory, or else fails at once.
 type Fetch func(ctx context.Context, column int) (blob []byte, checked bool, err error)
 
 // A chunkSplit reads one chunk.

@@ -61,14 +61,11 @@ func New[K comparable](budgetBytes int64) *Cache[K] {
 func (c *Cache[K]) Counters() *Counters { return &c.counters }
 
 // Get returns the blob of a column by its key, which nobody may change, from the
-// cache or by read. The context that read gets ends when nobody waits for it any
+// cache, also if ctx is done, or by read. The context that read gets ends when nobody waits for it any
 // more. checked says that the blob's checksum holds: it is compared once, when the
 // blob was read. One that is wrong is returned all the same, for who reads the
 // column says what is wrong.
 func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([]byte, error)) (blob []byte, checked bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, false, err
-	}
 	c.mu.Lock()
 	if e, ok := c.entries[key]; ok {
 		c.recent.MoveToFront(e)
@@ -76,6 +73,10 @@ func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([
 		c.mu.Unlock()
 		c.counters.Hits.Add(1)
 		return in.blob, in.checked, nil
+	}
+	if err := ctx.Err(); err != nil {
+		c.mu.Unlock()
+		return nil, false, err
 	}
 	l, shared := c.loading[key]
 	if shared {

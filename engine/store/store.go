@@ -80,7 +80,7 @@ type Blobs interface {
 	// Column returns the blob of one column of a chunk, read only; ErrNotFound
 	// if it is not there, chunk.ErrCorrupt if the store can tell that it is bad.
 	// checked says that the blob's own checksum was compared when it got into
-	// memory, and holds.
+	// memory, and holds. With a ctx that is done it gives what is in memory, if anything.
 	Column(ctx context.Context, part chunk.PartitionID, e *chunk.Entry, column int) (blob []byte, checked bool, err error)
 	// DeleteChunks frees the chunks' blobs; missing ones are no error.
 	DeleteChunks(ctx context.Context, part chunk.PartitionID, entries []*chunk.Entry) error
