@@ -1,6 +1,8 @@
 package chunk
 
 import (
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -113,8 +115,9 @@ func (o *coder) placesOf(c *blobColumn) (*places, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &places{entries: entries, codes: codes, place: make([]int32, entries.Len())}
+	p := &places{entries: entries, codes: codes, place: make([]int32, entries.Len()), met: make([]int32, 0, entries.Len())}
 	o.places[c] = p
+	o.values = slices.Grow(o.values, min(entries.Len(), o.rows))
 	return p, nil
 }
 
@@ -215,6 +218,7 @@ func (o *coder) putRuns(p *places, v int) (done bool, err error) {
 	if codes == nil {
 		return false, err
 	}
+	o.runs = slices.Grow(o.runs, len(codes))
 	at := int32(0)
 	for i, x := range codes {
 		if uint64(x) >= uint64(p.entries.Len()) {

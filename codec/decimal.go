@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"slices"
 	"strconv"
 )
 
@@ -68,6 +69,7 @@ func (d *decimalText) vector(v int, dst *Strings) error {
 	if err != nil {
 		return err
 	}
+	dst.Offsets, dst.Data = slices.Grow(dst.Offsets, len(ints)), slices.Grow(dst.Data, 8*len(ints))
 	for _, x := range ints {
 		dst.Data = strconv.AppendInt(dst.Data, x, 10)
 		dst.Offsets = append(dst.Offsets, int64(len(dst.Data)))
