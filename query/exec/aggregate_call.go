@@ -93,7 +93,7 @@ func (c *callArgs) release() {
 // evalArgs computes the arguments, filters and sort keys of all calls. The rows
 // that a FILTER leaves out are not computed: their arguments might fail.
 func (a *aggregation) evalArgs(ctx context.Context, b arrow.RecordBatch) (*callArgs, error) {
-	out := &callArgs{}
+	out := &callArgs{calls: make([]callInput, 0, len(a.op.node.Calls))}
 	for i := range a.op.node.Calls {
 		in, err := a.evalCall(ctx, a.sets[0].calls[i], b)
 		if err != nil {

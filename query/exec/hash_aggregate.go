@@ -255,10 +255,6 @@ func (s *setState) grow() {
 }
 
 func (a *aggregation) add(ctx context.Context, b arrow.RecordBatch) error {
-	n := int(b.NumRows())
-	if cap(a.groups) < n {
-		a.groups = make([]int32, n)
-	}
 	args, err := a.evalArgs(ctx, b)
 	if err != nil {
 		return err
@@ -270,6 +266,14 @@ func (a *aggregation) add(ctx context.Context, b arrow.RecordBatch) error {
 		}
 	}
 	return a.count()
+}
+
+// groupsOf returns room for the groups of n rows, until the next call.
+func (a *aggregation) groupsOf(n int) []int32 {
+	if cap(a.groups) < n {
+		a.groups = make([]int32, n)
+	}
+	return a.groups[:n]
 }
 
 // count brings the account up to date and stops taking in groups when memory is
@@ -317,7 +321,7 @@ func (a *aggregation) addSet(ctx context.Context, s *setState, b arrow.RecordBat
 		return err
 	}
 	defer releaseVecs(keys)
-	groups := a.groups[:n]
+	groups := a.groupsOf(n)
 	var rows []int32 // nil: all
 	if !a.frozen {
 		s.table.groups(keys, n, groups)
@@ -353,10 +357,12 @@ func (a *aggregation) addRows(ctx context.Context, s *setState, groups []int32, 
 
 // addAll is addSet without keys: all rows are of one group.
 func (a *aggregation) addAll(ctx context.Context, s *setState, n int, args *callArgs) error {
-	groups := a.groups[:n]
-	s.table.groups(nil, n, groups)
-	s.grow()
+	var groups []int32
 	for i, c := range s.calls {
+		if !c.takesAll() && groups == nil {
+			groups = a.groupsOf(n)
+			clear(groups)
+		}
 		of := groups
 		if c.takesAll() {
 			of = nil
@@ -386,7 +392,7 @@ func (a *aggregation) addCoded(ctx context.Context, s *setState, b arrow.RecordB
 	values := a.values[:col.Values.Len()]
 	s.table.groups([]function.Vec{{Array: col.Values, T: key.T}}, len(values), values)
 	codes := col.Codes()
-	groups := a.groups[:len(codes)]
+	groups := a.groupsOf(len(codes))
 	for i, c := range codes {
 		groups[i] = values[c]
 	}
