@@ -23,9 +23,7 @@ func KernelsName() string {
 	return "plain Go"
 }
 
-func load64(p []byte) archsimd.Uint64x8 {
-	return archsimd.LoadUint8x64((*[64]uint8)(p)).AsUint64x8()
-}
+func load64(p unsafe.Pointer) archsimd.Uint64x8 { return archsimd.LoadUint64x8((*[8]uint64)(p)) }
 
 // unpackVector is unpack of a whole vector of at least one bit a value.
 func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64, want groups) {
@@ -36,15 +34,17 @@ func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64, wan
 	mask, base := archsimd.BroadcastUint64x8(^uint64(0)>>(64-width)), archsimd.BroadcastUint64x8(add)
 	step, low6 := archsimd.BroadcastUint64x8(uint64(width)), archsimd.BroadcastUint64x8(63)
 	all, down := archsimd.BroadcastUint64x8(64), archsimd.BroadcastUint64x8(0)
+	// What follows stays in src, which the compiler does not see.
+	from := unsafe.Pointer(unsafe.SliceData(src[:width*lanes*8]))
 	for r := range VectorRows / lanes {
 		if want>>(r/(64/lanes))&1 != 0 {
 			bit := r * width
-			p := src[bit>>6*lanes*8:]
-			x, y := load64(p).ShiftRight(down), load64(p[64:]).ShiftRight(down)
+			p := unsafe.Add(from, bit>>6*lanes*8)
+			x, y := load64(p).ShiftRight(down), load64(unsafe.Add(p, 64)).ShiftRight(down)
 			if bit&63+width > 64 {
 				up := all.Sub(down)
-				x = x.Or(load64(p[128:]).ShiftLeft(up))
-				y = y.Or(load64(p[192:]).ShiftLeft(up))
+				x = x.Or(load64(unsafe.Add(p, 128)).ShiftLeft(up))
+				y = y.Or(load64(unsafe.Add(p, 192)).ShiftLeft(up))
 			}
 			o := (*[lanes]int64)(dst[r*lanes:])
 			x.And(mask).Add(base).AsInt64x8().Store((*[8]int64)(o[:8]))
