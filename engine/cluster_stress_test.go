@@ -490,7 +490,7 @@ func readAndDescribe(db *engine.DB, latest bool, tables []datum.OID) (out []map[
 		}
 		out = append(out, got)
 	}
-	return out, func() string { return tx.Describe(tables...) }, nil
+	return out, tx.Describe(tables...), nil
 }
 
 // check checks what one reader saw.

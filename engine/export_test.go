@@ -40,11 +40,16 @@ func SetCheckpointChanges(n uint64) (reset func()) {
 	return func() { checkpointChanges = old }
 }
 
-// Describe tells what a transaction's snapshot has of some tables, and from where.
-func (t *Txn) Describe(tables ...datum.OID) string {
+// Describe returns what tells what a transaction's snapshot has of some tables, and
+// from where.
+func (t *Txn) Describe(tables ...datum.OID) func() string {
+	s := t.snap // Rollback takes it away
+	return func() string { return s.describe(t.db, tables) }
+}
+
+func (s *state) describe(db *DB, tables []datum.OID) string {
 	var b strings.Builder
-	s := t.snap
-	fmt.Fprintf(&b, "node %s: state %d, catalogue %d, head %d of %v, others %v\n", t.db.opt.Writer, s.number, s.catalog.Seq, s.head, t.db.own(), s.heads)
+	fmt.Fprintf(&b, "node %s: state %d, catalogue %d, head %d of %v, others %v\n", db.opt.Writer, s.number, s.catalog.Seq, s.head, db.own(), s.heads)
 	for _, table := range tables {
 		def := s.catalog.Tables[table]
 		if def == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -35,11 +36,13 @@ type sourceReading struct {
 	from    uint64 // everything up to it is known
 	entries []sourceEntry
 	sealed  bool
+	over    bool // the next entry is not for this round
 }
 
 type sourceEntry struct {
 	seq     uint64
 	records []*ingest.Record // those that count
+	version int64            // the greatest of its records; versions rise in a log
 	// journal, if not empty, is what was forwarded with the entry, up to position.
 	journal  string
 	position uint64
@@ -71,13 +74,78 @@ func (f *follower) readSources(ctx context.Context, s *state, r *findings, own c
 		r.sources = append(r.sources, &sourceReading{source: src, from: max(heads[src], f.floors[src])})
 	}
 	r.freed = sync.OnceValue(func() int64 { return r.frees(f.c.db, s) })
+	if again, err = f.readEach(ctx, s, r, r.sources, math.MaxInt64); again || err != nil {
+		return again, err
+	}
+	if again, err = f.readCauses(ctx, s, r); again || err != nil || !f.full {
+		return again, err
+	}
+	return f.dropped(ctx, r)
+}
+
+// readCauses reads on until the state is one that there was, or may have been, at a
+// moment: with a transaction it has all that its node knew of when it committed. The
+// logs were not read at the same moment, so the first reading may have a transaction
+// and not the one of another node that it builds on. That one was in its log by then,
+// and has the lesser row version, as it is with Lamport's clocks (1978). So all logs
+// are read again, for what is not newer than the newest that was read first, until
+// there is no more of that: soon, for nodes that follow others are past that version.
+// One that does not is not waited for.
+func (f *follower) readCauses(ctx context.Context, s *state, r *findings) (again bool, err error) {
+	newest, with := int64(0), 0
+	for _, sr := range r.sources {
+		for _, e := range sr.entries {
+			newest = max(newest, e.version)
+		}
+		if len(sr.entries) > 0 {
+			with++
+		}
+	}
+	if with == 0 {
+		return false, nil
+	}
+	there, err := f.logs(ctx)
+	if err != nil {
+		return false, err
+	}
+	for src := range there {
+		if !r.there[src] {
+			return true, nil // of a node that was not there when it was looked who is
+		}
+	}
+	for tries := range maxTries {
+		before := r.entries()
+		var rest []*sourceReading
+		for _, sr := range r.sources {
+			alone := tries == 0 && with == 1 && len(sr.entries) > 0 // what it builds on is of others, or before it
+			if !sr.sealed && !sr.over && !alone {
+				rest = append(rest, sr)
+			}
+		}
+		if again, err = f.readEach(ctx, s, r, rest, newest); again || err != nil || r.entries() == before {
+			return again, err
+		}
+	}
+	return false, nil
+}
+
+// entries counts those that were read.
+func (r *findings) entries() (n int) {
+	for _, sr := range r.sources {
+		n += len(sr.entries)
+	}
+	return n
+}
+
+// readEach reads on in source logs, up to a row version.
+func (f *follower) readEach(ctx context.Context, s *state, r *findings, sources []*sourceReading, upTo int64) (again bool, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxReaders)
 	var mu sync.Mutex
 	floors := map[commitlog.Source]uint64{}
-	for _, sr := range r.sources {
+	for _, sr := range sources {
 		g.Go(func() error {
-			floor, stopped, err := f.readSource(gctx, s, r, sr)
+			floor, stopped, err := f.readSource(gctx, s, r, sr, upTo)
 			mu.Lock()
 			defer mu.Unlock()
 			if floor > 0 {
@@ -94,10 +162,7 @@ func (f *follower) readSources(ctx context.Context, s *state, r *findings, own c
 		f.floors[src] = max(f.floors[src], floor)
 		f.full, again = true, true
 	}
-	if again || !f.full {
-		return again, nil
-	}
-	return f.dropped(ctx, r)
+	return again, nil
 }
 
 func (f *follower) logs(ctx context.Context) (map[commitlog.Source]bool, error) {
@@ -153,10 +218,10 @@ func (f *follower) dropped(ctx context.Context, r *findings) (again bool, err er
 	return again, nil
 }
 
-// readSource reads the new entries of one source log. It returns a floor if some
-// of them are gone, since they are in chunks. It fails with errBehind if there is
-// more than memory is for; what the dead left is no more than their own was.
-func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *sourceReading) (floor uint64, stopped bool, err error) {
+// readSource reads the new entries of one source log, up to a row version. It returns a
+// floor if some of them are gone, since they are in chunks. It fails with errBehind if
+// there is more than memory is for; what the dead left is no more than their own was.
+func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *sourceReading, upTo int64) (floor uint64, stopped bool, err error) {
 	db := f.c.db
 	log := sourceLog(sr.source)
 	alive, room := f.c.members.has(sr.source), db.opt.BufferBytes
@@ -165,7 +230,7 @@ func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *so
 	} else {
 		room -= db.followed.Load()
 	}
-	for e, err := range db.store.Read(ctx, log, sr.from+1) {
+	for e, err := range db.store.Read(ctx, log, sr.head()+1) {
 		if errors.Is(err, store.ErrTrimmed) {
 			first, err := db.store.First(ctx, log)
 			return first - 1, false, err
@@ -177,13 +242,18 @@ func (f *follower) readSource(ctx context.Context, s *state, r *findings, sr *so
 		if err != nil {
 			return 0, false, fmt.Errorf("source log %s: entry %d: %w", sr.source, e.Seq, err)
 		}
-		entry := sourceEntry{seq: e.Seq, journal: read.Journal, position: read.Position}
+		entry := sourceEntry{seq: e.Seq, journal: read.Journal, position: read.Position, version: read.Version()}
+		if entry.version > upTo {
+			sr.over = true
+			return 0, false, nil
+		}
 		for _, rec := range read.Records {
 			counts, known, err := f.counts(ctx, sr.source, e.Seq, rec, r.catalog)
 			if err != nil {
 				return 0, false, err
 			}
 			if !known {
+				sr.over = true
 				return 0, true, nil
 			}
 			if counts {

@@ -127,6 +127,15 @@ type Entry struct {
 	Position uint64
 }
 
+// Version returns the greatest row version of the records, 0 if there are none.
+func (e *Entry) Version() int64 {
+	v := int64(0)
+	for _, r := range e.Records {
+		v = max(v, r.Version+int64(r.Versions)-1)
+	}
+	return v
+}
+
 // DecodeEntry reads an entry that AppendRecords, AppendForwarded or AppendSeal
 // wrote. The caller releases its records.
 //

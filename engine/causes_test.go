@@ -1,0 +1,72 @@
+package engine_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/phyllodb/phyllo/engine/memstore"
+	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/datum"
+)
+
+// TestClusterCauses has a node read the log of another one late, when that has a
+// transaction which builds on one of a third node, whose log was read before: it does not
+// show the effect without its cause.
+func TestClusterCauses(t *testing.T) {
+	t.Parallel()
+	shared := memstore.New(nil)
+	stale := quiet
+	stale.Cluster = fastCluster()
+	stale.Cluster.Staleness = time.Minute // whatever node c has it shows
+	a, b, c := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet), newNode(t, shared, "c", stale)
+	table := createTable(t, a.db, "events", false, 0)
+	insert(t, b.db, table, row{"k", 0, 0})
+	sameRows(t, "node c", c.latest(table), counts(row{"k", 0, 0})) // it has opened the partition
+
+	held, late, again := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var once, blocked atomic.Bool
+	fate := func(call memstore.Call) memstore.Verdict {
+		if call.Op != memstore.OpRead || call.Log.Kind != store.SourceLog {
+			return memstore.Verdict{}
+		}
+		switch {
+		case strings.HasPrefix(call.Log.Key, "b/") && blocked.Load():
+			<-again
+		case strings.HasPrefix(call.Log.Key, "a/"):
+			if once.CompareAndSwap(false, true) {
+				close(held)
+			}
+			<-late
+		}
+		return memstore.Verdict{}
+	}
+	c.fate.Store(&fate)
+	<-held
+	time.Sleep(50 * time.Millisecond) // the log of node b is read
+	blocked.Store(true)
+	cause, effect := row{"k", 0, 1}, row{"k", 0, 2}
+	insert(t, b.db, table, cause)
+	await(t, "node a sees the cause", func() bool { return a.latest(table)[cause] == 1 })
+	insert(t, a.db, table, effect)
+	close(late)
+	look := func() map[row]int {
+		got, err := readAll(c.db, false, []datum.OID{table})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got[0]
+	}
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+		if got := look(); got[effect] > got[cause] {
+			t.Fatalf("node c has %v", got)
+		}
+	}
+	close(again)
+	await(t, "node c sees both", func() bool { got := look(); return got[effect] == 1 && got[cause] == 1 })
+	c.fate.Store(nil)
+	for _, n := range []*node{a, b, c} {
+		n.close()
+	}
+}
