@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -69,4 +70,42 @@ func TestClusterCauses(t *testing.T) {
 	for _, n := range []*node{a, b, c} {
 		n.close()
 	}
+}
+
+// TestClusterOwnCause has a node not know what became of a commit of its own, on which
+// another one builds: it does not show that without its own.
+func TestClusterOwnCause(t *testing.T) {
+	t.Parallel()
+	shared := memstore.New(nil)
+	stale := quiet
+	stale.Cluster = fastCluster()
+	stale.Cluster.Staleness = time.Minute // whatever node a has it shows
+	a, b := newNode(t, shared, "a", stale), newNode(t, shared, "b", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	insert(t, b.db, table, row{"k", 0, 0})
+	sameRows(t, "node a", a.latest(table), counts(row{"k", 0, 0}))
+
+	cause, effect := row{"k", 0, 1}, row{"k", 0, 2}
+	heal := a.fail(memstore.Verdict{Outcome: memstore.Lose}, isAppend(store.SourceLog))
+	done := make(chan error, 1)
+	go func() { done <- tryInsert(context.Background(), a, table, cause) }()
+	await(t, "node b sees the cause", func() bool { return b.latest(table)[cause] == 1 })
+	insert(t, b.db, table, effect)
+	look := func() map[row]int {
+		got, err := readAll(a.db, false, []datum.OID{table})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got[0]
+	}
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
+		if got := look(); got[effect] > got[cause] {
+			t.Fatalf("node a has %v", got)
+		}
+	}
+	heal()
+	<-done // it may have heard that the outcome is unknown
+	await(t, "node a has both", func() bool { got := look(); return got[effect] == 1 && got[cause] == 1 })
+	a.close()
+	b.close()
 }

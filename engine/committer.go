@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
@@ -59,6 +60,9 @@ type committer struct {
 	open func() error
 	// undecided are the requests that open is of.
 	undecided []*commitRequest
+	// flying is the source position of an entry that may be in the log and is not in
+	// the state yet; 0: none is. For others: the follower.
+	flying atomic.Uint64
 	// sealed says that our log has been taken over; in a cluster only.
 	sealed bool
 	// stuck says that the journal could not be forwarded the last time.
@@ -153,6 +157,7 @@ func nextGroup(queue *[]*commitRequest) []*commitRequest {
 
 // write commits a group and answers each of its requests.
 func (c *committer) write(group []*commitRequest) {
+	defer c.landed()
 	if err := c.stopped(); err != nil {
 		answer(group, err)
 		return
@@ -307,6 +312,7 @@ func (c *committer) append(data []byte) (uint64, error) {
 		ctx, cancel = context.WithTimeout(ctx, c.db.cluster.opt.Insist)
 		defer cancel()
 	}
+	c.flying.Store(c.next)
 	err := c.db.store.Append(ctx, c.log, c.next, data)
 	if err != nil && c.db.cluster != nil {
 		err = c.insist(ctx, data, err)
@@ -408,7 +414,9 @@ func (c *committer) writeDefinition(r *commitRequest) error {
 				return err
 			}
 		}
-		// From here on the position seq is taken, whether the record counts or not.
+		// From here on the position seq is taken, whether the record counts or not. Nobody
+		// builds on it before the catalogue has the entry, which followers look at.
+		c.flying.Store(0)
 		next, err := catalogue.append(context.Background(), r.catalogueSeq, entry)
 		switch {
 		case err == nil:

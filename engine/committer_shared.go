@@ -114,6 +114,13 @@ func (c *committer) settled() {
 	c.open, c.undecided = nil, nil
 }
 
+// landed notes that every entry of our log of which that is certain is in the state.
+func (c *committer) landed() {
+	if c.open == nil {
+		c.flying.Store(0)
+	}
+}
+
 // lostLog says whether our log has been taken over.
 func (c *committer) lostLog() bool {
 	return c.db.cluster != nil && (c.sealed || c.db.cluster.taken.Load())
@@ -132,6 +139,7 @@ func (c *committer) ready(group []*commitRequest) error {
 			c.db.opt.Logger.Warn("a commit whose outcome was unknown was not made", slog.String("error", err.Error()))
 		}
 		c.settled()
+		c.landed()
 	}
 	if c.lostLog() {
 		if err := c.db.cluster.rejoin(context.Background()); err != nil {

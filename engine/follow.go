@@ -177,6 +177,11 @@ func (f *follower) try(ctx context.Context, part *partition, fresh *commitlog.So
 		}
 		return again, err
 	}
+	if fresh == nil {
+		if err = f.awaitOwn(ctx, own, r); err != nil {
+			return false, err
+		}
+	}
 	if again, err = f.openPartitions(ctx, s, r); again || err != nil {
 		return again, err
 	}

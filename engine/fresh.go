@@ -48,6 +48,9 @@ var (
 			WithHint("Try again in a moment, or raise memory.buffers_mib.")
 	// errDefining is why a round ended early that could not read the catalogue.
 	errDefining = pgerr.New(pgerr.CannotConnectNow, "a change of the catalogue by this node is not decided yet").WithHint("Try again in a moment.")
+	// errCommitting is why a round ended early that may have met what builds on a commit
+	// of ours.
+	errCommitting = pgerr.New(pgerr.CannotConnectNow, "a commit of this node is in the cluster and not confirmed yet").WithHint("Try again in a moment.")
 	// errTaken is what a round ends with that finds our log taken over.
 	errTaken = pgerr.New(pgerr.CannotConnectNow, "another node has taken over from this one, which begins anew").WithHint("Try again in a moment.")
 )
@@ -71,7 +74,7 @@ func (f *follower) wait(ctx context.Context, since time.Time) error {
 		}
 		long := time.Since(called) > f.c.opt.Insist
 		if err != nil && (!tried.Before(called) || long && !done.Before(called)) {
-			passing := errors.Is(err, errBehind) || errors.Is(err, errTaken) || errors.Is(err, errDefining)
+			passing := errors.Is(err, errBehind) || errors.Is(err, errTaken) || errors.Is(err, errDefining) || errors.Is(err, errCommitting)
 			if !passing || long {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
@@ -128,6 +129,37 @@ func (f *follower) readCauses(ctx context.Context, s *state, r *findings) (again
 	}
 	return false, nil
 }
+
+// awaitOwn waits until a commit of ours that is on its way is in the state, for what was
+// read of others may build on it. One that is not decided for long is looked for in our
+// log: others know of it only if it is there.
+func (f *follower) awaitOwn(ctx context.Context, own commitlog.Source, r *findings) error {
+	flying := f.c.db.committer.flying.Load
+	seq := flying()
+	if seq == 0 || r.entries() == 0 {
+		return nil
+	}
+	for late := time.Now().Add(ownWait); flying() == seq && time.Now().Before(late); {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(ownPoll):
+		}
+	}
+	if flying() != seq {
+		return nil
+	}
+	head, err := f.c.db.store.Head(ctx, sourceLog(own))
+	if err == nil && head >= seq && flying() == seq {
+		err = errCommitting
+	}
+	return err
+}
+
+const (
+	ownWait = time.Second
+	ownPoll = time.Millisecond
+)
 
 // entries counts those that were read.
 func (r *findings) entries() (n int) {
