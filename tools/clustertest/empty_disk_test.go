@@ -1,19 +1,21 @@
 package clustertest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
 
-const (
-	manyChunks = 10_000
-	// firstQueryLimit is how soon a node must answer that has nothing but the cluster.
-	firstQueryLimit = 5 * time.Second
-)
+// firstQueryLimit is how soon a node must answer that has nothing but the cluster.
+const firstQueryLimit = 5 * time.Second
 
 // TestEmptyDisk starts a node with an empty disk on a table of many chunks, after the
 // only other one was lost.
 func TestEmptyDisk(t *testing.T) {
+	manyChunks := 3_000
+	if *long {
+		manyChunks = 10_000
+	}
 	s := &scene{t: t}
 	n := newNode(t, 0, "a", newKeyspace(t, theServer.get(t)))
 	s.nodes = []*node{n}
@@ -22,7 +24,7 @@ func TestEmptyDisk(t *testing.T) {
 	}
 	start := time.Now()
 	s.exec(`CREATE TABLE IF NOT EXISTS hours (ts timestamptz PRIMARY KEY) WITH (slice = '1 hour')`,
-		`INSERT INTO hours SELECT '2020-01-01Z'::timestamptz + g * interval '1 hour' FROM generate_series(1, 10000) AS g`, `CHECKPOINT`)
+		fmt.Sprintf(`INSERT INTO hours SELECT '2020-01-01Z'::timestamptz + g * interval '1 hour' FROM generate_series(1, %d) AS g`, manyChunks), `CHECKPOINT`)
 	t.Logf("%d chunks were made in %.1f s", manyChunks, time.Since(start).Seconds())
 	if err := n.killWithDisk(); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 var (
 	rounds = flag.Int("rounds", 3, "how many faults TestFaults makes, one after the other")
 	seed   = flag.Uint64("seed", 0, "seed of the random choices; 0 takes one from the clock")
-	long   = flag.Bool("long", false, "pause servers for 30 s instead of 5 s, and kill each in turn in one round")
+	long   = flag.Bool("long", false, "pause servers for 30 s instead of 5 s, kill each in turn in one round, and make larger tables")
 	goOn   = flag.Bool("go-on", false, "go on after a round that failed")
 	only   = flag.String("fault", "", "make only the faults whose name contains this")
 	logDir = flag.String("logs", "", "folder for the logs of the phyllo processes; empty: they are not kept")
