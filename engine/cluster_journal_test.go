@@ -703,3 +703,24 @@ func TestJournalGivenUpMeanwhile(t *testing.T) {
 	sameRows(t, "node b", b.latest(table), want)
 	b.close()
 }
+
+// TestJournalReadsAfterRestart restarts a node with a journal, which reads on what others
+// commit though it commits nothing itself.
+func TestJournalReadsAfterRestart(t *testing.T) {
+	t.Parallel()
+	shared := memstore.New(nil)
+	a, b := newJournaled(t, shared, "a", vfs.NewMem(), never), newNode(t, shared, "b", quiet)
+	table := createTable(t, b.db, "events", false, 0)
+	want := warm(t, a.db, table)
+	insert(t, a.db, table, row{"warm1", hour, 100})
+	want[row{"warm1", hour, 100}]++
+	a = newJournaled(t, shared, "a", a.crash(newRand(t)), never)
+	sameRows(t, "the node that restarted", a.latest(table), want)
+	for i := range int64(3) {
+		insert(t, b.db, table, row{"b", hour, i})
+		want[row{"b", hour, i}]++
+		sameRows(t, "the node that restarted", a.latest(table), want)
+	}
+	a.close()
+	b.close()
+}

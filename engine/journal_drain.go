@@ -162,6 +162,7 @@ func (c *cluster) forwardRest(ctx context.Context, j *journal, known bool) (rows
 		for _, e := range batch {
 			c.db.apply(seq, c.db.own(), e.records, nil)
 		}
+		c.db.committer.landed()
 		batch, size = nil, 0
 		return c.db.makeRoom(ctx)
 	}
