@@ -724,3 +724,48 @@ func TestJournalReadsAfterRestart(t *testing.T) {
 	a.close()
 	b.close()
 }
+
+// TestJournalUnderLoad has transactions go on committing to a journal faster than it is
+// forwarded: one that goes past it is committed all the same.
+func TestJournalUnderLoad(t *testing.T) {
+	t.Parallel()
+	shared := memstore.New(nil)
+	a := newJournaled(t, shared, "a", vfs.NewMem(), never)
+	table := createTable(t, a.db, "events", false, 0)
+	warm(t, a.db, table)
+	slow := func(c memstore.Call) memstore.Verdict {
+		if c.Op == memstore.OpAppend && c.Log.Kind == store.SourceLog {
+			time.Sleep(20 * time.Millisecond)
+		}
+		return memstore.Verdict{}
+	}
+	a.fate.Store(&slow)
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	for w := range int64(2) {
+		wg.Go(func() {
+			for i := int64(0); !over.Load(); i++ {
+				if err := tryInsert(context.Background(), a.node, table, row{"warm1", hour, 1000*w + i}); err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(2 * time.Millisecond)
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		createTable(t, a.db, "other", false, 0)
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Error("a definition waits for ever for what is in the journal")
+	}
+	over.Store(true)
+	wg.Wait()
+	<-done
+	a.close()
+}

@@ -234,13 +234,23 @@ func (j *journal) forwardSoon() {
 	poke(j.db.committer.wake)
 }
 
-// batch returns the first entries that wait, as many as one entry of a source log
-// should hold, none if nothing waits.
-func (j *journal) batch() []journalEntry {
+// last returns the position of the last entry that waits, 0 if none does.
+func (j *journal) last() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.waiting) == 0 {
+		return 0
+	}
+	return j.waiting[len(j.waiting)-1].pos
+}
+
+// batch returns the first entries that wait, up to a position, as many as one entry of a
+// source log should hold, none if nothing waits.
+func (j *journal) batch(last uint64) []journalEntry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n, size := 0, 0
-	for ; n < len(j.waiting); n++ {
+	for ; n < len(j.waiting) && j.waiting[n].pos <= last; n++ {
 		if size += len(j.waiting[n].data); n > 0 && size > maxGroupBytes {
 			break
 		}

@@ -10,11 +10,12 @@ import (
 // isDue says whether the journal is to be forwarded now.
 func (j *journal) isDue() bool { return j != nil && j.due.Load() && j.waits() }
 
-// forward appends to the source log what waits in the journal.
+// forward appends to the source log what waits in the journal now. What comes meanwhile
+// is for the next time: there may be no end of it.
 func (c *committer) forward(j *journal) error {
 	j.due.Store(false)
-	for {
-		batch := j.batch()
+	for last := j.last(); ; {
+		batch := j.batch(last)
 		if len(batch) == 0 {
 			if c.stuck {
 				c.db.opt.Logger.Info("the journal of this node is forwarded to the cluster again")
