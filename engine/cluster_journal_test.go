@@ -769,3 +769,53 @@ func TestJournalUnderLoad(t *testing.T) {
 	<-done
 	a.close()
 }
+
+// TestJournalDiskHangs has the disk of a node not answer, while a definition waits for what
+// is on its way into the journal: what is in the cluster can be read.
+func TestJournalDiskHangs(t *testing.T) {
+	t.Parallel()
+	shared := memstore.New(nil)
+	var hangs atomic.Bool
+	appending, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	disk := memstore.New(func(c memstore.Call) memstore.Verdict {
+		if c.Op == memstore.OpAppend && hangs.Load() {
+			once.Do(func() { close(appending) })
+			<-goOn
+		}
+		return memstore.Verdict{}
+	})
+	opt := quiet
+	opt.Cluster = fastCluster()
+	opt.Cluster.Journal, opt.Cluster.CommitToJournal, opt.Cluster.Forward = disk, true, never
+	a, b := newNode(t, shared, "a", opt), newNode(t, shared, "b", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	want := warm(t, a.db, table)
+	insert(t, a.db, table, row{"warm1", hour, 100})
+	want[row{"warm1", hour, 100}]++
+	hangs.Store(true)
+	first := make(chan error, 1)
+	go func() { first <- tryInsert(context.Background(), a, table, row{"warm2", 2 * hour, 100}) }()
+	<-appending
+	second := make(chan struct{})
+	go func() {
+		defer close(second)
+		createTable(t, a.db, "other", false, 0)
+	}()
+	await(t, "the journal is forwarded", func() bool { return mustRead(t, b.db, table)[row{"warm1", hour, 100}] == 1 })
+	insert(t, b.db, table, row{"b", hour, 1})
+	want[row{"b", hour, 1}]++
+	got, err := a.tryLatest(table)
+	if err != nil {
+		t.Error(err)
+	} else {
+		sameRows(t, "the node whose disk hangs", got, want)
+	}
+	close(goOn)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	<-second
+	a.close()
+	b.close()
+}

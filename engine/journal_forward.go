@@ -45,6 +45,7 @@ func (c *committer) forward(j *journal) error {
 			return err
 		}
 		c.db.applyForwarded(seq, batch)
+		c.landed() // before it is waited for the journal
 	}
 }
 
