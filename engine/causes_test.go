@@ -109,3 +109,34 @@ func TestClusterOwnCause(t *testing.T) {
 	a.close()
 	b.close()
 }
+
+// TestClusterOwnLate has a node not get a commit of its own into its log: it reads on
+// what others commit, and waits for its own but once.
+func TestClusterOwnLate(t *testing.T) {
+	t.Parallel()
+	shared := memstore.New(nil)
+	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
+	table := createTable(t, a.db, "events", false, 0)
+	insert(t, b.db, table, row{"k", 0, 0})
+	sameRows(t, "node a", a.latest(table), counts(row{"k", 0, 0}))
+	heal := a.fail(memstore.Verdict{Outcome: memstore.Fail}, isAppend(store.SourceLog))
+	own := row{"k", 0, -1}
+	if err := tryInsert(context.Background(), a, table, own); err == nil {
+		t.Fatal("a commit that is not in the log was answered")
+	}
+	begun := time.Now()
+	for i := range int64(8) {
+		r := row{"k", 0, 1 + i}
+		insert(t, b.db, table, r)
+		if a.latest(table)[r] != 1 {
+			t.Fatalf("node a does not have %v", r)
+		}
+	}
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("8 reads took %v", took)
+	}
+	heal()
+	await(t, "the commit is made", func() bool { return b.latest(table)[own] == 1 })
+	a.close()
+	b.close()
+}

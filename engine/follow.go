@@ -44,6 +44,7 @@ type follower struct {
 	opened    map[chunk.PartitionID]bool // not in a state yet
 	stalled   uint64                     // the catalogue's entry at which a round stopped
 	forwarded uint64                     // what the register of our journal says, as of the last look
+	waited    uint64                     // the position in our log for which a round has last waited in vain
 
 	mu    sync.Mutex                // guards the fields below
 	began time.Time                 // when the last round that went well began

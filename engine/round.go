@@ -132,14 +132,14 @@ func (f *follower) readCauses(ctx context.Context, s *state, r *findings) (again
 
 // awaitOwn waits until a commit of ours that is on its way is in the state, for what was
 // read of others may build on it. One that is not decided for long is looked for in our
-// log: others know of it only if it is there.
+// log, from then on in each round at once: others know of it only if it is there.
 func (f *follower) awaitOwn(ctx context.Context, own commitlog.Source, r *findings) error {
 	flying := f.c.db.committer.flying.Load
 	seq := flying()
 	if seq == 0 || r.entries() == 0 {
 		return nil
 	}
-	for late := time.Now().Add(ownWait); flying() == seq && time.Now().Before(late); {
+	for late := time.Now().Add(ownWait); flying() == seq && seq != f.waited && time.Now().Before(late); {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -149,6 +149,7 @@ func (f *follower) awaitOwn(ctx context.Context, own commitlog.Source, r *findin
 	if flying() != seq {
 		return nil
 	}
+	f.waited = seq
 	head, err := f.c.db.store.Head(ctx, sourceLog(own))
 	if err == nil && head >= seq && flying() == seq {
 		err = errCommitting
