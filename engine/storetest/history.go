@@ -14,8 +14,11 @@ var seedFlag = flag.Uint64("storetest.seed", 0, "seed of the random histories; 0
 
 // Seeds returns the seeds that random tests run with.
 func Seeds() []uint64 {
-	if *seedFlag != 0 {
+	switch {
+	case *seedFlag != 0:
 		return []uint64{*seedFlag}
+	case testing.Short():
+		return []uint64{1, rand.Uint64()}
 	}
 	return []uint64{1, 2, 3, rand.Uint64()}
 }

@@ -199,7 +199,7 @@ func crash(ctx context.Context, r *runner) error {
 func cassandra(ctx context.Context, r *runner) error {
 	err := onCassandra(ctx, func(env []string) error {
 		for _, args := range []string{
-			"./engine/cassandra/cassandratest/...",
+			"./engine/cassandra/cassandratest/... -short",
 			"./tools/crashtest/... -run TestKill -rounds 3",
 			"./tools/clustertest/... -skip ^TestFaults$",
 		} {

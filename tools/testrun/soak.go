@@ -39,7 +39,9 @@ func soak(ctx context.Context, r *runner) error {
 			return err
 		}
 	}
-	return nil
+	return onCassandra(ctx, func(cluster []string) error {
+		return r.command(ctx, append(cluster, env...), "go", "test", "-count=1", "-timeout", "60m", "./engine/cassandra/cassandratest/...")
+	})
 }
 
 // fuzz runs every fuzz target for FUZZTIME (default a minute), one after the

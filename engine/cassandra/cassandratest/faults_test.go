@@ -40,7 +40,10 @@ func TestAppendsUnderFaults(t *testing.T) {
 const faultTimeout = 400 * time.Millisecond
 
 func appendUnderFaults(t *testing.T, seed uint64, percent, writers int) {
-	const each = 25
+	each := 25
+	if testing.Short() && writers > 2 {
+		each = 16
+	}
 	opts := emptyKeyspace(t)
 	p := newProxy(t, opts.Hosts[0], 3*faultTimeout/2, randomFaults(seed, percent))
 	opts.Dial, opts.RequestTimeout, opts.ConnectTimeout = p.dial, faultTimeout, 5*time.Second
