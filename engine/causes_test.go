@@ -52,13 +52,7 @@ func TestClusterCauses(t *testing.T) {
 	await(t, "node a sees the cause", func() bool { return a.latest(table)[cause] == 1 })
 	insert(t, a.db, table, effect)
 	close(late)
-	look := func() map[row]int {
-		got, err := readAll(c.db, false, []datum.OID{table})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got[0]
-	}
+	look := func() map[row]int { return c.shows(table) }
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
 		if got := look(); got[effect] > got[cause] {
 			t.Fatalf("node c has %v", got)
@@ -70,6 +64,16 @@ func TestClusterCauses(t *testing.T) {
 	for _, n := range []*node{a, b, c} {
 		n.close()
 	}
+}
+
+// shows reads a table as the node has it, however old that may be.
+func (n *node) shows(table datum.OID) map[row]int {
+	n.t.Helper()
+	got, err := readAll(n.db, false, []datum.OID{table})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return got[0]
 }
 
 // TestClusterOwnCause has a node not know what became of a commit of its own, on which
@@ -91,13 +95,7 @@ func TestClusterOwnCause(t *testing.T) {
 	go func() { done <- tryInsert(context.Background(), a, table, cause) }()
 	await(t, "node b sees the cause", func() bool { return b.latest(table)[cause] == 1 })
 	insert(t, b.db, table, effect)
-	look := func() map[row]int {
-		got, err := readAll(a.db, false, []datum.OID{table})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got[0]
-	}
+	look := func() map[row]int { return a.shows(table) }
 	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
 		if got := look(); got[effect] > got[cause] {
 			t.Fatalf("node a has %v", got)

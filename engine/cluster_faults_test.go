@@ -585,17 +585,7 @@ func TestClusterDefinitionUnderWay(t *testing.T) {
 	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
 	table := uniqueTable(t, a)
 	heal := a.fail(memstore.Verdict{Outcome: memstore.Lose}, isAppend(store.CatalogueLog))
-	tx := begin(t, a.db, engine.TxnOptions{})
-	oid, err := tx.TakeOIDs(context.Background(), 5)
-	if err == nil {
-		err = tx.Apply(context.Background(), schema.Change{PutTable: eventsTable(oid, "other", false, 0)})
-	}
-	if err == nil {
-		err = tx.Commit(context.Background())
-	}
-	if codeOf(err) != pgerr.OutcomeUnknown {
-		t.Fatalf("create table: %v, want 40003", err)
-	}
+	oid := undecidedTable(t, a.db)
 	await(t, "node b has the table", func() bool {
 		_, err := readAll(b.db, true, []datum.OID{oid})
 		return err == nil
@@ -603,7 +593,7 @@ func TestClusterDefinitionUnderWay(t *testing.T) {
 	if err := tryInsert(context.Background(), b, table, row{"k", 0, 2}); err != nil {
 		t.Fatal(err)
 	}
-	err = tryInsert(context.Background(), a, table, row{"k", 0, 1})
+	err := tryInsert(context.Background(), a, table, row{"k", 0, 1})
 	heal()
 	if codeOf(err) == pgerr.CannotConnectNow {
 		await(t, "the definition is decided", func() bool {
@@ -644,17 +634,7 @@ func TestClusterDefinitionBesideFlush(t *testing.T) {
 	both(row{"k", 0, 1}) // so that node a looks at what becomes of it
 	sameRows(t, "node a", a.latest(one), counts(row{"k", 0, 1}))
 	heal := a.fail(memstore.Verdict{Outcome: memstore.Lose}, isAppend(store.CatalogueLog))
-	tx := begin(t, a.db, engine.TxnOptions{})
-	oid, err := tx.TakeOIDs(context.Background(), 5)
-	if err == nil {
-		err = tx.Apply(context.Background(), schema.Change{PutTable: eventsTable(oid, "other", false, 0)})
-	}
-	if err == nil {
-		err = tx.Commit(context.Background())
-	}
-	if codeOf(err) != pgerr.OutcomeUnknown {
-		t.Fatalf("create table: %v, want 40003", err)
-	}
+	oid := undecidedTable(t, a.db)
 	await(t, "node b has the table", func() bool {
 		_, err := readAll(b.db, true, []datum.OID{oid})
 		return err == nil

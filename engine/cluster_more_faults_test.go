@@ -107,7 +107,7 @@ func TestClusterRejoinBesideDrop(t *testing.T) {
 }
 
 // undecidedTable makes a table, with rows, in a transaction whose outcome is not known.
-func undecidedTable(t *testing.T, db *engine.DB, rows ...row) {
+func undecidedTable(t *testing.T, db *engine.DB, rows ...row) datum.OID {
 	t.Helper()
 	ctx := context.Background()
 	tx := begin(t, db, engine.TxnOptions{})
@@ -124,6 +124,7 @@ func undecidedTable(t *testing.T, db *engine.DB, rows ...row) {
 	if codeOf(err) != pgerr.OutcomeUnknown {
 		t.Fatalf("create table: %v, want 40003", err)
 	}
+	return oid
 }
 
 // TestClusterDefinitionForgotten has a node be cut off that does not know whether its change

@@ -55,6 +55,11 @@ var (
 	errTaken = pgerr.New(pgerr.CannotConnectNow, "another node has taken over from this one, which begins anew").WithHint("Try again in a moment.")
 )
 
+// passes says whether the next round may go well without anybody's doing.
+func passes(err error) bool {
+	return errors.Is(err, errBehind) || errors.Is(err, errTaken) || errors.Is(err, errDefining) || errors.Is(err, errCommitting)
+}
+
 // wait returns once a round that began at since or later has ended well. It fails
 // if one fails that began after the call, but gives those time that say that they
 // only need some. Who has waited for long takes the failure of one that was under
@@ -74,8 +79,7 @@ func (f *follower) wait(ctx context.Context, since time.Time) error {
 		}
 		long := time.Since(called) > f.c.opt.Insist
 		if err != nil && (!tried.Before(called) || long && !done.Before(called)) {
-			passing := errors.Is(err, errBehind) || errors.Is(err, errTaken) || errors.Is(err, errDefining) || errors.Is(err, errCommitting)
-			if !passing || long {
+			if !passes(err) || long {
 				return err
 			}
 		}
