@@ -88,15 +88,11 @@ func Doctor(ctx context.Context, opts Options) ([]Finding, error) {
 		return nil, err
 	}
 	opts = opts.withDefaults()
-	contact, found, err := opts.probe(ctx)
+	contact, dc, _, err := opts.locate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	contact.Close()
-	dc, err := opts.localDC(found)
-	if err != nil {
-		return nil, err
-	}
 	opts.NumConns = 1
 	session, err := opts.connect(ctx, dc)
 	if err != nil {

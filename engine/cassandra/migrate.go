@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,26 +96,20 @@ func Migrate(ctx context.Context, opts Options, m MigrateOptions, progress func(
 	if progress == nil {
 		progress = func(string) {}
 	}
-	contact, found, err := opts.probe(ctx)
+	var replicas map[string]int
+	if m.Replication != "" {
+		var err error
+		if replicas, err = parseReplication(m.Replication); err != nil {
+			return err
+		}
+	}
+	contact, dc, found, err := opts.locate(ctx, slices.Collect(maps.Keys(replicas))...)
 	if err != nil {
 		return err
 	}
 	contact.Close()
-	dc, err := opts.localDC(found)
-	if err != nil {
-		return err
-	}
-	replicas := map[string]int{dc: min(defaultReplicas, found.nodes[dc])}
-	if m.Replication != "" {
-		if replicas, err = parseReplication(m.Replication); err != nil {
-			return err
-		}
-		for name := range replicas {
-			if found.nodes[name] == 0 {
-				return pgerr.New(pgerr.InvalidParameterValue, "the Cassandra cluster has no data centre %q", name).
-					WithHint("It has %s.", strings.Join(found.names(), ", "))
-			}
-		}
+	if replicas == nil {
+		replicas = map[string]int{dc: min(defaultReplicas, found.nodes[dc])}
 	}
 	session, err := opts.connect(ctx, dc)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 
@@ -130,75 +129,6 @@ func newSession(ctx context.Context, c *gocql.ClusterConfig) (*gocql.Session, er
 		}()
 		return nil, ctx.Err()
 	}
-}
-
-// centres are what a contact point says of the cluster.
-type centres struct {
-	local string         // the contact point's data centre
-	nodes map[string]int // by data centre
-}
-
-func (c centres) names() []string {
-	names := make([]string, 0, len(c.nodes))
-	for name := range c.nodes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// probe connects to a contact point alone and asks for the data centres.
-func (o Options) probe(ctx context.Context) (*gocql.Session, centres, error) {
-	c, err := o.cluster()
-	if err != nil {
-		return nil, centres{}, err
-	}
-	c.DisableInitialHostLookup = true
-	c.NumConns = 1
-	c.Events.DisableNodeStatusEvents, c.Events.DisableTopologyEvents, c.Events.DisableSchemaEvents = true, true, true
-	c.PoolConfig.HostSelectionPolicy = gocql.RoundRobinHostPolicy()
-	c.Consistency = gocql.One
-	session, err := newSession(ctx, c)
-	if err != nil {
-		return nil, centres{}, err
-	}
-	found := centres{nodes: map[string]int{}}
-	err = session.Query(`SELECT data_center FROM system.local WHERE key = 'local'`).ScanContext(ctx, &found.local)
-	if err == nil {
-		found.nodes[found.local]++
-		scanner := session.Query(`SELECT data_center FROM system.peers`).IterContext(ctx).Scanner()
-		for scanner.Next() {
-			var dc string
-			if err = scanner.Scan(&dc); err != nil {
-				break
-			}
-			if dc != "" {
-				found.nodes[dc]++
-			}
-		}
-		if err == nil {
-			err = scanner.Err()
-		}
-	}
-	if err != nil {
-		session.Close()
-		return nil, centres{}, failed("find the data centres", err)
-	}
-	return session, found, nil
-}
-
-// localDC chooses the data centre to work with.
-func (o Options) localDC(c centres) (string, error) {
-	if o.LocalDC == "" {
-		return c.local, nil
-	}
-	if c.nodes[o.LocalDC] == 0 {
-		e := pgerr.New(pgerr.InvalidParameterValue, "the Cassandra cluster has no data centre %q", o.LocalDC).
-			WithHint("It has %s.", strings.Join(c.names(), ", "))
-		e.Cause = ErrDataCentre
-		return "", e
-	}
-	return o.LocalDC, nil
 }
 
 // connect opens the session that a store works with.

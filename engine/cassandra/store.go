@@ -48,15 +48,11 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	contact, found, err := opts.probe(ctx)
+	contact, dc, _, err := opts.locate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer contact.Close()
-	dc, err := opts.localDC(found)
-	if err != nil {
-		return nil, err
-	}
 	if err := checkSchema(ctx, contact, opts); err != nil {
 		return nil, err
 	}
