@@ -64,8 +64,8 @@ func (s *state) describe(db *DB, tables []datum.OID) string {
 				fmt.Fprintf(&b, "; pending %d rows from %d", p.pending.rows(), p.pending.first)
 			}
 			for _, f := range append(slices.Clone(p.others), p.journaled) {
-				if n := len(f.steps); n > 0 {
-					fmt.Fprintf(&b, "; %d rows of %v, %d to %d", f.delta.rows(), f.source, f.steps[0].pos, f.steps[n-1].pos)
+				if steps := slices.Collect(f.steps.all()); len(steps) > 0 {
+					fmt.Fprintf(&b, "; %d rows of %v, %d to %d", f.delta.rows(), f.source, steps[0].pos, steps[len(steps)-1].pos)
 				}
 			}
 			for e, err := range p.manifest.Chunks(context.Background()) {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"iter"
 	"slices"
+	"sort"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -17,7 +19,7 @@ import (
 type followed struct {
 	source commitlog.Source
 	delta  *delta
-	steps  []followedStep // by rising position
+	steps  followedSteps
 }
 
 // A followedStep is what one entry of the log added, so that it can be taken away
@@ -30,6 +32,51 @@ type followedStep struct {
 }
 
 type sliceCount struct{ slice, rows int64 }
+
+// followedSteps are steps by rising position, in blocks, so that adding one to
+// immutable ones copies few.
+type followedSteps [][]followedStep
+
+const stepBlock = 256
+
+func (s followedSteps) add(step followedStep) followedSteps {
+	n := len(s)
+	if n == 0 || len(s[n-1]) == stepBlock {
+		return append(s[:n:n], []followedStep{step})
+	}
+	s = slices.Clone(s)
+	last := s[n-1]
+	s[n-1] = append(last[:len(last):len(last)], step)
+	return s
+}
+
+// cut divides steps into those up to a position and those above it.
+func (s followedSteps) cut(pos uint64) (upTo, above followedSteps) {
+	for i, block := range s {
+		n := sort.Search(len(block), func(i int) bool { return block[i].pos > pos })
+		if n > 0 {
+			upTo = append(upTo, block[:n])
+		}
+		if n < len(block) {
+			above = append(append(above, block[n:]), s[i+1:]...)
+			break
+		}
+	}
+	return upTo, above
+}
+
+// all returns the steps one after the other.
+func (s followedSteps) all() iter.Seq[followedStep] {
+	return func(yield func(followedStep) bool) {
+		for _, block := range s {
+			for _, step := range block {
+				if !yield(step) {
+					return
+				}
+			}
+		}
+	}
+}
 
 func (f followed) bytes() int64 {
 	if f.delta == nil {
@@ -60,29 +107,24 @@ func (f followed) add(mem memory.Allocator, in *tableInfo, pos uint64, version i
 	if len(staged) > 0 {
 		d = d.attach(staged)
 	}
-	return followed{source: f.source, delta: d, steps: append(f.steps[:len(f.steps):len(f.steps)], step)}, nil
+	return followed{source: f.source, delta: d, steps: f.steps.add(step)}, nil
 }
 
 // after returns what came after a position.
 func (f followed) after(mem memory.Allocator, in *tableInfo, pos uint64) (followed, error) {
-	n, _ := slices.BinarySearchFunc(f.steps, pos+1, func(s followedStep, p uint64) int {
-		if s.pos < p {
-			return -1
-		}
-		return 1
-	})
-	switch n {
-	case 0:
+	cut, rest := f.steps.cut(pos)
+	switch {
+	case len(cut) == 0:
 		return f, nil
-	case len(f.steps):
+	case len(rest) == 0:
 		return followed{source: f.source, delta: emptyDelta}, nil
 	}
 	gone := map[int64]int64{} // rows by slice
-	out := followed{source: f.source, steps: slices.Clone(f.steps[n:])}
+	out := followed{source: f.source, steps: rest}
 	d := *f.delta
 	version := int64(0)
 	staged := 0
-	for _, s := range f.steps[:n] {
+	for s := range cut.all() {
 		version = max(version, s.version)
 		staged += s.staged
 		for _, c := range s.rows {
