@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -261,13 +262,40 @@ func (t *cqlTable) sums(ctx context.Context) ([]string, error) {
 	return []string{strings.Join([]string{fmt.Sprint(count), fmt.Sprint(speeds), fmt.Sprint(speed), fmt.Sprint(latitude), fmt.Sprint(len(newest))}, "\x00")}, err
 }
 
-// bytesOnDisk flushes and compacts a table and adds up its files.
+// bytesOnDisk flushes and compacts a table and adds up its files when they have
+// settled.
 func (t *cqlTable) bytesOnDisk(ctx context.Context, ks, table string) (int64, error) {
 	for _, command := range []string{"flush", "compact"} {
 		if _, err := t.cluster.Nodetool(ctx, 1, command, ks, table); err != nil {
 			return 0, err
 		}
 	}
+	for last := int64(-1); ; {
+		total, err := t.filesOnDisk(ks, table)
+		if err != nil {
+			return 0, err
+		}
+		if total == 0 {
+			return 0, fmt.Errorf("no files of %s.%s below %s", ks, table, t.cluster.DataDir(1))
+		}
+		if total == last {
+			return total, nil
+		}
+		last = total
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(settle):
+		}
+	}
+}
+
+// settle is how long the files of a compacted table must stay as they are: those
+// that it replaced are deleted in the background.
+const settle = 5 * time.Second
+
+// filesOnDisk adds up a table's files as they are now.
+func (t *cqlTable) filesOnDisk(ks, table string) (int64, error) {
 	total := int64(0)
 	folders, err := filepath.Glob(filepath.Join(t.cluster.DataDir(1), "data", ks, table+"-*"))
 	if err == nil && len(folders) == 0 {
@@ -283,14 +311,14 @@ func (t *cqlTable) bytesOnDisk(ctx context.Context, ks, table string) (int64, er
 		}
 		for _, file := range files {
 			info, err := os.Stat(file)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // just deleted
+			}
 			if err != nil {
 				return 0, err
 			}
 			total += info.Size()
 		}
-	}
-	if total == 0 {
-		return 0, fmt.Errorf("no files of %s.%s below %s", ks, table, t.cluster.DataDir(1))
 	}
 	return total, nil
 }
