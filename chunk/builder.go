@@ -222,6 +222,9 @@ func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 	}}
 	e := &s.Entry
 	for i := range b.layout.Columns {
+		if b.layout.Columns[i].ID == schema.RowDeletedColumn && !anySet(rows.Column(i)) {
+			continue // as most chunks have it
+		}
 		blob, c, err := encodeColumn(&b.layout.Columns[i], rows.Column(i))
 		if err != nil {
 			return nil, err
@@ -234,7 +237,7 @@ func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 	if k := b.layout.Index(b.layout.TimeColumn); k >= 0 && b.layout.TimeColumn != 0 {
 		e.Time, e.TimeNulls, _ = timeRange(rows.Column(k))
 	}
-	if k := b.layout.Index(schema.RowVersionColumn); k >= 0 {
+	if k := entryColumn(e, schema.RowVersionColumn); k >= 0 {
 		lo, _ := intOf(e.Columns[k].Min)
 		hi, _ := intOf(e.Columns[k].Max)
 		e.VersionMin, e.VersionMax = uint64(lo), uint64(hi)

@@ -29,8 +29,9 @@ type Layout struct {
 }
 
 // NewLayout returns the layout of a table: its live columns (those with a type)
-// in definition order and, if it has a primary key, the hidden row version. It
-// fails if the text of a missing value is not one of its column's type.
+// in definition order, the hidden mark of deleted rows and, if it has a primary
+// key, the row version. It fails if the text of a missing value is not one of its
+// column's type.
 func NewLayout(t *schema.Table) (*Layout, error) {
 	l := &Layout{SortKey: t.SortKey(), TimeColumn: t.TimeColumn, Slice: t.Slice}
 	for _, c := range t.Columns {
@@ -47,6 +48,7 @@ func NewLayout(t *schema.Table) (*Layout, error) {
 		}
 		l.Columns = append(l.Columns, out)
 	}
+	l.Columns = append(l.Columns, Column{ID: schema.RowDeletedColumn, Name: "row_deleted", Type: datum.Of(datum.Bool), Missing: false})
 	if t.Keyed() {
 		l.Columns = append(l.Columns, Column{ID: schema.RowVersionColumn, Name: "row_version", Type: datum.Of(datum.Int8)})
 	}

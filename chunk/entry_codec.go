@@ -8,8 +8,12 @@ import (
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
-// entryVersion is the version of the entry encoding.
-const entryVersion = 1
+// Versions of the entry encoding. Entries of chunks with marks (MarksIn) are of
+// markedEntry, so that no program takes marks for rows.
+const (
+	plainEntry  = 1
+	markedEntry = 2
+)
 
 // maxEntryColumns bounds the columns of an entry; PostgreSQL allows 1,600.
 const maxEntryColumns = 4096
@@ -24,7 +28,11 @@ const (
 
 // AppendEntry appends the binary form of an entry, which is self-delimiting.
 func AppendEntry(dst []byte, e *Entry) []byte {
-	dst = append(dst, entryVersion, e.Version)
+	version := byte(plainEntry)
+	if e.Marked() {
+		version = markedEntry
+	}
+	dst = append(dst, version, e.Version)
 	dst = append(dst, e.ID[:]...)
 	dst = binary.AppendVarint(dst, e.Slice)
 	dst = binary.AppendUvarint(dst, uint64(e.Rows))
@@ -104,7 +112,9 @@ func appendColumnEntry(dst []byte, c *ColumnEntry, previous string) []byte {
 // src. Errors wrap ErrCorrupt.
 func DecodeEntry(src []byte) (*Entry, []byte, error) {
 	r := reader{b: src}
-	if v := r.byte(); v != entryVersion {
+	if v := r.byte(); v > markedEntry {
+		return nil, nil, NewerFormat("manifest entry of version %d, of which this program reads up to %d", v, markedEntry)
+	} else if v < plainEntry {
 		return nil, nil, corrupt("manifest entry of version %d", v)
 	}
 	e := &Entry{Version: r.byte()}

@@ -2,13 +2,17 @@ package chunk
 
 import (
 	"encoding/hex"
+	"errors"
 	"math"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
 )
 
 // TestGoldenBlobs pins the bytes of blobs: a change here is a new version of
@@ -58,5 +62,19 @@ func TestGoldenEntry(t *testing.T) {
 	b := AppendEntry(nil, e)
 	if got := hex.EncodeToString(b); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+	// One with marks is of a version that older programs refuse.
+	e.Columns = []ColumnEntry{{ID: schema.RowDeletedColumn, Type: datum.Of(datum.Bool), Size: 30, Codec: "bitmap", Min: false, Max: true}}
+	const marked = "0201010200000000000000000000000000090564070004000000000000000000000000000000804014d4070104616263310201640384070c0110feffffff071001"
+	b = AppendEntry(nil, e)
+	if got := hex.EncodeToString(b); !strings.HasPrefix(got, marked) {
+		t.Errorf("\n got %s\nwant %s", got, marked)
+	}
+	if back, rest, err := DecodeEntry(b); err != nil || len(rest) > 0 || !reflect.DeepEqual(back, e) {
+		t.Errorf("read back: %v, %v", back, err)
+	}
+	b[0] = 3
+	if _, _, err := DecodeEntry(b); !errors.Is(err, ErrNewerFormat) {
+		t.Errorf("of a later version: %v", err)
 	}
 }

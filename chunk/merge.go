@@ -69,13 +69,7 @@ func (s *mergeSplit) Time() (TimeRange, bool) {
 	for i := range s.inputs {
 		r, ok := s.split(&s.inputs[i], nil).Time()
 		all = all && ok
-		switch {
-		case r.Min > r.Max:
-		case out.Min > out.Max:
-			out = r
-		default:
-			out.Min, out.Max = min(out.Min, r.Min), max(out.Max, r.Max)
-		}
+		out = out.union(r)
 	}
 	return out, all
 }

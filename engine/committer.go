@@ -496,6 +496,9 @@ func (db *DB) applyPart(s *state, own map[datum.OID]bool, seq uint64, src commit
 	if old == nil {
 		old = db.newPartState(p.Partition)
 	}
+	if marksRows(p) {
+		st.changed = max(st.changed, r.Version+int64(r.Versions)-1)
+	}
 	d := old.pending
 	before := d.bytes()
 	if p.Rows != nil {

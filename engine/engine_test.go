@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -445,11 +447,16 @@ func (h *history) transaction() {
 				now = []map[row]int{maps.Clone(marks[k].rows[0]), maps.Clone(marks[k].rows[1])}
 				marks = marks[:k+1]
 			}
+		case 2:
+			i := h.rng.IntN(2)
+			now[i] = h.change(tx, i, now[i])
 		default:
 			i := h.rng.IntN(2)
 			rows := make([]row, 1+h.rng.IntN(30))
 			for j := range rows {
-				rows[j] = h.random()
+				if rows[j] = h.random(); j > 0 && h.rng.IntN(8) == 0 {
+					rows[j] = rows[j-1]
+				}
 			}
 			if _, _, err := tx.Insert(ctx, h.tables[i], batchOf(rows...), chunk.InsertDefault); err != nil {
 				h.t.Fatal(err)
@@ -457,10 +464,8 @@ func (h *history) transaction() {
 			for _, r := range rows {
 				now[i][r]++
 			}
-			if i == 1 {
-				now[1] = newest(now[1])
-			}
 		}
+		now[1] = newest(now[1])
 		tx.Snapshot(ctx)
 		for i := range h.tables {
 			got, err := read(tx, h.tables[i])
@@ -478,6 +483,49 @@ func (h *history) transaction() {
 		h.t.Fatal(err)
 	}
 	h.rows = now
+}
+
+// change deletes some of the rows that there are now, and puts others in the place
+// of some of these.
+func (h *history) change(tx *engine.Txn, i int, now map[row]int) map[row]int {
+	ctx := context.Background()
+	if err := tx.BeginChange(ctx, h.tables[i]); err != nil {
+		h.t.Fatal(err)
+	}
+	now = maps.Clone(now)
+	var old, updated []row
+	share := 1 + h.rng.IntN(20)
+	for _, r := range slices.SortedFunc(maps.Keys(now), func(a, b row) int { return cmp.Compare(a.v, b.v) }) {
+		if h.rng.IntN(share) > 0 {
+			continue
+		}
+		for range 1 + h.rng.IntN(now[r]) {
+			old = append(old, r)
+			if now[r]--; h.rng.IntN(2) == 0 {
+				h.next++
+				updated = append(updated, row{r.k, r.ts, h.next})
+			}
+		}
+		if now[r] == 0 {
+			delete(now, r)
+		}
+	}
+	for len(old) > 0 {
+		n := 1 + h.rng.IntN(len(old))
+		if again, err := tx.Delete(ctx, h.tables[i], batchOf(old[:n]...)); again || err != nil {
+			h.t.Fatal(again, err)
+		}
+		old = old[n:]
+	}
+	if len(updated) > 0 {
+		if _, _, err := tx.Insert(ctx, h.tables[i], batchOf(updated...), chunk.InsertReplace); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	for _, r := range updated {
+		now[r]++
+	}
+	return now
 }
 
 func (h *history) truncate() {
@@ -538,4 +586,74 @@ func (h *history) filtered(i int, table datum.OID) {
 		}
 		sameRows(h.t, fmt.Sprintf("%s where %v without %+v", h.names(i), filter, o), got, want)
 	}
+	h.projected(tx, i, table, filter, want)
+}
+
+// projected reads some of the columns of the rows that pass a filter, and adds them
+// up.
+func (h *history) projected(tx *engine.Txn, i int, table datum.OID, filter []chunk.Predicate, rows map[row]int) {
+	spec := chunk.ScanSpec{Filter: filter, Descending: h.rng.IntN(2) == 0}
+	want := map[row]int{}
+	sum, count := int64(0), int64(0)
+	mask := h.rng.IntN(8)
+	for r, n := range rows {
+		var p row
+		if mask&1 != 0 {
+			p.k = r.k
+		}
+		if mask&2 != 0 {
+			p.ts = r.ts
+		}
+		if mask&4 != 0 {
+			p.v = r.v
+		}
+		want[p] += n
+		sum += r.v * int64(n)
+		count += int64(n)
+	}
+	for id := range schema.ColumnID(3) {
+		if mask&(1<<id) != 0 {
+			spec.Columns = append(spec.Columns, id+1)
+		}
+	}
+	got, err := readSpec(tx, table, spec)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	sameRows(h.t, fmt.Sprintf("columns %v of %s where %v", spec.Columns, h.names(i), filter), got, want)
+	gotSum, gotCount := h.sum(tx, table, filter)
+	if gotSum != sum || gotCount != count {
+		h.t.Fatalf("sum and count of %s where %v: %d and %d, want %d and %d", h.names(i), filter, gotSum, gotCount, sum, count)
+	}
+}
+
+// sum adds up column v, on encoded data where splits offer that.
+func (h *history) sum(tx *engine.Txn, table datum.OID, filter []chunk.Predicate) (sum, count int64) {
+	ctx := context.Background()
+	spec := chunk.ScanSpec{Columns: []schema.ColumnID{3}, Filter: filter}
+	splits, _, err := tx.Scan(ctx, table, spec)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, s := range splits {
+		var stats chunk.ScanStats
+		parts, ok, err := s.Aggregate(ctx, memory.DefaultAllocator, []chunk.Aggregate{{Func: chunk.AggSum, Column: 3}, {Func: chunk.AggCountStar}}, &stats)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if ok {
+			sum += int64(parts[0].Lo)
+			count += parts[1].Count
+			continue
+		}
+		rows := map[row]int{}
+		if err := readSplit(ctx, s, spec.Columns, rows); err != nil {
+			h.t.Fatal(err)
+		}
+		for r, n := range rows {
+			sum += r.v * int64(n)
+			count += int64(n)
+		}
+	}
+	return sum, count
 }

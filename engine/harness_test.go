@@ -260,21 +260,26 @@ func read(tx *engine.Txn, table datum.OID, filter ...chunk.Predicate) (map[row]i
 }
 
 func readPruned(tx *engine.Txn, table datum.OID, off chunk.PruningOff, filter ...chunk.Predicate) (map[row]int, error) {
+	return readSpec(tx, table, chunk.ScanSpec{Columns: []schema.ColumnID{1, 2, 3}, Filter: filter, Pruning: off})
+}
+
+// readSpec reads columns of a table; in the rows the others are zero.
+func readSpec(tx *engine.Txn, table datum.OID, spec chunk.ScanSpec) (map[row]int, error) {
 	ctx := context.Background()
-	splits, _, err := tx.Scan(ctx, table, chunk.ScanSpec{Columns: []schema.ColumnID{1, 2, 3}, Filter: filter, Pruning: off})
+	splits, _, err := tx.Scan(ctx, table, spec)
 	if err != nil {
 		return nil, err
 	}
 	out := map[row]int{}
 	for _, s := range splits {
-		if err := readSplit(ctx, s, out); err != nil {
+		if err := readSplit(ctx, s, spec.Columns, out); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func readSplit(ctx context.Context, s chunk.Split, out map[row]int) error {
+func readSplit(ctx context.Context, s chunk.Split, columns []schema.ColumnID, out map[row]int) error {
 	var stats chunk.ScanStats
 	r, err := s.Scan(ctx, memory.DefaultAllocator, &stats)
 	if err != nil {
@@ -290,7 +295,18 @@ func readSplit(ctx context.Context, s chunk.Split, out map[row]int) error {
 			return err
 		}
 		for i := range int(b.NumRows()) {
-			out[row{b.Column(0).(*array.String).Value(i), int64(b.Column(1).(*array.Timestamp).Value(i)), b.Column(2).(*array.Int64).Value(i)}]++
+			var r row
+			for at, id := range columns {
+				switch id {
+				case 1:
+					r.k = b.Column(at).(*array.String).Value(i)
+				case 2:
+					r.ts = int64(b.Column(at).(*array.Timestamp).Value(i))
+				case 3:
+					r.v = b.Column(at).(*array.Int64).Value(i)
+				}
+			}
+			out[r]++
 		}
 		b.Release()
 	}

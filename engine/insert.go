@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/lock"
 	"github.com/phyllodb/phyllo/ingest"
@@ -61,9 +63,10 @@ func (t *Txn) Insert(ctx context.Context, table datum.OID, batch arrow.RecordBat
 		}
 	}
 	defer batch.Release()
-	if err := t.add(ctx, in, batch); err != nil {
+	if err := t.add(ctx, in, batch, false); err != nil {
 		return 0, nil, err
 	}
+	t.db.metrics.rows.Add(float64(batch.NumRows()))
 	return batch.NumRows(), kept, nil
 }
 
@@ -132,8 +135,8 @@ func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch) error {
 	return nil
 }
 
-// add routes rows into the transaction's deltas, all or none.
-func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch) error {
+// add routes rows, or marks, into the transaction's deltas, all or none.
+func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch, marks bool) error {
 	groups, err := in.route(ctx, t.db.mem, batch)
 	if err != nil {
 		return err
@@ -145,7 +148,7 @@ func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch) e
 		if _, err := t.db.ensurePartition(ctx, g.id); err != nil {
 			return err
 		}
-		rows, err := ingest.Conform(t.db.mem, in.layout, in.live, g.batch, ownVersion)
+		rows, err := in.conform(t.db.mem, g.batch, marks)
 		if err != nil {
 			return err
 		}
@@ -164,14 +167,26 @@ func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch) e
 		t.work.parts[g.id] = next[i]
 	}
 	t.grow(grown)
-	t.db.metrics.rows.Add(float64(batch.NumRows()))
 	if t.work.bytes > t.db.stageBytes {
 		return t.stage(ctx)
 	}
 	return nil
 }
 
-// liveBatch returns a run of the layout's columns without the hidden one.
+// conform makes rows, or marks, of live columns those of a transaction.
+func (in *tableInfo) conform(mem memory.Allocator, batch arrow.RecordBatch, marks bool) (arrow.RecordBatch, error) {
+	if !marks {
+		return ingest.Conform(mem, in.layout, in.live, batch, ownVersion)
+	}
+	set := datum.NewArray(mem, datum.Of(datum.Bool), true, int(batch.NumRows()))
+	defer set.Release()
+	fields := append(slices.Clip(batch.Schema().Fields()), datum.Field("row_deleted", datum.Of(datum.Bool)))
+	with := array.NewRecordBatch(arrow.NewSchema(fields, nil), append(slices.Clip(batch.Columns()), set), batch.NumRows())
+	defer with.Release()
+	return ingest.Conform(mem, in.layout, append(slices.Clip(in.live), schema.RowDeletedColumn), with, ownVersion)
+}
+
+// liveBatch returns a run of the layout's columns without the hidden ones.
 func (in *tableInfo) liveBatch(run arrow.RecordBatch) arrow.RecordBatch {
 	if int(run.NumCols()) == len(in.live) {
 		return run

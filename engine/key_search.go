@@ -44,11 +44,12 @@ func (t *Txn) findIn(ctx context.Context, in *tableInfo, f *finding, g *keyGroup
 
 func (t *Txn) findInRun(in *tableInfo, f *finding, g *keyGroup, run arrow.RecordBatch) {
 	versions := run.Column(int(run.NumCols()) - 1).(*array.Int64)
+	marks := run.Column(in.layout.Index(schema.RowDeletedColumn)).(*array.Boolean)
 	found := false
 	for i, row := range chunk.LookupRun(in.layout, run, g.keys) {
 		if row >= 0 {
 			found = true
-			f.take(g.rows[i], foundRow{len(f.sources), row, versions.Value(int(row))})
+			f.take(g.rows[i], foundRow{len(f.sources), row, versions.Value(int(row)), marks.Value(int(row))})
 		}
 	}
 	if found && f.whole {
@@ -59,7 +60,7 @@ func (t *Txn) findInRun(in *tableInfo, f *finding, g *keyGroup, run arrow.Record
 
 // take notes a row for a key, unless a newer one is known.
 func (f *finding) take(key int32, r foundRow) {
-	if old := f.at[key]; old.source < 0 || r.version >= old.version {
+	if r.version >= f.at[key].version {
 		f.at[key] = r
 	}
 }
@@ -85,7 +86,7 @@ func (t *Txn) findInChunks(ctx context.Context, in *tableInfo, f *finding, g *ke
 	if f.whole {
 		columns, keyAt = in.live, in.key
 	}
-	spec := chunk.ScanSpec{Columns: append(slices.Clone(columns), schema.RowVersionColumn), Filter: in.keyPredicates(g.keys)}
+	spec := chunk.ScanSpec{Columns: append(slices.Clone(columns), schema.RowDeletedColumn, schema.RowVersionColumn), Filter: in.keyPredicates(g.keys)}
 	var stats chunk.ScanStats
 	r, err := chunk.NewMergeSplit(inputs, in.layout, spec).Scan(ctx, t.db.mem, &stats)
 	if err != nil {
@@ -104,7 +105,8 @@ func (t *Txn) findInChunks(ctx context.Context, in *tableInfo, f *finding, g *ke
 		for i, at := range keyAt {
 			cols[i] = b.Column(at)
 		}
-		versions := b.Column(len(columns)).(*array.Int64)
+		marks := b.Column(len(columns)).(*array.Boolean)
+		versions := b.Column(len(columns) + 1).(*array.Int64)
 		var rows []int32 // of b that have one of the keys
 		for i, k := range in.encodeKeys(cols, int(b.NumRows())) {
 			before := len(rows)
@@ -112,7 +114,7 @@ func (t *Txn) findInChunks(ctx context.Context, in *tableInfo, f *finding, g *ke
 				if len(rows) == before {
 					rows = append(rows, int32(i))
 				}
-				f.take(sorted[at], foundRow{len(f.sources), int32(before), versions.Value(i)})
+				f.take(sorted[at], foundRow{len(f.sources), int32(before), versions.Value(i), marks.Value(i)})
 			}
 		}
 		err = t.keep(in, f, b, rows)

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -135,8 +136,12 @@ type finding struct {
 type foundRow struct {
 	source  int
 	row     int32
-	version int64
+	version int64 // neverWritten if there is no row and was none
+	gone    bool  // it is a mark: there is no row
 }
+
+// neverWritten is below all row versions.
+const neverWritten = math.MinInt64
 
 // keyGroup are the keys that lie in one slice of a partition.
 type keyGroup struct {
@@ -239,11 +244,15 @@ func (in *tableInfo) concatenate(t *Txn, parts []arrow.RecordBatch) (arrow.Recor
 // find looks for the newest row of each key: in what the transaction did so
 // far, and in what is committed now, which may be newer than the snapshot. The
 // keys are locked, so that nobody who also locks them changes them.
-func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encoded [][]byte, whole bool) (_ *finding, err error) {
-	now := t.db.current.Load()
+func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encoded [][]byte, whole bool) (*finding, error) {
+	return t.findAt(ctx, t.db.current.Load(), in, cols, encoded, whole)
+}
+
+// findAt is find for what is committed in a state.
+func (t *Txn) findAt(ctx context.Context, now *state, in *tableInfo, cols []arrow.Array, encoded [][]byte, whole bool) (_ *finding, err error) {
 	f := &finding{whole: whole, at: make([]foundRow, len(encoded)), clock: now.clock}
 	for i := range f.at {
-		f.at[i].source = -1
+		f.at[i] = foundRow{source: -1, version: neverWritten}
 	}
 	defer func() {
 		if err != nil {
@@ -273,8 +282,19 @@ func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encod
 			}
 		}
 	}
+	for i := range f.at {
+		if f.at[i].gone {
+			f.at[i].source = -1
+		}
+	}
 	return f, nil
 }
+
+// newer says whether a row, or its mark, was committed after a state.
+func (r *foundRow) newer(s *state) bool { return r.version > s.clock && !r.own() }
+
+// own says whether the transaction itself wrote the row, or its mark.
+func (r *foundRow) own() bool { return r.version >= int64(ownStagedVersion) }
 
 // checkFixed fails if a row that was found is newer than the snapshot of a
 // REPEATABLE READ transaction.
@@ -283,7 +303,7 @@ func (t *Txn) checkFixed(f *finding) error {
 		return nil
 	}
 	for _, r := range f.at {
-		if r.source >= 0 && r.version > t.snap.clock && r.version < int64(ownStagedVersion) {
+		if r.source >= 0 && r.newer(t.snap) {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update")
 		}
 	}

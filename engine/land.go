@@ -109,6 +109,7 @@ func newestVersion(s *state, manifests map[chunk.PartitionID]*commitlog.Manifest
 func (db *DB) reset(s *state, own map[datum.OID]bool) {
 	for oid := range s.storages {
 		st := s.storage(oid, own)
+		st.changed = s.clock + 1 // for all that is known
 		for i, p := range st.parts {
 			db.unbuffer(p)
 			st.parts[i] = &partState{part: p.part, manifest: p.manifest, pending: emptyDelta, journaled: p.journaled}
@@ -199,6 +200,9 @@ func (db *DB) applyFollowed(s *state, own map[datum.OID]bool, src commitlog.Sour
 	st := s.storage(part.Partition.Table, own)
 	if st == nil {
 		return
+	}
+	if marksRows(part) {
+		st.changed = max(st.changed, r.Version+int64(r.Versions)-1)
 	}
 	old := st.part(part.Partition.Key)
 	if old == nil {

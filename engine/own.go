@@ -6,9 +6,12 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/ingest"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
 )
 
 // An ownPart is what a transaction adds to a partition. It is immutable.
@@ -99,11 +102,22 @@ func (p *ownPart) parts(id chunk.PartitionID) []ingest.Part {
 	for _, d := range p.deltas {
 		for _, s := range d.slices {
 			for _, run := range s.rows.Runs() {
-				out = append(out, ingest.Part{Partition: id, Columns: p.info.live, Types: p.info.types, Rows: p.info.liveBatch(run)})
+				out = append(out, p.info.part(id, run))
 			}
 		}
 	}
 	return out
+}
+
+// part makes a record's part of a run.
+func (in *tableInfo) part(id chunk.PartitionID, run arrow.RecordBatch) ingest.Part {
+	if !in.layout.Marked(run) {
+		return ingest.Part{Partition: id, Columns: in.live, Types: in.types, Rows: in.liveBatch(run)}
+	}
+	n := len(in.live)
+	rows := array.NewRecordBatch(arrow.NewSchema(run.Schema().Fields()[:n+1], nil), run.Columns()[:n+1], run.NumRows())
+	return ingest.Part{Partition: id, Columns: append(slices.Clip(in.live), schema.RowDeletedColumn),
+		Types: append(slices.Clip(in.types), datum.Of(datum.Bool)), Rows: rows}
 }
 
 func sortedIDs(m map[chunk.PartitionID]*ownPart) []chunk.PartitionID {

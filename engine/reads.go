@@ -33,8 +33,8 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 		return nil // all writers lock their keys
 	}
 	for _, g := range f.groups {
-		t.readRows += len(g.rows)
-		if t.readRows > maxReadRows {
+		t.work.readRows += len(g.rows)
+		if t.work.readRows > maxReadRows {
 			return pgerr.New(pgerr.ProgramLimitExceeded, "ON CONFLICT looks up more than %d rows of table %q in one transaction", maxReadRows, in.name()).
 				WithHint("Commit more often.")
 		}
@@ -48,7 +48,7 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 				r.max = k
 			}
 		}
-		t.reads = append(t.reads, r)
+		t.work.reads = append(t.work.reads, r)
 	}
 	return nil
 }
@@ -57,8 +57,8 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 // the transactions that commit just before it. The committer calls it when
 // nothing else can come in between.
 func (t *Txn) checkReads(s *state, before []*commitRequest) error {
-	for i := range t.reads {
-		r := &t.reads[i]
+	for i := range t.work.reads {
+		r := &t.work.reads[i]
 		changed, err := r.changedIn(s)
 		if err != nil {
 			return err

@@ -15,12 +15,16 @@ type work struct {
 	parts   map[chunk.PartitionID]*ownPart
 	changes []schema.Change
 	bytes   int64 // of the rows that are not staged
+
+	reads    []readKeys // what was looked up and is built on
+	readRows int
 }
 
 // clone returns a copy to go on with.
 func (w work) clone() work {
 	w.parts = maps.Clone(w.parts)
 	w.changes = slices.Clip(w.changes)
+	w.reads = slices.Clip(w.reads)
 	return w
 }
 

@@ -202,16 +202,23 @@ func (p *scanPlan) slice(ctx context.Context, part scanPart, s *sliceInputs) err
 		}
 		chunks = append(listed, s.staged...)
 	}
+	spec := p.spec
+	if p.in.marked(chunks, s.runs) {
+		if !p.in.keyed() {
+			return p.markedSlice(part.id, chunks, s.runs)
+		}
+		spec.Filter = append(slices.Clip(spec.Filter), chunk.IsMark(false)) // asked of the newest version
+	}
 	if p.in.keyed() && len(chunks)+len(s.runs) > 1 {
-		return p.keyedSlice(part.id, chunks, s.runs)
+		return p.keyedSlice(part.id, spec, chunks, s.runs)
 	}
 	for _, e := range chunks {
-		if err := p.chunk(part.id, e); err != nil {
+		if err := p.chunk(part.id, spec, e); err != nil {
 			return err
 		}
 	}
 	for _, r := range s.runs {
-		p.splits = append(p.splits, chunk.NewBatchSplit(r, p.in.layout, p.spec))
+		p.splits = append(p.splits, chunk.NewBatchSplit(r, p.in.layout, spec))
 	}
 	return nil
 }
@@ -232,12 +239,12 @@ func entries(walk iter.Seq2[*chunk.Entry, error]) ([]*chunk.Entry, error) {
 func (in *tableInfo) unread(err error) error { return fmt.Errorf("table %q: %w", in.name(), err) }
 
 // chunk plans the reading of a chunk that nothing overlaps.
-func (p *scanPlan) chunk(id chunk.PartitionID, e *chunk.Entry) error {
-	may, err := p.mayMatch(e, p.spec.Filter)
+func (p *scanPlan) chunk(id chunk.PartitionID, spec chunk.ScanSpec, e *chunk.Entry) error {
+	may, err := p.mayMatch(e, spec.Filter)
 	if err != nil || !may {
 		return err
 	}
-	p.splits = append(p.splits, chunk.NewSplit(e, p.in.layout, p.spec, p.db.fetch(id, p.in, e)))
+	p.splits = append(p.splits, chunk.NewSplit(e, p.in.layout, spec, p.db.fetch(id, p.in, e)))
 	return nil
 }
 
@@ -266,7 +273,7 @@ type keyedInput struct {
 // versions of a row: those whose key ranges overlap are merged. Before the merge
 // only predicates on the key may leave anything out, or an old version that
 // passes would come back in place of a newer one that does not.
-func (p *scanPlan) keyedSlice(id chunk.PartitionID, chunks []*chunk.Entry, runs []arrow.RecordBatch) error {
+func (p *scanPlan) keyedSlice(id chunk.PartitionID, spec chunk.ScanSpec, chunks []*chunk.Entry, runs []arrow.RecordBatch) error {
 	var inputs []keyedInput
 	for i, e := range chunks {
 		may, err := p.mayMatch(e, p.keyFilter)
@@ -282,30 +289,42 @@ func (p *scanPlan) keyedSlice(id chunk.PartitionID, chunks []*chunk.Entry, runs 
 		last := p.in.layout.AppendSortKey(nil, r, int(r.NumRows())-1)
 		inputs = append(inputs, keyedInput{first, last, len(chunks) + i, nil, r})
 	}
-	slices.SortStableFunc(inputs, func(a, b keyedInput) int { return bytes.Compare(a.min, b.min) })
-	for len(inputs) > 0 {
-		n, reach := 1, inputs[0].max
-		for n < len(inputs) && bytes.Compare(inputs[n].min, reach) <= 0 {
-			if bytes.Compare(inputs[n].max, reach) > 0 {
-				reach = inputs[n].max
-			}
-			n++
-		}
-		if err := p.overlap(id, inputs[:n]); err != nil {
+	for overlapping := range overlaps(inputs) {
+		if err := p.overlap(id, spec, overlapping); err != nil {
 			return err
 		}
-		inputs = inputs[n:]
 	}
 	return nil
 }
 
+// overlaps sorts inputs by their keys, and yields by rising keys those whose ranges
+// hang together.
+func overlaps(inputs []keyedInput) iter.Seq[[]keyedInput] {
+	slices.SortStableFunc(inputs, func(a, b keyedInput) int { return bytes.Compare(a.min, b.min) })
+	return func(yield func([]keyedInput) bool) {
+		for len(inputs) > 0 {
+			n, reach := 1, inputs[0].max
+			for n < len(inputs) && bytes.Compare(inputs[n].min, reach) <= 0 {
+				if bytes.Compare(inputs[n].max, reach) > 0 {
+					reach = inputs[n].max
+				}
+				n++
+			}
+			if !yield(inputs[:n]) {
+				return
+			}
+			inputs = inputs[n:]
+		}
+	}
+}
+
 // overlap plans the reading of inputs whose key ranges overlap.
-func (p *scanPlan) overlap(id chunk.PartitionID, inputs []keyedInput) error {
+func (p *scanPlan) overlap(id chunk.PartitionID, spec chunk.ScanSpec, inputs []keyedInput) error {
 	if len(inputs) == 1 {
 		if in := inputs[0]; in.entry != nil {
-			return p.chunk(id, in.entry)
+			return p.chunk(id, spec, in.entry)
 		}
-		p.splits = append(p.splits, chunk.NewBatchSplit(inputs[0].run, p.in.layout, p.spec))
+		p.splits = append(p.splits, chunk.NewBatchSplit(inputs[0].run, p.in.layout, spec))
 		return nil
 	}
 	merge := make([]chunk.MergeInput, len(inputs))
@@ -315,7 +334,7 @@ func (p *scanPlan) overlap(id chunk.PartitionID, inputs []keyedInput) error {
 			merge[i].Fetch = p.db.fetch(id, p.in, in.entry)
 		}
 	}
-	p.splits = append(p.splits, chunk.NewMergeSplit(merge, p.in.layout, p.spec))
+	p.splits = append(p.splits, chunk.NewMergeSplit(merge, p.in.layout, spec))
 	return nil
 }
 

@@ -30,6 +30,9 @@ type state struct {
 type storageState struct {
 	info  *tableInfo
 	parts []*partState // by rising partition key
+	// changed is the greatest row version of a transaction that deleted rows, as far
+	// as this process knows of one.
+	changed int64
 }
 
 // A partState is one partition: its chunks, and above them two deltas.
@@ -153,7 +156,7 @@ func (s *state) withCatalog(db *DB, c *schema.Catalog) (*state, []*storageState,
 		live[def.Storage] = true
 		st := storageState{info: info}
 		if old := s.storages[def.Storage]; old != nil {
-			st.parts = old.parts
+			st.parts, st.changed = old.parts, old.changed
 		}
 		out.storages[def.Storage] = &st
 	}

@@ -315,7 +315,7 @@ func TestCancel(t *testing.T) {
 			}
 			got := map[row]int{}
 			for _, s := range splits {
-				if err := readSplit(ctx, s, got); err != nil {
+				if err := readSplit(ctx, s, []schema.ColumnID{1, 2, 3}, got); err != nil {
 					return err
 				}
 			}

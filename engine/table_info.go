@@ -15,7 +15,7 @@ import (
 type tableInfo struct {
 	def    *schema.Table
 	layout *chunk.Layout
-	live   []schema.ColumnID // in definition order, without the hidden one
+	live   []schema.ColumnID // in definition order, without the hidden ones
 	types  []datum.Type      // of the live columns
 	schema *arrow.Schema     // of the live columns
 	key    []int             // places of the primary key's columns
@@ -34,7 +34,7 @@ func (db *DB) newTableInfo(def *schema.Table) (*tableInfo, error) {
 		in.timeAt = l.Index(def.TimeColumn)
 	}
 	for _, c := range l.Columns {
-		if c.ID != schema.RowVersionColumn {
+		if !c.ID.Hidden() {
 			in.live, in.types = append(in.live, c.ID), append(in.types, c.Type)
 		}
 	}

@@ -38,12 +38,11 @@ type Txn struct {
 	catalog *schema.Catalog
 	tables  tableCache // of tables that the transaction changed
 
-	claimed   []datum.OID      // see claim
-	claimedAs commitlog.Source // ours when the first claim was taken
-	alone     bool             // one of the claims is not only shared
-	reads     []readKeys       // what the transaction looked up and builds on
-	readRows  int
-	handed    *commitRequest // to the committer
+	claimed   []datum.OID        // see claim
+	claimedAs commitlog.Source   // ours when the first claim was taken
+	alone     bool               // one of the claims is not only shared
+	changing  map[datum.OID]bool // tables of which BeginChange was called
+	handed    *commitRequest     // to the committer
 	done      atomic.Bool
 }
 
@@ -154,7 +153,7 @@ func (t *Txn) end() {
 	if t.handed == nil || !t.handed.open {
 		t.release()
 	}
-	t.work, t.visible, t.marks, t.reads, t.snap = work{}, nil, nil, nil, t.db.current.Load()
+	t.work, t.visible, t.marks, t.snap = work{}, nil, nil, t.db.current.Load()
 }
 
 // release lets go of what the transaction has locked and claimed.
@@ -236,7 +235,7 @@ func (t *Txn) request() *commitRequest {
 	if r.record == nil && r.changes == nil {
 		return nil
 	}
-	if len(t.reads) > 0 {
+	if len(t.work.reads) > 0 {
 		r.check = t.checkReads
 	}
 	if len(t.claimed) > 0 {

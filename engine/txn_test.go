@@ -313,7 +313,7 @@ func TestStatements(t *testing.T) {
 			}
 			got := map[row]int{}
 			for _, s := range splits {
-				if err := readSplit(ctx, s, got); err != nil {
+				if err := readSplit(ctx, s, []schema.ColumnID{1, 2, 3}, got); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -17,8 +17,9 @@ import (
 // under an older schema and have the given columns. Columns that the rows lack
 // are as rows without them read (chunk.Column.Missing, else NULL); those that the
 // layout lacks are left out; types that have been widened since are converted;
-// and the row version, if the layout has one, is version for all rows, unless it
-// is among columns. Columns that need no change are shared with rows.
+// the row version, if the layout has one, is version for all rows, unless it
+// is among columns; and rows are marks if columns says so. Columns that need no
+// change are shared with rows.
 //
 // The caller releases the result. A column that cannot be read as what it has
 // become is an error with SQLSTATE XX000: no ALTER TABLE makes such. For many
@@ -65,6 +66,8 @@ func (f *Conformer) Conform(mem memory.Allocator, columns []schema.ColumnID, row
 			}
 		case c.ID == schema.RowVersionColumn:
 			a = constantInts(mem, version, n)
+		case c.ID == schema.RowDeletedColumn:
+			a = allFalse(mem, n)
 		case c.Missing == nil:
 			a = array.MakeArrayOfNull(mem, c.Type.Arrow(), n)
 		default:
@@ -82,6 +85,17 @@ func constantInts(mem memory.Allocator, x int64, n int) arrow.Array {
 			out[i] = x
 		}
 	})
+}
+
+// allFalse makes an array of n times false.
+func allFalse(mem memory.Allocator, n int) arrow.Array {
+	buf := memory.NewResizableBuffer(mem)
+	defer buf.Release()
+	buf.Resize(bitmapBytes(n))
+	clear(buf.Bytes())
+	d := array.NewData(arrow.FixedWidthTypes.Boolean, n, []*memory.Buffer{nil, buf}, nil, 0, 0)
+	defer d.Release()
+	return array.MakeFromData(d)
 }
 
 // widen returns the array as one of the wanted type, the same if that is its

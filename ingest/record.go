@@ -30,7 +30,8 @@ type Part struct {
 	Partition chunk.PartitionID
 	// Columns and Types are of Rows, by ascending place in the table's
 	// definition; empty if Rows is nil. The row version is never among them: it
-	// follows from the record. Decoded parts of one entry may share them.
+	// follows from the record. If some rows are marks, schema.RowDeletedColumn is
+	// the last one. Decoded parts of one entry may share them.
 	Columns []schema.ColumnID
 	Types   []datum.Type
 	Rows    arrow.RecordBatch // nil if there are none

@@ -3,12 +3,14 @@ package ingest
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
 )
 
 // FormatVersion is the version of the entries that this package writes.
@@ -36,6 +38,7 @@ const (
 	partRows   = 1
 	partZstd   = 2 // rows whose values are compressed
 	partStaged = 3
+	partMarked = 4 // the rows that follow have schema.RowDeletedColumn
 )
 
 // AppendRecords appends the source-log entry of the records of one group
@@ -76,6 +79,9 @@ func appendRecord(dst []byte, r *Record) ([]byte, error) {
 		dst = binary.AppendUvarint(append(dst, recordPart), uint64(p.Partition.Table))
 		dst = appendPart(dst, p.Partition.Key)
 		if p.Rows != nil {
+			if slices.Contains(p.Columns, schema.RowDeletedColumn) {
+				dst = append(dst, partMarked)
+			}
 			var err error
 			if dst, err = appendRows(dst, p); err != nil {
 				return dst, err
@@ -267,6 +273,7 @@ func (d *decoder) record(r *Record) error {
 func (d *decoder) part(p *Part) error {
 	p.Partition.Table = datum.OID(d.count(math.MaxUint32))
 	p.Partition.Key = string(d.cursor.part())
+	marked := false
 	for {
 		tag := d.byte()
 		if d.bad {
@@ -274,7 +281,7 @@ func (d *decoder) part(p *Part) error {
 		}
 		switch tag {
 		case partEnd:
-			return nil
+			return p.checkMarks(marked)
 		case partRows, partZstd:
 			if p.Rows != nil {
 				return corrupt("rows twice")
@@ -282,6 +289,8 @@ func (d *decoder) part(p *Part) error {
 			if err := d.rows(p, tag == partZstd); err != nil {
 				return err
 			}
+		case partMarked:
+			marked = true
 		case partStaged:
 			if p.Staged != nil {
 				return corrupt("chunks twice")
@@ -293,6 +302,19 @@ func (d *decoder) part(p *Part) error {
 			return newer("part with unknown section %d", tag)
 		}
 	}
+}
+
+// checkMarks refuses marks of deleted rows that are none, or that an older program
+// would not have noticed.
+func (p *Part) checkMarks(announced bool) error {
+	at := slices.Index(p.Columns, schema.RowDeletedColumn)
+	switch {
+	case (at >= 0) != announced:
+		return corrupt("marks of deleted rows that were not announced, or are missing")
+	case at >= 0 && (p.Types[at].OID != datum.Bool || p.Rows.Column(at).NullN() > 0):
+		return corrupt("marks of deleted rows of type %v with %d NULLs", p.Types[at], p.Rows.Column(at).NullN())
+	}
+	return nil
 }
 
 // minEntryBytes is less than the size of any manifest entry.

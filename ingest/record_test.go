@@ -306,6 +306,12 @@ func goldenEntries() (names []string, entries [][]byte) {
 			arrow.NewSchema([]arrow.Field{datum.Field("x", datum.Of(datum.Int2))}, nil), []arrow.Array{b}, int64(rows))}
 		add(fmt.Sprintf("%d NULLs", rows), must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{p}}})))
 	}
+	marked := goldenPart(r, datum.Of(datum.Bool), 3)
+	marked.Columns = []schema.ColumnID{schema.RowDeletedColumn}
+	b := array.NewBooleanBuilder(memory.DefaultAllocator)
+	b.AppendValues([]bool{true, false, true}, nil)
+	marked.Rows = array.NewRecordBatch(marked.Rows.Schema(), []arrow.Array{b.NewArray()}, 3)
+	add("marks", must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{marked}}})))
 	add("forwarded", AppendForwarded(nil, "a/00000000000000ff", 300, [][]byte{entries[1], entries[2]}))
 	return names, entries
 }

@@ -23,8 +23,16 @@ const (
 // A ColumnID names a column for ever; it is never reused within its table.
 type ColumnID uint32
 
-// RowVersionColumn is the hidden column of keyed tables that orders versions of a row.
-const RowVersionColumn ColumnID = 1<<31 - 1
+// Hidden columns, which no definition has.
+const (
+	// RowVersionColumn is the column of keyed tables that orders versions of a row.
+	RowVersionColumn ColumnID = 1<<31 - 1
+	// RowDeletedColumn says which rows are marks: they tell that a row like them is gone.
+	RowDeletedColumn ColumnID = 1<<31 - 2
+)
+
+// Hidden says whether a column is one of those that no definition has.
+func (id ColumnID) Hidden() bool { return id == RowVersionColumn || id == RowDeletedColumn }
 
 // A Column is one column of a table.
 type Column struct {

@@ -173,8 +173,11 @@ func tableColumns(t *engine.TableView) []tableColumn {
 
 // columnName names a column, also one that is hidden or was dropped.
 func columnName(t *schema.Table, id schema.ColumnID) string {
-	if id == schema.RowVersionColumn {
+	switch id {
+	case schema.RowVersionColumn:
 		return "(row version)"
+	case schema.RowDeletedColumn:
+		return "(deleted)"
 	}
 	c := t.Column(id)
 	if c == nil || c.Type.OID == 0 {

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/ingest"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// wholeTable is the key that transactions lock which change rows of a table without
+// a key.
+var wholeTable = [][]byte{{}}
+
+// BeginChange prepares a statement that deletes or updates rows of a table, and
+// starts its snapshot. In a table without a key it waits for other transactions that
+// do so: rows have no name by which two could tell that they mean the same one.
+func (t *Txn) BeginChange(ctx context.Context, table datum.OID) error {
+	if t.done.Load() {
+		return errTxnDone
+	}
+	in, err := t.lockRows(ctx, table)
+	if err != nil {
+		return err
+	}
+	if !in.keyed() {
+		if err := t.owner.Keys(ctx, table, wholeTable); err != nil {
+			return err
+		}
+	}
+	if err := t.claim(ctx, table); err != nil {
+		return err
+	}
+	if err := t.Snapshot(ctx); err != nil {
+		return err
+	}
+	if !in.keyed() && t.opt.RepeatableRead {
+		if st := t.db.current.Load().storages[in.def.Storage]; st != nil && st.changed > t.snap.clock {
+			return errConcurrentUpdate()
+		}
+	}
+	if t.changing == nil {
+		t.changing = map[datum.OID]bool{}
+	}
+	t.changing[table] = true
+	return nil
+}
+
+func errConcurrentUpdate() error {
+	return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update")
+}
+
+// Delete takes away rows: all live columns, in definition order, as the snapshot that
+// BeginChange started has them, each once. again says that one of them was changed
+// since by a transaction that has committed: the statement is to be rolled back and
+// begun again. (A REPEATABLE READ transaction fails with 40001 instead.)
+func (t *Txn) Delete(ctx context.Context, table datum.OID, rows arrow.RecordBatch) (again bool, err error) {
+	in, err := t.lockRows(ctx, table)
+	if err != nil {
+		return false, err
+	}
+	if int(rows.NumCols()) != len(in.live) || !t.changing[table] {
+		return false, pgerr.New(pgerr.InternalError, "engine: delete of %d columns in table %s with %d, begun: %t",
+			rows.NumCols(), in.name(), len(in.live), t.changing[table])
+	}
+	if rows.NumRows() == 0 {
+		return false, nil
+	}
+	if err := t.db.admit(ctx, t); err != nil {
+		return false, err
+	}
+	if in.keyed() {
+		if again, err := t.lockVersions(ctx, in, rows); again || err != nil {
+			return again, err
+		}
+	}
+	return false, t.add(ctx, in, rows, true)
+}
+
+// lockVersions locks the keys of rows, and says whether one of them is not as the
+// snapshot has it any more.
+func (t *Txn) lockVersions(ctx context.Context, in *tableInfo, rows arrow.RecordBatch) (again bool, err error) {
+	cols := in.keyColumns(rows)
+	keys := in.encodeKeys(cols, int(rows.NumRows()))
+	if err := t.owner.Keys(ctx, in.def.OID, keys); err != nil {
+		return false, err
+	}
+	found, err := t.find(ctx, in, cols, keys, false)
+	if err != nil {
+		return false, err
+	}
+	defer found.release()
+	changed := slices.ContainsFunc(found.at, func(r foundRow) bool { return r.newer(t.snap) || r.source < 0 && !r.own() })
+	if !changed && t.opt.RepeatableRead && t.db.cluster != nil {
+		if changed, err = t.changedElsewhere(ctx, in, cols, keys, found); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case changed && t.opt.RepeatableRead:
+		return false, errConcurrentUpdate()
+	case changed:
+		return true, nil
+	}
+	if i := slices.IndexFunc(found.at, func(r foundRow) bool { return r.source < 0 }); i >= 0 {
+		return false, pgerr.New(pgerr.InternalError, "engine: row %d of table %s is deleted twice by one transaction", i, in.name())
+	}
+	return false, t.noteReads(in, found)
+}
+
+// changedElsewhere says whether rows that were found are of other versions than those
+// in the snapshot. Versions of other nodes may be below the clock of a snapshot that
+// does not have them.
+func (t *Txn) changedElsewhere(ctx context.Context, in *tableInfo, cols []arrow.Array, keys [][]byte, now *finding) (bool, error) {
+	then, err := t.findAt(ctx, t.snap, in, cols, keys, false)
+	if err != nil {
+		return false, err
+	}
+	defer then.release()
+	return !slices.EqualFunc(now.at, then.at, func(a, b foundRow) bool { return a.version == b.version }), nil
+}
+
+// marksRows says whether a part of a record deletes rows.
+func marksRows(p *ingest.Part) bool {
+	return slices.Contains(p.Columns, schema.RowDeletedColumn) || slices.ContainsFunc(p.Staged, (*chunk.Entry).Marked)
+}
