@@ -50,6 +50,16 @@ type Txn interface {
 	// for each key the index of its row or -1.
 	Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatch) (rows arrow.RecordBatch, at []int32, err error)
 
+	// BeginChange prepares a statement that deletes or updates rows of a table. It waits for
+	// transactions that must not change rows beside this one, and starts the statement's
+	// snapshot, so it is called instead of Snapshot, before the statement is planned for execution.
+	BeginChange(ctx context.Context, table datum.OID) error
+	// Delete takes away rows: all live columns, in definition order, as the statement's snapshot
+	// has them, each once. again says that one of them was changed since by a transaction that has
+	// committed: the caller rolls back to before the statement and begins it again, from BeginChange on. (A
+	// REPEATABLE READ transaction fails with 40001 instead.)
+	Delete(ctx context.Context, table datum.OID, rows arrow.RecordBatch) (again bool, err error)
+
 	// Savepoint marks the present state; RollbackTo returns to the mark, which stays.
 	Savepoint() int
 	RollbackTo(ctx context.Context, mark int) error
