@@ -32,6 +32,7 @@ func TestClusterClaimsStress(t *testing.T) {
 	s.counters = createTable(t, db, "counters", true, schema.DuplicateError)
 	s.ledger = createTable(t, db, "ledger", false, 0)
 	s.replaced = createTable(t, db, "replaced", true, schema.DuplicateReplace)
+	s.tallies = createTable(t, db, "tallies", false, 0)
 	s.unique = createTable(t, db, "items", true, schema.DuplicateError)
 	s.filled = createTable(t, db, "filled", false, 0)
 	for i := range s.nodes {
@@ -47,7 +48,7 @@ func TestClusterClaimsStress(t *testing.T) {
 
 type claimStress struct {
 	*stress
-	counters, ledger, unique, filled, replaced datum.OID
+	counters, ledger, unique, filled, replaced, tallies datum.OID
 
 	keys atomic.Int64 // numbers the keys that nodes race for
 	adds sync.Map     // by transaction, the key it adds to
@@ -81,26 +82,88 @@ func (s *claimStress) in(db *engine.DB, f func(ctx context.Context, tx *engine.T
 func (s *claimStress) add(n *stressNode, db *engine.DB, rng *rand.Rand) {
 	u := s.last.Add(1)
 	k, table := counterKey(rng.IntN(3)), s.counters
-	if rng.IntN(3) == 0 {
+	count := countUp
+	switch rng.IntN(6) {
+	case 0:
 		k.k, table = "replaced "+k.k, s.replaced
+	case 1:
+		k.k, table, count = "replaced "+k.k, s.replaced, update
+	case 2:
+		count = update
+	case 3, 4:
+		k.k, table, count = "tally "+k.k, s.tallies, update
 	}
 	s.adds.Store(u, k.k)
 	err := s.in(db, func(ctx context.Context, tx *engine.Txn) error {
-		old, at, err := tx.Lookup(ctx, table, keyBatch(k))
+		err := count(ctx, tx, table, k)
 		if err != nil {
-			return err
-		}
-		k.v = 1
-		if at[0] >= 0 {
-			k.v += old.Column(2).(*array.Int64).Value(int(at[0]))
-		}
-		if _, _, err := tx.Insert(ctx, table, batchOf(k), chunk.InsertReplace); err != nil {
 			return err
 		}
 		_, _, err = tx.Insert(ctx, s.ledger, batchOf(row{k.k, u * hour / 100, u}), chunk.InsertDefault)
 		return err
 	})
 	s.settle(n, u, err)
+}
+
+// countUp adds one to the row of a key, as ON CONFLICT does.
+func countUp(ctx context.Context, tx *engine.Txn, table datum.OID, k row) error {
+	old, at, err := tx.Lookup(ctx, table, keyBatch(k))
+	if err != nil {
+		return err
+	}
+	k.v = 1
+	if at[0] >= 0 {
+		k.v += old.Column(2).(*array.Int64).Value(int(at[0]))
+	}
+	_, _, err = tx.Insert(ctx, table, batchOf(k), chunk.InsertReplace)
+	return err
+}
+
+// update adds one to the row of a key, or inserts it, as UPDATE does.
+func update(ctx context.Context, tx *engine.Txn, table datum.OID, k row) error {
+	mark := tx.Savepoint()
+	for {
+		if err := tx.BeginChange(ctx, table); err != nil {
+			return err
+		}
+		rows, err := read(tx, table, chunk.Predicate{Column: 1, Op: chunk.OpEQ, Values: []datum.Value{k.k}})
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return countUpFirst(ctx, tx, table, k)
+		}
+		k.v = 1
+		for old := range rows { // several would show as a counter that is wrong
+			again, err := tx.Delete(ctx, table, batchOf(old))
+			if err != nil {
+				return err
+			}
+			if again {
+				k.v = 0
+				break
+			}
+			k.v += old.v
+		}
+		if k.v > 0 {
+			_, _, err = tx.Insert(ctx, table, batchOf(k), chunk.InsertReplace)
+			return err
+		}
+		if err := tx.RollbackTo(ctx, mark); err != nil {
+			return err
+		}
+	}
+}
+
+// countUpFirst inserts the row of a key. Where there is a primary key somebody may do
+// so at the same time.
+func countUpFirst(ctx context.Context, tx *engine.Txn, table datum.OID, k row) error {
+	if tx.Catalog().Tables[table].Keyed() {
+		return countUp(ctx, tx, table, k)
+	}
+	k.v = 1
+	_, _, err := tx.Insert(ctx, table, batchOf(k), chunk.InsertDefault)
+	return err
 }
 
 // addsOf tells of the transactions that added to a key, as far as they are known, and
@@ -262,7 +325,7 @@ func (s *claimStress) see(who string, db *engine.DB, latest bool, over int, past
 		s.stop.Store(true)
 		return errFault
 	}
-	tables := []datum.OID{s.counters, s.ledger, s.unique, s.filled, s.replaced}
+	tables := []datum.OID{s.counters, s.ledger, s.unique, s.filled, s.replaced, s.tallies}
 	got, snapshot, err := readAndDescribe(db, latest, tables)
 	if err != nil {
 		return err
@@ -280,6 +343,7 @@ func (s *claimStress) see(who string, db *engine.DB, latest bool, over int, past
 		}
 	}
 	maps.Copy(got[0], got[4])
+	maps.Copy(got[0], got[5])
 	for r := range got[0] {
 		if added[r.k] != r.v && !strings.HasPrefix(r.k, "put ") {
 			var last []int64

@@ -1,0 +1,225 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
+)
+
+// eachTable runs a test on a table without a key, and on keyed ones of each kind.
+func eachTable(t *testing.T, f func(t *testing.T, p place, db *engine.DB, table datum.OID, keyed bool)) {
+	eachPlace(t, func(t *testing.T, p place) {
+		db := p.open(t, quiet)
+		for _, c := range []struct {
+			name  string
+			keyed bool
+			dup   schema.OnDuplicate
+		}{{"events", false, 0}, {"replaced", true, schema.DuplicateReplace}, {"unique", true, schema.DuplicateError}} {
+			t.Run(c.name, func(t *testing.T) { f(t, p, db, createTable(t, db, c.name, c.keyed, c.dup), c.keyed) })
+		}
+		p.close(t)
+	})
+}
+
+// change deletes rows in a transaction that goes on, and inserts others.
+func change(t *testing.T, tx *engine.Txn, table datum.OID, old, updated []row) {
+	t.Helper()
+	ctx := context.Background()
+	if err := tx.BeginChange(ctx, table); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := tx.Delete(ctx, table, batchOf(old...)); again || err != nil {
+		t.Fatal(again, err)
+	}
+	if len(updated) > 0 {
+		if _, _, err := tx.Insert(ctx, table, batchOf(updated...), chunk.InsertReplace); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestNoLostUpdate has transactions add to counters beside each other.
+func TestNoLostUpdate(t *testing.T) {
+	const workers, rounds = 6, 25
+	eachTable(t, func(t *testing.T, p place, db *engine.DB, table datum.OID, keyed bool) {
+		ctx := context.Background()
+		want := int64(0)
+		for _, fixed := range []bool{false, true} {
+			var wg sync.WaitGroup
+			for w := range workers {
+				wg.Go(func() {
+					for i := range rounds {
+						k := row{fmt.Sprint("counter ", (w+i)%3), 0, 0}
+						for {
+							tx := begin(t, db, engine.TxnOptions{RepeatableRead: fixed})
+							err := update(ctx, tx, table, k)
+							if err == nil {
+								err = tx.Commit(ctx)
+							}
+							tx.Rollback()
+							if err == nil {
+								break
+							}
+							if codeOf(err) != pgerr.SerializationFailure {
+								t.Error(err)
+								return
+							}
+						}
+					}
+				})
+			}
+			wg.Wait()
+			want += workers * rounds
+			for _, step := range []string{"in buffers", "in chunks"} {
+				got := int64(0)
+				for r, n := range mustRead(t, db, table) {
+					got += r.v * int64(n)
+				}
+				if got != want {
+					t.Errorf("%s, REPEATABLE READ %v: %d, want %d", step, fixed, got, want)
+				}
+				checkpoint(t, db)
+			}
+		}
+	})
+}
+
+// TestChangeBesideOthers covers who waits for whom, who has to begin again, and who
+// fails.
+func TestChangeBesideOthers(t *testing.T) {
+	eachTable(t, func(t *testing.T, p place, db *engine.DB, table datum.OID, keyed bool) {
+		ctx := context.Background()
+		a, b := row{"a", 1, 1}, row{"b", 2, 2}
+		insert(t, db, table, a, b)
+		fixed := begin(t, db, engine.TxnOptions{RepeatableRead: true})
+		defer fixed.Rollback()
+		first := begin(t, db, engine.TxnOptions{})
+		change(t, first, table, []row{a}, []row{{"a", 1, 10}})
+
+		// A second one waits for the first, and sees what that did.
+		done := make(chan error, 1)
+		go func() {
+			tx := begin(t, db, engine.TxnOptions{})
+			defer tx.Rollback()
+			err := tx.BeginChange(ctx, table)
+			for err == nil {
+				var rows map[row]int
+				if rows, err = read(tx, table, chunk.Predicate{Column: 1, Op: chunk.OpEQ, Values: []datum.Value{"a"}}); err != nil {
+					break
+				}
+				again := false
+				for r := range rows {
+					if again, err = tx.Delete(ctx, table, batchOf(r)); err == nil && !again {
+						_, _, err = tx.Insert(ctx, table, batchOf(row{r.k, r.ts, r.v + 1}), chunk.InsertReplace)
+					}
+				}
+				if err == nil && !again {
+					err = tx.Commit(ctx)
+					break
+				}
+				err = tx.BeginChange(ctx, table)
+			}
+			done <- err
+		}()
+		until(t, "the second waits", func() bool { return db.Waiting() > 0 })
+		insert(t, db, table, row{"c", 3, 3}) // which waits for nobody
+		if err := first.Commit(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		sameRows(t, "both", mustRead(t, db, table), counts(row{"a", 1, 11}, b, row{"c", 3, 3}))
+
+		// With a snapshot from before there is nothing to be changed.
+		err := fixed.BeginChange(ctx, table)
+		if err == nil {
+			_, err = fixed.Delete(ctx, table, batchOf(a))
+		}
+		if codeOf(err) != pgerr.SerializationFailure {
+			t.Errorf("REPEATABLE READ: %v", err)
+		}
+		fixed.Rollback()
+
+		// What was deleted can be inserted and deleted again, in one transaction too.
+		tx := begin(t, db, engine.TxnOptions{})
+		change(t, tx, table, []row{b}, nil)
+		for i := range int64(3) {
+			r := row{"b", 2, 20 + i}
+			if _, _, err := tx.Insert(ctx, table, batchOf(r), chunk.InsertError); err != nil {
+				t.Fatal(err)
+			}
+			change(t, tx, table, []row{r}, nil)
+		}
+		mark := tx.Savepoint()
+		change(t, tx, table, []row{{"a", 1, 11}}, nil)
+		if err := tx.RollbackTo(ctx, mark); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want := counts(row{"a", 1, 11}, row{"c", 3, 3})
+		sameRows(t, "deleted", mustRead(t, db, table), want)
+		checkpoint(t, db)
+		sameRows(t, "deleted, in chunks", mustRead(t, db, table), want)
+	})
+}
+
+// TestChangeStaged deletes and updates more rows than a buffer holds, and rolls some
+// of it back.
+func TestChangeStaged(t *testing.T) {
+	small := engine.Options{SealAge: time.Hour, BufferBytes: 1 << 20}
+	eachPlace(t, func(t *testing.T, p place) {
+		ctx := context.Background()
+		db := p.open(t, small)
+		for _, keyed := range []bool{false, true} {
+			table := createTable(t, db, fmt.Sprint("big ", keyed), keyed, schema.DuplicateReplace)
+			want := map[row]int{}
+			var all []row
+			for i := range int64(20_000) {
+				all = append(all, row{fmt.Sprint("key ", i%100), i * 1000, i})
+			}
+			insert(t, db, table, all...)
+			tx := begin(t, db, engine.TxnOptions{})
+			if err := tx.BeginChange(ctx, table); err != nil {
+				t.Fatal(err)
+			}
+			for at := 0; at < len(all); at += 1000 {
+				var updated []row
+				for _, r := range all[at : at+1000] {
+					if r.v%2 == 0 {
+						r.v += 1_000_000
+						updated = append(updated, r)
+						want[r]++
+					}
+				}
+				if again, err := tx.Delete(ctx, table, batchOf(all[at:at+1000]...)); again || err != nil {
+					t.Fatal(again, err)
+				}
+				if _, _, err := tx.Insert(ctx, table, batchOf(updated...), chunk.InsertReplace); err != nil {
+					t.Fatal(err)
+				}
+			}
+			sameRows(t, "before the commit", mustRead(t, db, table), counts(all...))
+			if err := tx.Commit(ctx); err != nil {
+				t.Fatal(err)
+			}
+			sameRows(t, "committed", mustRead(t, db, table), want)
+			p.crash(t)
+			db = p.open(t, small)
+			sameRows(t, "after a crash", mustRead(t, db, table), want)
+			checkpoint(t, db)
+			sameRows(t, "in chunks", mustRead(t, db, table), want)
+		}
+		p.close(t)
+	})
+}
