@@ -459,13 +459,14 @@ func (db *DB) apply(seq uint64, src commitlog.Source, records []*ingest.Record, 
 	}
 	var touched []chunk.PartitionID
 	var gone []*storageState
-	s := db.publish(func(s *state) *state {
-		s = s.clone()
+	s := db.publish(func(old *state) *state {
+		s := old.clone()
 		if catalog != nil {
 			var err error
 			if s, gone, err = s.withCatalog(db, catalog); err != nil {
 				panic(fmt.Sprintf("engine: bug: catalogue entry %d does not apply: %v", catalog.Seq, err))
 			}
+			db.relayout(s, old)
 		}
 		own := map[datum.OID]bool{}
 		for _, r := range records {

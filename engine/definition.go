@@ -32,9 +32,12 @@ func (t *Txn) define(ctx context.Context) error {
 	}
 	// Definitions move on also under a fixed snapshot of the rows, as they do in
 	// PostgreSQL.
-	c := *t.snap
-	c.catalog, c.tables = s.catalog, s.tables
-	t.snap = &c
+	c, _, err := t.snap.withCatalog(t.db, s.catalog)
+	if err != nil {
+		return err
+	}
+	c.relayout(t.db.mem, t.snap)
+	t.snap = c
 	return t.rebase()
 }
 
@@ -171,8 +174,8 @@ func (t *Txn) checkPut(ctx context.Context, c *schema.Change) error {
 			return pgerr.New(pgerr.SerializationFailure, "the definition of table %q was changed by another transaction", def.Name).
 				WithHint("Try again.")
 		}
-		if old.Storage == def.Storage && !sameRows(old, &def) {
-			return pgerr.Unsupported("changing the columns or the partitioning of table %q is not supported", def.Name)
+		if old.Storage == def.Storage && !readable(old, &def) {
+			return pgerr.Unsupported("changing the key, the partitioning or types of columns of table %q in this way is not supported", def.Name)
 		}
 		if err := t.owner.Table(ctx, def.OID, lock.Exclusive); err != nil {
 			return err
@@ -182,7 +185,27 @@ func (t *Txn) checkPut(ctx context.Context, c *schema.Change) error {
 	if err != nil {
 		return err
 	}
-	return in.checkKey()
+	if err := in.checkKey(); err != nil {
+		return err
+	}
+	return t.relayout(in)
+}
+
+// relayout gives what the transaction has added to a table the columns of its new
+// definition.
+func (t *Txn) relayout(in *tableInfo) error {
+	for id, p := range t.work.parts {
+		if id.Table != in.def.Storage {
+			continue
+		}
+		next, err := p.conformed(t.db.mem, in)
+		if err != nil {
+			return err
+		}
+		t.work.parts[id] = next
+		t.grow(next.bytes() - p.bytes())
+	}
+	return nil
 }
 
 // Truncate empties a table: it gets a new storage, as in PostgreSQL a new file.

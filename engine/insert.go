@@ -154,9 +154,13 @@ func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch, m
 		}
 		old := t.work.parts[g.id]
 		if old == nil {
-			old = &ownPart{}
+			old = &ownPart{info: in}
 		}
-		next[i], err = old.add(t.db.mem, in, t.held(g.id), rows)
+		same, err := old.conformed(t.db.mem, in)
+		if err != nil {
+			return err
+		}
+		next[i], err = same.add(t.db.mem, in, t.held(g.id), rows)
 		rows.Release()
 		if err != nil {
 			return err

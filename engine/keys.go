@@ -271,13 +271,21 @@ func (t *Txn) findAt(ctx context.Context, now *state, in *tableInfo, cols []arro
 				if err != nil {
 					return nil, in.unread(err)
 				}
-				if err := t.findIn(ctx, in, f, g, encoded, listed, p.deltas()...); err != nil {
+				deltas, err := conformed(t.db.mem, p.deltas(), st.info.layout, in.layout)
+				if err != nil {
+					return nil, err
+				}
+				if err := t.findIn(ctx, in, f, g, encoded, listed, deltas...); err != nil {
 					return nil, err
 				}
 			}
 		}
 		if own := t.work.parts[g.id]; own != nil {
-			if err := t.findIn(ctx, in, f, g, encoded, nil, own.deltas...); err != nil {
+			deltas, err := conformed(t.db.mem, own.deltas, own.info.layout, in.layout)
+			if err != nil {
+				return nil, err
+			}
+			if err := t.findIn(ctx, in, f, g, encoded, nil, deltas...); err != nil {
 				return nil, err
 			}
 		}

@@ -29,6 +29,7 @@ func (f *follower) publish(r *findings, src commitlog.Source, fresh bool) {
 			if s, went, err = s.withCatalog(db, r.catalog); err != nil {
 				panic(fmt.Sprintf("engine: bug: catalogue entry %d does not apply: %v", r.catalog.Seq, err))
 			}
+			db.relayout(s, old)
 		}
 		if fresh {
 			db.reset(s, own)

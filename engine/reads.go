@@ -92,13 +92,13 @@ func (r *readKeys) changedIn(s *state) (bool, error) {
 			return true, nil
 		}
 	}
-	return slices.ContainsFunc(p.deltas(), r.inDelta), nil
+	return slices.ContainsFunc(p.deltas(), func(d *delta) bool { return r.inDelta(st.info, d) }), nil
 }
 
 // changedBy says whether a transaction wrote one of the keys.
 func (r *readKeys) changedBy(other *commitRequest) bool {
 	p := other.parts[r.group.id]
-	return p != nil && slices.ContainsFunc(p.deltas, r.inDelta)
+	return p != nil && slices.ContainsFunc(p.deltas, func(d *delta) bool { return r.inDelta(p.info, d) })
 }
 
 func (r *readKeys) newer(e *chunk.Entry) bool {
@@ -106,7 +106,7 @@ func (r *readKeys) newer(e *chunk.Entry) bool {
 		bytes.Compare(e.KeyMin, r.max) <= 0 && bytes.Compare(e.KeyMax, r.min) >= 0
 }
 
-func (r *readKeys) inDelta(d *delta) bool {
+func (r *readKeys) inDelta(in *tableInfo, d *delta) bool {
 	if d == nil {
 		return false
 	}
@@ -115,7 +115,7 @@ func (r *readKeys) inDelta(d *delta) bool {
 	}
 	for _, run := range d.slice(r.group.slice).Runs() {
 		versions := run.Column(int(run.NumCols()) - 1).(*array.Int64)
-		for _, row := range chunk.LookupRun(r.in.layout, run, r.group.keys) {
+		for _, row := range chunk.LookupRun(in.layout, run, r.group.keys) {
 			if row >= 0 && versions.Value(int(row)) > r.clock {
 				return true
 			}

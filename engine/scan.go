@@ -28,7 +28,11 @@ func (s *Statement) scan(ctx context.Context, in *tableInfo, spec chunk.ScanSpec
 	if err := p.prepare(ctx); err != nil {
 		return nil, p.stats, err
 	}
-	for _, part := range s.partsOf(in) {
+	parts, err := s.partsOf(in)
+	if err != nil {
+		return nil, p.stats, err
+	}
+	for _, part := range parts {
 		if err := ctx.Err(); err != nil {
 			return nil, p.stats, context.Cause(ctx)
 		}
@@ -50,11 +54,16 @@ type scanPart struct {
 }
 
 // partsOf returns the partitions of a table by rising key.
-func (s *Statement) partsOf(in *tableInfo) []scanPart {
+func (s *Statement) partsOf(in *tableInfo) ([]scanPart, error) {
+	mem := s.txn.db.mem
 	var out []scanPart
 	if st := s.snap.storages[in.def.Storage]; st != nil {
 		for _, p := range st.parts {
-			out = append(out, scanPart{id: p.part.id, manifest: p.manifest, deltas: p.deltas()})
+			deltas, err := conformed(mem, p.deltas(), st.info.layout, in.layout)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, scanPart{id: p.part.id, manifest: p.manifest, deltas: deltas})
 		}
 	}
 	for id, own := range s.own {
@@ -65,9 +74,13 @@ func (s *Statement) partsOf(in *tableInfo) []scanPart {
 		if !found {
 			out = slices.Insert(out, at, scanPart{id: id})
 		}
-		out[at].deltas = append(out[at].deltas, own.deltas...)
+		deltas, err := conformed(mem, own.deltas, own.info.layout, in.layout)
+		if err != nil {
+			return nil, err
+		}
+		out[at].deltas = append(out[at].deltas, deltas...)
 	}
-	return out
+	return out, nil
 }
 
 // scanPlan is a scan being planned.

@@ -138,7 +138,8 @@ func (db *DB) updatePart(id chunk.PartitionID, f func(s *state, p *partState)) {
 }
 
 // withCatalog returns the state under another catalogue: storages of tables that
-// are gone go, new ones come. It returns the storages that went.
+// are gone go, new ones come. It returns the storages that went. Rows in memory are
+// still those of the old definitions (relayout).
 func (s *state) withCatalog(db *DB, c *schema.Catalog) (*state, []*storageState, error) {
 	out := s.clone()
 	out.catalog = c
