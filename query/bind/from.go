@@ -20,7 +20,15 @@ func oneRow() plan.Node { return &plan.Values{Rows: [][]expr.Expr{{}}} }
 
 // from binds a FROM list.
 func (b *binder) from(list []ast.TableExpr, q *query) (*source, error) {
-	var acc *source
+	src, err := b.fromAfter(nil, list, q)
+	if src == nil && err == nil {
+		src = &source{node: oneRow()}
+	}
+	return src, err
+}
+
+// fromAfter binds a FROM list and joins it to what stands before it, if that is not nil.
+func (b *binder) fromAfter(acc *source, list []ast.TableExpr, q *query) (*source, error) {
 	for _, t := range list {
 		seen := &frame{parent: q.frame.parent, corr: q.frame.corr}
 		if acc != nil {
@@ -39,9 +47,6 @@ func (b *binder) from(list []ast.TableExpr, q *query) (*source, error) {
 			return nil, err
 		}
 		acc = b.combine(plan.InnerJoin, acc, src, corr, nil)
-	}
-	if acc == nil {
-		acc = &source{node: oneRow()}
 	}
 	return acc, nil
 }

@@ -11,7 +11,7 @@ import (
 
 // insert binds INSERT.
 func (b *binder) insert(s *ast.Insert) (plan.Statement, error) {
-	t, err := b.writable(s.Table, s.Table.Position())
+	t, err := b.writable(s.Table, s.Table.Position(), insertingInto)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (b *binder) insert(s *ast.Insert) (plan.Statement, error) {
 		}
 	}
 	if s.Returning != nil {
-		out.Returning, out.Out, err = b.returning(s.Returning, b.tableItem(t, alias, 0), ctes)
+		out.Returning, out.Out, err = b.returning(s.Returning, []*item{b.tableItem(t, alias, 0)}, ctes)
 	}
 	return out, err
 }
@@ -199,25 +199,18 @@ func (b *binder) onConflict(ins *plan.Insert, c *ast.OnConflict, alias string, l
 	f := &frame{items: []*item{existing, excluded}}
 	s := &scope{frame: f, clause: clauseUpdateSource, ctes: lv.ctes}
 	out := &plan.OnConflict{}
-	seen := map[int]bool{}
-	for _, set := range c.Set {
-		as, err := b.setClause(set, t, s)
-		if err != nil {
-			return err
-		}
-		for _, a := range as {
-			col := &t.Columns[liveColumns(t)[a.Column]]
-			if seen[a.Column] {
-				return pgerr.New(pgerr.SyntaxError, "multiple assignments to same column %q", col.Name).At(set.Position())
-			}
-			seen[a.Column] = true
-			for _, id := range t.PrimaryKey {
-				if id == col.ID {
-					return pgerr.Unsupported("ON CONFLICT DO UPDATE of the primary key column %q is not supported", col.Name).At(set.Position())
-				}
+	set, err := (&setBinder{binder: b, scope: s, width: -1}).assignments(c.Set, t)
+	if err != nil {
+		return err
+	}
+	for i := range set {
+		a := &set[i]
+		for _, id := range t.PrimaryKey {
+			if col := &t.Columns[liveColumns(t)[a.Column]]; id == col.ID {
+				return pgerr.Unsupported("ON CONFLICT DO UPDATE of the primary key column %q is not supported", col.Name).At(a.pos)
 			}
 		}
-		out.Set = append(out.Set, as...)
+		out.Set = append(out.Set, a.Assignment)
 	}
 	if c.SetWhere != nil {
 		w, err := b.condition(c.SetWhere, s.with(clauseWhere), "WHERE")
@@ -276,51 +269,9 @@ func (b *binder) conflictTarget(t *schema.Table, c *ast.OnConflict) error {
 	return nil
 }
 
-// setClause binds col = value or (a, b) = (x, y).
-func (b *binder) setClause(set ast.SetClause, t *schema.Table, s *scope) ([]plan.Assignment, error) {
-	var values []ast.Expr
-	switch v := set.Value.(type) {
-	case *ast.Row:
-		if set.Multi {
-			values = v.Fields
-		}
-	default:
-		if set.Multi && len(set.Columns) > 1 {
-			return nil, pgerr.Unsupported("this source of a multiple-column assignment is not supported").At(set.Position())
-		}
-	}
-	if values == nil {
-		values = []ast.Expr{set.Value}
-	}
-	if len(values) != len(set.Columns) {
-		return nil, pgerr.New(pgerr.SyntaxError, "number of columns does not match number of values").At(set.Position())
-	}
-	live := liveColumns(t)
-	var out []plan.Assignment
-	for i, c := range set.Columns {
-		if c.Indirection != nil {
-			return nil, pgerr.Unsupported("assignment to an element of a column is not supported").At(c.Position())
-		}
-		cols, err := targetColumns(t, []string{c.Name}, []int{c.Position()})
-		if err != nil {
-			return nil, err
-		}
-		x, err := b.insertValue(values[i], &t.Columns[cols[0]], s)
-		if err != nil {
-			return nil, err
-		}
-		for j, li := range live {
-			if li == cols[0] {
-				out = append(out, plan.Assignment{Column: j, Value: x})
-			}
-		}
-	}
-	return out, nil
-}
-
-// returning binds RETURNING over the row of one item.
-func (b *binder) returning(list []ast.Target, it *item, ctes *cteScope) ([]expr.Expr, []plan.Field, error) {
-	s := &scope{frame: &frame{items: []*item{it}}, clause: clauseReturning, ctes: ctes}
+// returning binds RETURNING over the row of some items.
+func (b *binder) returning(list []ast.Target, items []*item, ctes *cteScope) ([]expr.Expr, []plan.Field, error) {
+	s := &scope{frame: &frame{items: items}, clause: clauseReturning, ctes: ctes}
 	targets, err := b.targets(list, s)
 	if err != nil {
 		return nil, nil, err
@@ -363,7 +314,7 @@ func (b *binder) copy(s *ast.Copy) (plan.Statement, error) {
 	if !s.From {
 		return b.copyTo(s, out)
 	}
-	t, err := b.writable(*s.Table, 0)
+	t, err := b.writable(*s.Table, 0, insertingInto)
 	if err != nil {
 		return nil, err
 	}

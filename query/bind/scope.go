@@ -22,8 +22,9 @@ type item struct {
 	scalar bool
 	// relVisible: alias.column finds it. colsVisible: column alone does.
 	relVisible, colsVisible bool
-	// lateralBad: a lateral reference to it is refused.
-	lateralBad bool
+	// lateralBad: a lateral reference to it is refused, changed: because it is what
+	// UPDATE or DELETE changes.
+	lateralBad, changed bool
 	// nullable: an outer join may fill it with NULLs.
 	nullable bool
 }
@@ -205,8 +206,11 @@ func (b *binder) findColumn(s *scope, name string, pos int) (*found, error) {
 }
 
 func lateralError(it *item, pos int) error {
-	return pgerr.New(pgerr.InvalidColumnReference, "invalid reference to FROM-clause entry for table %q", it.alias).
-		WithDetail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.").At(pos)
+	e := pgerr.New(pgerr.InvalidColumnReference, "invalid reference to FROM-clause entry for table %q", it.alias).At(pos)
+	if it.changed {
+		return e.WithHint("There is an entry for table %q, but it cannot be referenced from this part of the query.", it.alias)
+	}
+	return e.WithDetail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
 }
 
 // columnOf returns a fresh expression for a column, so that it has its own position.

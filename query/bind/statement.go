@@ -18,11 +18,11 @@ func (b *binder) statement(stmt ast.Stmt) (plan.Statement, error) {
 	case *ast.Insert:
 		return b.insert(s)
 	case *ast.Update:
-		return nil, pgerr.Unsupported("UPDATE is not supported")
+		return b.update(s)
 	case *ast.Delete:
-		return nil, pgerr.Unsupported("DELETE is not supported")
+		return b.delete(s)
 	case *ast.Merge:
-		return nil, pgerr.Unsupported("MERGE is not supported")
+		return nil, pgerr.Unsupported("MERGE is not supported").WithHint("Use INSERT ... ON CONFLICT, UPDATE and DELETE.")
 	case *ast.Copy:
 		return b.copy(s)
 	case *ast.Explain:
@@ -175,15 +175,24 @@ func optionBool(o ast.Option) (bool, error) {
 	return false, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(o.Position())
 }
 
-// writable finds a table that rows are written to; pos is for errors.
-func (b *binder) writable(n ast.Name, pos int) (*schema.Table, error) {
+// writing is what a command does with a table, for errors.
+type writing string
+
+const (
+	insertingInto writing = "inserting into"
+	updating      writing = "updating"
+	deletingFrom  writing = "deleting from"
+)
+
+// writable finds a table whose rows a command writes; pos is for errors.
+func (b *binder) writable(n ast.Name, pos int, command writing) (*schema.Table, error) {
 	rel, err := b.relation(n, pos, nil)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case rel.view != nil:
-		return nil, pgerr.Unsupported("inserting into view %q is not supported", rel.view.Name).WithHint("Insert into the table that it reads.")
+		return nil, pgerr.Unsupported("%s view %q is not supported", command, rel.view.Name).WithHint("Write to the table that it reads.")
 	case rel.virtual != nil:
 		return nil, pgerr.New(pgerr.InsufficientPrivilege, "permission denied: %q is a system catalog", rel.virtual.Name)
 	}

@@ -53,6 +53,10 @@ func (f *frame) buildOperator(n plan.Node) (Operator, error) {
 		return f.buildJoin(n)
 	case *plan.Apply:
 		return f.buildApply(n)
+	case *plan.Number:
+		return f.over(n.Input, f.numberStage(n))
+	case *plan.FirstOf:
+		return f.over(n.Input, f.firstOfStage(n))
 	case *plan.SetOp:
 		return f.buildSetOp(n)
 	case *plan.CTE:
@@ -103,6 +107,12 @@ func (f *frame) buildPipeline(n plan.Node) (*pipeline, error) {
 			return nil, err
 		}
 		return p.then(f.projectStage(n)), nil
+	case *plan.Number:
+		p, err := f.buildPipeline(n.Input)
+		if p == nil || err != nil {
+			return nil, err
+		}
+		return p.then(f.numberStage(n)), nil
 	case *plan.Join:
 		if !canHash(n) || !parallelSafe(n.EquiLeft...) || !parallelSafe(n.Cond) {
 			return nil, nil

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"context"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
@@ -48,4 +50,22 @@ func (c *coalescer) flush() error {
 func (c *coalescer) release() {
 	releaseAll(c.parts)
 	c.parts, c.rows = c.parts[:0], 0
+}
+
+// DrainJoined is Drain where small batches are joined, for a receiver that has work to do
+// for each batch.
+func DrainJoined(ctx context.Context, rt *Runtime, op Operator, f func(arrow.RecordBatch) error) error {
+	c := &coalescer{mem: rt.Function.Mem, schema: op.Schema(), emit: func(b arrow.RecordBatch) error {
+		defer b.Release()
+		return f(b)
+	}}
+	defer c.release()
+	err := Drain(ctx, op, func(b arrow.RecordBatch) error {
+		b.Retain()
+		return c.add(b)
+	})
+	if err != nil {
+		return err
+	}
+	return c.flush()
 }

@@ -72,3 +72,32 @@ func (s *spool) close() error {
 	s.acct.close()
 	return s.tail.close()
 }
+
+// A Spool keeps batches of a statement until they are read: in memory while the
+// statement's budget allows, then in a temporary file. It is used by one goroutine.
+type Spool struct{ s *spool }
+
+// NewSpool returns an empty Spool, which the caller closes.
+func NewSpool(rt *Runtime) *Spool { return &Spool{newSpool(newFrame(rt), nil)} }
+
+// Add appends a batch.
+func (s *Spool) Add(b arrow.RecordBatch) error { return s.s.add(b) }
+
+// Each calls f with the batches in order, which must retain what it keeps.
+func (s *Spool) Each(ctx context.Context, f func(arrow.RecordBatch) error) error {
+	for i := range s.s.batches() {
+		b, err := s.s.batch(ctx, i)
+		if err != nil {
+			return err
+		}
+		err = f(b)
+		b.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close releases the batches.
+func (s *Spool) Close() error { return s.s.close() }

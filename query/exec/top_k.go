@@ -201,6 +201,11 @@ func trace(n plan.Node, col int, filtered bool) (*plan.Scan, int, bool) {
 				return nil, 0, false
 			}
 			n, col = x.Input, c.Index
+		case *plan.Number:
+			if col == len(x.Input.Fields()) {
+				return nil, 0, false
+			}
+			n = x.Input
 		default:
 			return nil, 0, false
 		}

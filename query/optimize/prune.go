@@ -141,6 +141,12 @@ func prune(n plan.Node, need []bool) (plan.Node, []int) {
 		use(need, m.On...)
 		in, at := prune(m.Input, need)
 		return &plan.Distinct{Input: in, On: movedAll(m.On, at)}, at
+	case *plan.Number:
+		return pruneNumber(m, need)
+	case *plan.FirstOf:
+		need[m.Column] = true
+		in, at := prune(m.Input, need)
+		return &plan.FirstOf{Input: in, Column: at[m.Column]}, at
 	case *plan.Join:
 		return pruneJoin(m, need)
 	case *plan.Apply:
@@ -330,6 +336,17 @@ func pruneWindow(w *plan.Window, need []bool) (plan.Node, []int) {
 		}
 	}
 	return out, full
+}
+
+func pruneNumber(n *plan.Number, need []bool) (plan.Node, []int) {
+	width := len(n.Input.Fields())
+	in, at := prune(n.Input, need[:width])
+	if !need[width] {
+		return in, append(at[:width:width], -1)
+	}
+	fields := in.Fields()
+	out := append(fields[:len(fields):len(fields)], n.Out[width])
+	return &plan.Number{Input: in, Out: out}, append(at[:width:width], len(fields))
 }
 
 // joined puts the numbers of two inputs' columns side by side.

@@ -28,6 +28,8 @@ func (c *Context) push(n plan.Node, conds []expr.Expr) plan.Node {
 		return c.pushAggregate(m, conds)
 	case *plan.Window:
 		return c.pushPart(m, conds, func(col int) bool { return windowKey(m, col) })
+	case *plan.Number:
+		return c.pushPart(m, conds, func(col int) bool { return col < len(m.Input.Fields()) })
 	case *plan.ProjectSet:
 		return c.pushPart(m, conds, func(col int) bool {
 			if m.Exprs[col] == nil {

@@ -40,6 +40,9 @@ type Explainer struct {
 	Runs Runs
 	// Show writes an expression over the columns of fields; nil means ExprText.
 	Env *datum.Env
+	// Changes is the table that Operation (Update, Delete) changes, nil for queries.
+	Changes   *schema.Table
+	Operation string
 	// PlanningTime and ExecutionTime end the text, if Summary is on.
 	PlanningTime, ExecutionTime time.Duration
 }
@@ -67,7 +70,7 @@ type prop struct {
 // Text returns the plan as PostgreSQL's text format has it, a line for each node and property.
 func (x *Explainer) Text(n Node) string {
 	var sb strings.Builder
-	x.textNode(&sb, x.show(n, nil), 0)
+	x.textNode(&sb, x.top(n), 0)
 	if x.Options.Summary {
 		fmt.Fprintf(&sb, "Planning Time: %s ms\n", millis(x.PlanningTime))
 		if x.Runs != nil {
@@ -79,7 +82,7 @@ func (x *Explainer) Text(n Node) string {
 
 // JSON returns the plan as a JSON array of one object, as FORMAT JSON does.
 func (x *Explainer) JSON(n Node) string {
-	top := []field{{"Plan", x.jsonNode(x.show(n, nil))}}
+	top := []field{{"Plan", x.jsonNode(x.top(n))}}
 	if x.Options.Summary {
 		top = append(top, field{"Planning Time", ms(x.PlanningTime)})
 		if x.Runs != nil {
@@ -187,7 +190,7 @@ func (x *Explainer) textNode(sb *strings.Builder, s *shown, depth int) {
 
 // inTitle are properties that stand in the title in text.
 var inTitle = map[string]bool{"Relation Name": true, "Schema": true, "Alias": true, "Function Name": true, "CTE Name": true,
-	"Join Type": true, "Strategy": true, "Command": true, "Plan Rows": true}
+	"Join Type": true, "Strategy": true, "Command": true, "Operation": true, "Plan Rows": true}
 
 func (x *Explainer) actual(s *shown) string {
 	var sb strings.Builder

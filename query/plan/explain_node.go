@@ -8,6 +8,22 @@ import (
 	"github.com/phyllodb/phyllo/query/expr"
 )
 
+// top describes a plan, below what it is for if that is not a query.
+func (x *Explainer) top(n Node) *shown {
+	s := x.show(n, nil)
+	if x.Changes == nil {
+		return s
+	}
+	s.relation = "Outer"
+	m := &shown{title: x.Operation + " on " + x.Changes.Name, nodeType: "ModifyTable", children: []*shown{s}}
+	m.add("Operation", x.Operation)
+	m.add("Relation Name", x.Changes.Name)
+	if s.run != nil { // rows that come are changed, and leave by RETURNING alone
+		m.run = &Run{Loops: 1, Time: x.ExecutionTime}
+	}
+	return m
+}
+
 // show describes a node and those below it.
 func (x *Explainer) show(n Node, parent Node) *shown {
 	s := &shown{}
@@ -183,6 +199,11 @@ func (x *Explainer) describe(s *shown, n Node) {
 		if m.Cond != nil {
 			s.add("Join Filter", x.condition(Conjuncts(m.Cond), names(m.Left.Fields(), m.Right.Fields())))
 		}
+	case *Number:
+		set("Number")
+	case *FirstOf:
+		set("First Of")
+		s.add("Key", names(m.Fields())[m.Column])
 	case *SetOp:
 		x.describeSetOp(s, m)
 	case *CTE:

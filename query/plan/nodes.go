@@ -91,7 +91,7 @@ func MapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 			c.Dynamic[i].Values = list(c.Dynamic[i].Values)
 		}
 		return &c
-	case *VirtualScan, *CTEScan, *SetOp, *CTE:
+	case *VirtualScan, *CTEScan, *SetOp, *CTE, *Number, *FirstOf:
 		return n
 	case *Values:
 		c := *n
@@ -207,6 +207,10 @@ func WithInputs(n Node, in []Node) Node {
 		c := *n
 		c.Left, c.Right = in[0], in[1]
 		return &c
+	case *Number:
+		return &Number{Input: in[0], Out: n.Out}
+	case *FirstOf:
+		return &FirstOf{Input: in[0], Column: n.Column}
 	case *SetOp:
 		c := *n
 		c.Left, c.Right = in[0], in[1]

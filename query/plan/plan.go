@@ -249,6 +249,20 @@ type Apply struct {
 	Out         []Field
 }
 
+// Number adds an int8 column that is different for each row of its input, from 0 on
+// without many gaps. FirstOf finds rows by it that a join has made several of.
+type Number struct {
+	Input Node
+	Out   []Field
+}
+
+// FirstOf keeps one of the rows that share a number, which Number put into Column:
+// the first that comes.
+type FirstOf struct {
+	Input  Node
+	Column int
+}
+
 // SetOpKind is a set operation.
 type SetOpKind uint8
 
@@ -309,6 +323,8 @@ func (n *Limit) Fields() []Field         { return n.Input.Fields() }
 func (n *Distinct) Fields() []Field      { return n.Input.Fields() }
 func (n *Join) Fields() []Field          { return n.Out }
 func (n *Apply) Fields() []Field         { return n.Out }
+func (n *Number) Fields() []Field        { return n.Out }
+func (n *FirstOf) Fields() []Field       { return n.Input.Fields() }
 func (n *SetOp) Fields() []Field         { return n.Out }
 func (n *CTE) Fields() []Field           { return n.Body.Fields() }
 func (n *CTEScan) Fields() []Field       { return n.Out }
@@ -328,6 +344,8 @@ func (n *Limit) Inputs() []Node         { return []Node{n.Input} }
 func (n *Distinct) Inputs() []Node      { return []Node{n.Input} }
 func (n *Join) Inputs() []Node          { return []Node{n.Left, n.Right} }
 func (n *Apply) Inputs() []Node         { return []Node{n.Left, n.Right} }
+func (n *Number) Inputs() []Node        { return []Node{n.Input} }
+func (n *FirstOf) Inputs() []Node       { return []Node{n.Input} }
 func (n *SetOp) Inputs() []Node         { return []Node{n.Left, n.Right} }
 func (n *CTEScan) Inputs() []Node       { return nil }
 

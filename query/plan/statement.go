@@ -53,21 +53,22 @@ type Assignment struct {
 	Value  expr.Expr
 }
 
-// An Update is UPDATE: Source yields the old row's live columns, then the new
-// row's live columns, once for each row to change.
+// An Update is UPDATE: Source yields the old row's live columns, the new row's live
+// columns, and the columns of RETURNING, once for each row to change. What it must still
+// check is NOT NULL.
 type Update struct {
-	Table     *schema.Table
-	Source    Node
-	Returning []expr.Expr // over the new row
-	Out       []Field
+	Table  *schema.Table
+	Source Node
+	Set    []int   // the live columns that may be changed
+	Out    []Field // of RETURNING, nil if there is none
 }
 
-// A Delete is DELETE: Source yields the live columns of the rows to delete.
+// A Delete is DELETE: Source yields the live columns of the rows to delete, and the
+// columns of RETURNING.
 type Delete struct {
-	Table     *schema.Table
-	Source    Node
-	Returning []expr.Expr
-	Out       []Field
+	Table  *schema.Table
+	Source Node
+	Out    []Field
 }
 
 // A Copy is COPY of a table or of a query.
