@@ -20,6 +20,9 @@ func (s *Session) explain(ctx context.Context, p *Portal, st *plan.Explain) erro
 	if err != nil {
 		return err
 	}
+	if change := changeOf(st.Stmt); change != nil && st.Options.Analyze {
+		return s.explainChange(ctx, p, st, change)
+	}
 	var stats *exec.Stats
 	if st.Options.Analyze {
 		if _, isQuery := st.Stmt.(*plan.Query); !isQuery {
@@ -35,7 +38,24 @@ func (s *Session) explain(ctx context.Context, p *Portal, st *plan.Explain) erro
 			return err
 		}
 	}
-	text := s.explainText(st, root, stats, planned.Sub(begin), time.Since(planned))
+	p.showPlan(st, s.explainText(st, root, stats, planned.Sub(begin), time.Since(planned)))
+	return nil
+}
+
+// explainChange is EXPLAIN ANALYZE of UPDATE and DELETE.
+func (s *Session) explainChange(ctx context.Context, p *Portal, st *plan.Explain, change *changeStmt) error {
+	begin := time.Now()
+	c, err := s.runChange(ctx, p, change, true)
+	if err != nil {
+		return err
+	}
+	c.returned.release()
+	p.showPlan(st, s.explainText(st, c.root, c.stats, c.planning, time.Since(begin)-c.planning))
+	return nil
+}
+
+// showPlan makes a plan's text the portal's rows.
+func (p *Portal) showPlan(st *plan.Explain, text string) {
 	p.fields, p.tag = st.Out, "EXPLAIN"
 	var rows [][]datum.Value
 	if st.Options.Format == plan.ExplainJSON {
@@ -46,7 +66,6 @@ func (s *Session) explain(ctx context.Context, p *Portal, st *plan.Explain) erro
 		}
 	}
 	p.rows = newRowSet(st.Out, rows)
-	return nil
 }
 
 // explained is the plan that a statement reads by.
@@ -55,6 +74,10 @@ func explained(st plan.Statement) (plan.Node, error) {
 	case *plan.Query:
 		return st.Root, nil
 	case *plan.Insert:
+		return st.Source, nil
+	case *plan.Update:
+		return st.Source, nil
+	case *plan.Delete:
 		return st.Source, nil
 	case *plan.CreateTableAs:
 		return st.Source, nil

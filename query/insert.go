@@ -109,7 +109,12 @@ func (w *inserter) returning(batch arrow.RecordBatch) error {
 		return err
 	}
 	w.returned.batches = append(w.returned.batches, out)
-	if w.returned.sizeBytes() > maxReturnedBytes {
+	return w.returned.checkReturning()
+}
+
+// checkReturning fails if RETURNING has kept too much.
+func (l *batchList) checkReturning() error {
+	if l.sizeBytes() > maxReturnedBytes {
 		return pgerr.New(pgerr.OutOfMemory, "RETURNING yields more than %d MiB", maxReturnedBytes>>20)
 	}
 	return nil

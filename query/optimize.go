@@ -22,6 +22,9 @@ func (s *Session) explainText(st *plan.Explain, root plan.Node, stats *exec.Stat
 	if stats != nil {
 		x.Runs = runs{stats}
 	}
+	if c := changeOf(st); c != nil {
+		x.Changes, x.Operation = c.table, map[string]string{"UPDATE": "Update", "DELETE": "Delete"}[c.command]
+	}
 	if st.Options.Format == plan.ExplainJSON {
 		return x.JSON(root)
 	}

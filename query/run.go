@@ -74,10 +74,8 @@ func (s *Session) startPlanned(ctx context.Context, p *Portal, bound plan.Statem
 		return s.explain(ctx, p, st)
 	case *plan.CreateTableAs:
 		return s.createTableAs(ctx, p, st)
-	case *plan.Update:
-		return pgerr.Unsupported("UPDATE is not supported").WithHint("In a table with a primary key, INSERT the new row: it replaces the old one where on_duplicate is 'replace'; or use INSERT .. ON CONFLICT DO UPDATE.")
-	case *plan.Delete:
-		return pgerr.Unsupported("DELETE is not supported").WithHint("Use TRUNCATE, or the table's retention.")
+	case *plan.Update, *plan.Delete:
+		return s.change(ctx, p, changeOf(st))
 	}
 	return pgerr.Unsupported("%T is not supported", bound)
 }
