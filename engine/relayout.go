@@ -164,6 +164,18 @@ func readable(old, next *schema.Table) bool {
 		old.TimeColumn == next.TimeColumn && old.Slice == next.Slice && !dropsUsed(next)
 }
 
+// stricter returns the name of a column that might have been NULL and may not be any
+// more; empty if there is none.
+func stricter(old, next *schema.Table) string {
+	for _, c := range next.Columns {
+		was := old.Column(c.ID)
+		if c.NotNull && (was == nil && c.Missing == nil || was != nil && !was.NotNull) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
 // widens says whether all values of one type are those of another, as they lie in
 // memory and in chunks.
 func widens(from, to datum.Type) bool {

@@ -160,7 +160,7 @@ var errAgain = pgerr.New(pgerr.SerializationFailure, "could not serialize access
 func (c *changer) changedKeys() []int {
 	var keys []int
 	hit := false
-	for i, col := range c.stmt.table.Columns {
+	for i, col := range c.stmt.table.Live() {
 		for _, id := range c.stmt.table.PrimaryKey {
 			if col.ID == id {
 				keys = append(keys, i)

@@ -30,6 +30,8 @@ func (s *Session) definition(ctx context.Context, stmt ast.Stmt) (string, error)
 		return "DROP " + string(st.Kind), s.drop(ctx, st)
 	case *ast.Truncate:
 		return "TRUNCATE TABLE", s.truncate(ctx, st)
+	case *ast.AlterTable:
+		return "ALTER " + string(st.Kind), s.alterTable(ctx, st)
 	case *ast.Comment:
 		return "COMMENT", s.comment(ctx, st)
 	case *ast.Unsupported:

@@ -58,9 +58,9 @@ func (s *Session) insert(ctx context.Context, p *Portal, st *plan.Insert) error 
 
 // liveFields are a table's columns as batches for Insert have them.
 func liveFields(t *schema.Table) []plan.Field {
-	fields := make([]plan.Field, len(t.Columns))
-	for i, c := range t.Columns {
-		fields[i] = plan.Field{Name: c.Name, Type: c.Type}
+	var fields []plan.Field
+	for _, c := range t.Live() {
+		fields = append(fields, plan.Field{Name: c.Name, Type: c.Type})
 	}
 	return fields
 }
@@ -217,9 +217,10 @@ func (w *inserter) keyBatch(batch arrow.RecordBatch) (arrow.RecordBatch, []int) 
 	var fields []plan.Field
 	var cols []arrow.Array
 	var index []int
+	live := t.Live()
 	for _, id := range t.PrimaryKey {
-		for i := range t.Columns {
-			if t.Columns[i].ID == id {
+		for i := range live {
+			if live[i].ID == id {
 				fields, cols, index = append(fields, w.fields[i]), append(cols, batch.Column(i)), append(index, i)
 			}
 		}
@@ -290,7 +291,7 @@ func (w *inserter) updated(batch arrow.RecordBatch, clash []int32, old arrow.Rec
 
 // sameKeys checks that an update leaves primary keys alone.
 func (w *inserter) sameKeys(before, after arrow.RecordBatch) error {
-	for i, c := range w.stmt.Table.Columns {
+	for i, c := range w.stmt.Table.Live() {
 		for _, id := range w.stmt.Table.PrimaryKey {
 			if c.ID != id {
 				continue

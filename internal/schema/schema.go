@@ -150,6 +150,17 @@ func (t *Table) Column(id ColumnID) *Column {
 	return nil
 }
 
+// Live returns the columns that were not dropped, in definition order.
+func (t *Table) Live() []Column {
+	out := make([]Column, 0, len(t.Columns))
+	for _, c := range t.Columns {
+		if c.Type.OID != 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // Keyed says whether rows are unique by a primary key.
 func (t *Table) Keyed() bool { return len(t.PrimaryKey) > 0 }
 

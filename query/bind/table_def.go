@@ -171,20 +171,13 @@ func (d *tableDef) build() (*schema.Table, error) {
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		c.ID = schema.ColumnID(i + 1)
-		switch {
-		case systemColumns[c.Name]:
-			return nil, pgerr.New(pgerr.DuplicateColumn, "column name %q conflicts with a system column name", c.Name)
-		case seen[c.Name]:
+		if err := checkColumn(c); err != nil {
+			return nil, err
+		}
+		if seen[c.Name] {
 			return nil, pgerr.New(pgerr.DuplicateColumn, "column %q specified more than once", c.Name)
 		}
 		seen[c.Name] = true
-		base := c.Type.OID
-		if e := elemOf(base); e != 0 && trueArray(base) {
-			base = e
-		}
-		if !storable[base] {
-			return nil, pgerr.Unsupported("columns of type %s are not supported", datum.Of(c.Type.OID))
-		}
 	}
 	for _, step := range []func(*schema.Table) error{d.primaryKey, d.partitioning, d.settings} {
 		if err := step(t); err != nil {
@@ -425,8 +418,8 @@ func partitionSafe(e expr.Expr) bool {
 // optionNames are the options of a table's WITH clause.
 const optionNames = "partitions, time_column, slice, retention, on_duplicate"
 
-// settings reads WITH (...) and fills in defaults.
-func (d *tableDef) settings(t *schema.Table) error {
+// given returns the options of WITH (...) by name.
+func (d *tableDef) given() (map[string]ast.Option, error) {
 	given := map[string]ast.Option{}
 	for _, o := range d.options {
 		name := lower(o.Name)
@@ -436,13 +429,22 @@ func (d *tableDef) settings(t *schema.Table) error {
 		switch name {
 		case "partitions", "time_column", "slice", "retention", "on_duplicate":
 		default:
-			return pgerr.New(pgerr.InvalidParameterValue, "unrecognized parameter %q", name).
+			return nil, pgerr.New(pgerr.InvalidParameterValue, "unrecognized parameter %q", name).
 				WithHint("Valid parameters are: %s.", optionNames).At(o.Position())
 		}
 		if _, dup := given[name]; dup {
-			return pgerr.New(pgerr.InvalidParameterValue, "parameter %q specified more than once", name).At(o.Position())
+			return nil, pgerr.New(pgerr.InvalidParameterValue, "parameter %q specified more than once", name).At(o.Position())
 		}
 		given[name] = o
+	}
+	return given, nil
+}
+
+// settings reads WITH (...) and fills in defaults.
+func (d *tableDef) settings(t *schema.Table) error {
+	given, err := d.given()
+	if err != nil {
+		return err
 	}
 	if o, ok := given["partitions"]; ok {
 		n, err := strconv.Atoi(o.Value)
@@ -498,11 +500,7 @@ func (d *tableDef) timeColumn(t *schema.Table, given map[string]ast.Option) erro
 	sliced := t.TimeColumn != 0 && (inKey || !t.Keyed())
 	for _, name := range []string{"slice", "retention"} {
 		if o, ok := given[name]; ok && !sliced {
-			hint := "There is no column of type timestamp with time zone or timestamp."
-			if t.Keyed() {
-				hint = "The time column must be part of the primary key."
-			}
-			return pgerr.New(pgerr.InvalidParameterValue, "parameter %q needs a time column", name).WithHint("%s", hint).At(o.Position())
+			return notSliced(t, o)
 		}
 	}
 	if !sliced {
@@ -519,13 +517,32 @@ func (d *tableDef) timeColumn(t *schema.Table, given map[string]ast.Option) erro
 		}
 	}
 	if o, ok := given["retention"]; ok {
-		if t.Retention, err = d.duration(o, true); err != nil {
-			return err
-		}
-		if t.Retention <= 0 {
-			return badOption(o, "The retention must be positive.")
-		}
+		return d.retention(t, o)
 	}
+	return nil
+}
+
+func notSliced(t *schema.Table, o ast.Option) error {
+	hint := "There is no column of type timestamp with time zone or timestamp."
+	if t.Keyed() {
+		hint = "The time column must be part of the primary key."
+	}
+	return pgerr.New(pgerr.InvalidParameterValue, "parameter %q needs a time column", lower(o.Name)).WithHint("%s", hint).At(o.Position())
+}
+
+// retention sets how long a table keeps its rows.
+func (d *tableDef) retention(t *schema.Table, o ast.Option) error {
+	if t.Slice == 0 {
+		return notSliced(t, o)
+	}
+	r, err := d.duration(o, true)
+	switch {
+	case err != nil:
+		return err
+	case r <= 0:
+		return badOption(o, "The retention must be positive.")
+	}
+	t.Retention = r
 	return nil
 }
 

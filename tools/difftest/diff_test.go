@@ -95,11 +95,15 @@ func (p *pair) psql(t *testing.T, commands ...string) {
 }
 
 // run compares every statement of a file.
-func (p *pair) run(t *testing.T, file string) {
+func (p *pair) run(t *testing.T, file string) { p.runWith(t, file, func(*pair) {}) }
+
+// runWith calls after after each statement.
+func (p *pair) runWith(t *testing.T, file string, after func(p *pair)) {
 	statements := readStatements(t, filepath.Join("testdata", file))
 	for _, s := range statements {
 		t.Run(fmt.Sprintf("%s:%d", strings.TrimSuffix(s.file, ".sql"), s.line), func(t *testing.T) {
 			p.compare(t, s.sql)
+			after(p)
 		})
 	}
 	t.Logf("%s: %d statements", file, len(statements))
