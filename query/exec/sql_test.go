@@ -22,6 +22,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/recycle"
 	"github.com/phyllodb/phyllo/query/bind"
+	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/parse"
 	"github.com/phyllodb/phyllo/query/plan"
@@ -36,7 +37,7 @@ var (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A sqlCase is a query and PostgreSQL's answer: a line per row, columns separated
+// A sqlCase is a query (or a statement with RETURNING) and PostgreSQL's answer: a line per row, columns separated
 // by |, or the SQLSTATE and message. Queries without ORDER BY compare unordered.
 type sqlCase struct {
 	file, sql string
@@ -192,14 +193,31 @@ func bindSQL(sql string, rt *Runtime, plain bool) (plan.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, ok := st.(*plan.Query)
-	if !ok {
+	var root plan.Node
+	switch st := st.(type) {
+	case *plan.Query:
+		root = st.Root
+	case *plan.Update:
+		root = returned(st.Source, len(st.Out))
+	case *plan.Delete:
+		root = returned(st.Source, len(st.Out))
+	default:
 		return nil, errors.New("not a query")
 	}
 	if plain {
-		return q.Root, nil
+		return root, nil
 	}
-	return optimized(rt, q.Root), nil
+	return optimized(rt, root), nil
+}
+
+// returned is the last columns of the plan of a statement that changes rows.
+func returned(n plan.Node, columns int) plan.Node {
+	fields := n.Fields()
+	p := &plan.Project{Input: n, Out: fields[len(fields)-columns:]}
+	for i, f := range p.Out {
+		p.Exprs = append(p.Exprs, &expr.Column{Index: len(fields) - columns + i, Name: f.Name, T: f.Type})
+	}
+	return p
 }
 
 func init() { recycle.Poison = true }
@@ -272,6 +290,10 @@ func rewriteAnswers(t *testing.T, files []string, tables []*fakeTable) {
 }
 
 func askPostgres(pc *pgconn.PgConn, sql string) []string {
+	if _, err := pc.Exec(context.Background(), "begin").ReadAll(); err != nil {
+		return []string{"ERROR " + err.Error()}
+	}
+	defer func() { _, _ = pc.Exec(context.Background(), "rollback").ReadAll() }()
 	res, err := pc.Exec(context.Background(), sql).ReadAll()
 	if err != nil {
 		var pe *pgconn.PgError
