@@ -107,7 +107,7 @@ SELECT * FROM orders ORDER BY id, at;
 SELECT DISTINCT ON (id) * FROM orders ORDER BY id, at DESC;
 INSERT INTO orders VALUES (1, timestamptz '2026-03-01 03:00Z', 1, 1, 'x') ON CONFLICT (id, at) DO UPDATE SET more = excluded.more RETURNING *;
 SELECT attname, atttypid::regtype, attnotnull, attisdropped, attnum FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT column_name, data_type, column_default, is_nullable FROM information_schema.columns WHERE table_name = 'goods' AND column_name NOT IN ('made', 'note') ORDER BY column_name;
+SELECT column_name, data_type, column_default, is_nullable FROM information_schema.columns WHERE table_name = 'goods' AND column_name NOT IN ('made', 'note', 'tags') ORDER BY column_name;
 
 -- Views.
 CREATE VIEW early AS SELECT id, more FROM orders WHERE id < 3;
