@@ -31,11 +31,20 @@ func (p *parser) alter() ast.Stmt {
 	}
 	s := at(t, &ast.AlterTable{Kind: kind, IfExists: p.accept("if", "exists"), Table: p.relation()})
 	for {
-		s.Actions = append(s.Actions, p.alterAction())
-		if !p.acceptKind(',') {
+		if len(s.Actions) > 0 && (p.is("rename") || p.is("set", "schema")) {
+			p.fail() // they stand alone
+		}
+		a := p.alterAction()
+		s.Actions = append(s.Actions, a)
+		if alone(a.Kind) || !p.acceptKind(',') {
 			return s
 		}
 	}
+}
+
+// alone says whether an action is a statement of its own.
+func alone(k ast.AlterKind) bool {
+	return k == ast.RenameTable || k == ast.RenameColumn || k == ast.RenameConstraint || k == ast.SetSchema
 }
 
 func (p *parser) alterRole(t token) ast.Stmt {
