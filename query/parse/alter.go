@@ -31,7 +31,7 @@ func (p *parser) alter() ast.Stmt {
 	}
 	s := at(t, &ast.AlterTable{Kind: kind, IfExists: p.accept("if", "exists"), Table: p.relation()})
 	for {
-		if len(s.Actions) > 0 && (p.is("rename") || p.is("set", "schema")) {
+		if len(s.Actions) > 0 && (p.is("rename") || p.is("set") && p.peek(1).is("schema")) {
 			p.fail() // they stand alone
 		}
 		a := p.alterAction()
