@@ -65,7 +65,6 @@ ALTER TABLE stock RENAME COLUMN weight TO mass;
 ALTER TABLE stock RENAME status TO mass;
 ALTER TABLE stock RENAME status TO state, ADD COLUMN x int;
 ALTER TABLE stock ADD COLUMN x int, RENAME status TO state;
-ALTER TABLE stock ADD COLUMN x int, SET SCHEMA public;
 SELECT mass FROM stock ORDER BY mass LIMIT 3;
 SELECT weight FROM stock;
 ALTER TABLE stock RENAME sku TO code;
