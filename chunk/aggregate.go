@@ -5,8 +5,6 @@ import (
 	"context"
 	"math/bits"
 
-	"github.com/apache/arrow-go/v18/arrow/memory"
-
 	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/internal/datum"
 )
@@ -32,7 +30,7 @@ func canFold(f AggregateFunc, t datum.Type) bool {
 	return false
 }
 
-func (s *chunkSplit) Aggregate(ctx context.Context, mem memory.Allocator, aggs []Aggregate, stats *ScanStats) ([]Partial, bool, error) {
+func (s *chunkSplit) Aggregate(ctx context.Context, room *Room, aggs []Aggregate, stats *ScanStats) ([]Partial, bool, error) {
 	for _, a := range aggs {
 		if a.Func == AggCountStar {
 			continue
@@ -43,7 +41,9 @@ func (s *chunkSplit) Aggregate(ctx context.Context, mem memory.Allocator, aggs [
 		}
 	}
 	out := make([]Partial, len(aggs))
-	c, filters, err := s.start(mem, stats)
+	taken := room.take()
+	defer room.give(taken)
+	c, filters, err := s.start(room.mem, taken, stats)
 	if err != nil || c.empty {
 		return out, err == nil, err
 	}

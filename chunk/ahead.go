@@ -129,8 +129,8 @@ func (a *Ahead) prefetch(e *Entry, fetch Fetch, ids []schema.ColumnID) (Fetch, i
 // Prefetch implements Prefetcher: the columns of filters, and if there is none left
 // after a look at the entry, all columns.
 func (s *chunkSplit) Prefetch(a *Ahead) (size int64) {
-	c, filters, err := s.start(nil, &ScanStats{})
-	if err != nil || c.empty {
+	filters, empty, err := s.judged()
+	if err != nil || empty {
 		return 0 // Scan says what is wrong
 	}
 	s.fetch, size = a.prefetch(s.entry, s.fetch, wanted(s.spec, filters))
@@ -162,8 +162,8 @@ func (s *mergeSplit) Prefetch(a *Ahead) (size int64) {
 			continue
 		}
 		part := s.split(in, onKey).(*chunkSplit)
-		c, filters, err := part.start(nil, &ScanStats{})
-		if err != nil || c.empty {
+		filters, empty, err := part.judged()
+		if err != nil || empty {
 			continue
 		}
 		ids := slices.Clone(s.layout.SortKey)

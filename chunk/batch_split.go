@@ -90,8 +90,8 @@ type batchReader struct {
 	closed bool
 }
 
-func (s *batchSplit) Scan(_ context.Context, mem memory.Allocator, stats *ScanStats) (BatchReader, error) {
-	sch, err := s.layout.Schema(s.spec.Columns)
+func (s *batchSplit) Scan(_ context.Context, room *Room, stats *ScanStats) (BatchReader, error) {
+	sch, err := room.schemaOf(s.layout, s.spec.Columns)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (s *batchSplit) Scan(_ context.Context, mem memory.Allocator, stats *ScanSt
 	if err != nil {
 		return nil, err
 	}
-	return &batchReader{batchScan: c, mem: mem, schema: sch}, nil
+	return &batchReader{batchScan: c, mem: room.mem, schema: sch}, nil
 }
 
 func (r *batchReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
@@ -169,7 +169,7 @@ func (r *batchReader) Close() error {
 	return nil
 }
 
-func (s *batchSplit) Aggregate(ctx context.Context, _ memory.Allocator, aggs []Aggregate, stats *ScanStats) ([]Partial, bool, error) {
+func (s *batchSplit) Aggregate(ctx context.Context, _ *Room, aggs []Aggregate, stats *ScanStats) ([]Partial, bool, error) {
 	folds := make([]*fold, len(aggs))
 	out := make([]Partial, len(aggs))
 	for i, a := range aggs {

@@ -42,7 +42,7 @@ func BenchmarkAggregate(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				spec := ScanSpec{Filter: c.filter, Pruning: PruningOff{Manifest: true}}
-				_, ok, err := NewSplit(&s.Entry, l, spec, fetcher(s)).Aggregate(context.Background(), memory.DefaultAllocator,
+				_, ok, err := NewSplit(&s.Entry, l, spec, fetcher(s)).Aggregate(context.Background(), NewRoom(memory.DefaultAllocator),
 					[]Aggregate{{Func: AggCount, Column: 7}, {Func: AggSum, Column: 7}}, &ScanStats{})
 				if err != nil || !ok {
 					b.Fatal(err)
@@ -62,7 +62,7 @@ func BenchmarkScan(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					spec := ScanSpec{Columns: columns, Filter: c.filter}
-					r, err := NewSplit(&s.Entry, l, spec, fetcher(s)).Scan(context.Background(), memory.DefaultAllocator, &ScanStats{})
+					r, err := NewSplit(&s.Entry, l, spec, fetcher(s)).Scan(context.Background(), NewRoom(memory.DefaultAllocator), &ScanStats{})
 					if err != nil {
 						b.Fatal(err)
 					}

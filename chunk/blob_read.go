@@ -47,13 +47,17 @@ type blobColumn struct {
 // openBlob checks the blob's header and checksum and opens the parts of the
 // column, which must be of a type that can be read as want. The column keeps src.
 func openBlob(src []byte, want datum.Type) (*blobColumn, error) {
+	return newChunkRoom().openBlob(src, want)
+}
+
+func (room *chunkRoom) openBlob(src []byte, want datum.Type) (*blobColumn, error) {
 	if err := checkHeader(src); err != nil {
 		return nil, err
 	}
 	if !ChecksumHolds(src) {
 		return nil, corrupt("checksum of %d bytes is wrong", len(src))
 	}
-	c, err := openChecked(src, want)
+	c, err := room.openChecked(src, want)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +83,7 @@ func ChecksumHolds(blob []byte) bool {
 
 // openChecked is openBlob of a blob whose checksum holds. The index is not
 // loaded: only who filters looks at it.
-func openChecked(src []byte, want datum.Type) (*blobColumn, error) {
+func (room *chunkRoom) openChecked(src []byte, want datum.Type) (*blobColumn, error) {
 	if err := checkHeader(src); err != nil {
 		return nil, err
 	}
@@ -97,7 +101,7 @@ func openChecked(src []byte, want datum.Type) (*blobColumn, error) {
 	if r.bad {
 		return nil, corrupt("vector index is cut off")
 	}
-	c, err := openValues(typ, form(src[3]), int(rows), int(nulls), r.b)
+	c, err := room.openValues(typ, form(src[3]), int(rows), int(nulls), r.b)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +122,8 @@ func (c *blobColumn) loadIndex() error {
 }
 
 // openValues opens a null mask and values.
-func openValues(t datum.Type, f form, rows, nulls int, src []byte) (*blobColumn, error) {
-	c := &blobColumn{typ: t, form: f, order: orderOf(t), rows: rows, nulls: nulls, size: len(src)}
+func (room *chunkRoom) openValues(t datum.Type, f form, rows, nulls int, src []byte) (*blobColumn, error) {
+	c := room.column(blobColumn{typ: t, form: f, order: orderOf(t), rows: rows, nulls: nulls, size: len(src)})
 	if natural, ok := formOf(t); !ok || f != natural && !(f == formScaled && t.OID == datum.Numeric) {
 		return nil, corrupt("%v as %v", t, f)
 	}
@@ -130,7 +134,7 @@ func openValues(t datum.Type, f form, rows, nulls int, src []byte) (*blobColumn,
 	}
 	var err error
 	if len(mask) > 0 {
-		if c.null, err = codec.OpenBits(mask, rows); err != nil {
+		if c.null, err = room.codec.OpenBits(mask, rows); err != nil {
 			return nil, err
 		}
 		if err := c.checkNulls(); err != nil {
@@ -145,24 +149,24 @@ func openValues(t datum.Type, f form, rows, nulls int, src []byte) (*blobColumn,
 	}
 	switch f {
 	case formInts:
-		c.ints, err = codec.OpenInts(r.b, rows)
+		c.ints, err = room.codec.OpenInts(r.b, rows)
 	case formScaled:
 		scale := r.varint()
 		if r.bad || scale < 0 || scale > 1<<14-1 {
 			return nil, corrupt("numeric of scale %d", scale)
 		}
 		c.scale = int32(scale)
-		c.ints, err = codec.OpenInts(r.b, rows)
+		c.ints, err = room.codec.OpenInts(r.b, rows)
 	case formFloat32:
-		c.f32, err = codec.OpenFloats[float32](r.b, rows)
+		c.f32, err = room.codec.OpenFloat32s(r.b, rows)
 	case formFloat64:
-		c.f64, err = codec.OpenFloats[float64](r.b, rows)
+		c.f64, err = room.codec.OpenFloat64s(r.b, rows)
 	case formBits:
-		c.bits, err = codec.OpenBits(r.b, rows)
+		c.bits, err = room.codec.OpenBits(r.b, rows)
 	case formBytes:
-		c.strs, err = codec.OpenBytes(r.b, rows)
+		c.strs, err = room.codec.OpenBytes(r.b, rows)
 	case formList:
-		err = c.openList(&r)
+		err = room.openList(c, &r)
 	}
 	return c, err
 }
@@ -183,7 +187,7 @@ func (c *blobColumn) checkNulls() error {
 	return nil
 }
 
-func (c *blobColumn) openList(r *reader) (err error) {
+func (room *chunkRoom) openList(c *blobColumn, r *reader) (err error) {
 	lengths := r.part()
 	rows := r.count(maxElements)
 	nulls := r.count(rows)
@@ -192,10 +196,10 @@ func (c *blobColumn) openList(r *reader) (err error) {
 	if r.bad || !ok || f == formList {
 		return corrupt("bad list header")
 	}
-	if c.ints, err = codec.OpenInts(lengths, c.rows); err != nil {
+	if c.ints, err = room.codec.OpenInts(lengths, c.rows); err != nil {
 		return err
 	}
-	c.child, err = openValues(elem, f, rows, nulls, r.b)
+	c.child, err = room.openValues(elem, f, rows, nulls, r.b)
 	return err
 }
 
@@ -277,13 +281,13 @@ func (c *blobColumn) describe() (codec.Node, bool) {
 }
 
 // missingColumn makes a column of a value that chunks do not hold.
-func missingColumn(c *Column, rows int) (*blobColumn, error) {
+func (room *chunkRoom) missingColumn(c *Column, rows int) (*blobColumn, error) {
 	f, ok := formOf(c.Type)
 	if !ok {
 		return nil, corrupt("no column of type %v", c.Type)
 	}
 	if c.Missing == nil {
-		return openValues(c.Type, f, rows, rows, []byte{0})
+		return room.openValues(c.Type, f, rows, rows, []byte{0})
 	}
 	n := 1
 	if f == formList {
@@ -296,7 +300,7 @@ func missingColumn(c *Column, rows int) (*blobColumn, error) {
 		return nil, err
 	}
 	// A node of one value is a constant, which any number of rows can share.
-	return openValues(c.Type, v.form, rows, 0, v.appendTo(nil))
+	return room.openValues(c.Type, v.form, rows, 0, v.appendTo(nil))
 }
 
 // array decodes vector v into an array of the wanted type, for what has no

@@ -33,16 +33,16 @@ func TestChecked(t *testing.T) {
 	for _, checked := range []bool{false, true} {
 		fetch := func(_ context.Context, i int) ([]byte, bool, error) { return bad.Blobs[i], checked, nil }
 		split := NewSplit(&s.Entry, l, spec, fetch)
-		got, _, err := split.Aggregate(context.Background(), memory.DefaultAllocator, []Aggregate{{Func: AggSum, Column: 3}}, &ScanStats{})
+		got, _, err := split.Aggregate(context.Background(), roomFor(memory.DefaultAllocator), []Aggregate{{Func: AggSum, Column: 3}}, &ScanStats{})
 		if checked {
-			want, _, err2 := NewSplit(&s.Entry, l, spec, fetcher(s)).Aggregate(context.Background(), memory.DefaultAllocator, []Aggregate{{Func: AggSum, Column: 3}}, &ScanStats{})
+			want, _, err2 := NewSplit(&s.Entry, l, spec, fetcher(s)).Aggregate(context.Background(), roomFor(memory.DefaultAllocator), []Aggregate{{Func: AggSum, Column: 3}}, &ScanStats{})
 			if err != nil || err2 != nil || got[0].Float != want[0].Float || got[0].Count != want[0].Count || got[0].Count == 0 {
 				t.Fatalf("got %+v, %v; want %+v, %v", got, err, want, err2)
 			}
 		} else if !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("a wrong checksum: %v", err)
 		}
-		r, err := split.Scan(context.Background(), memory.DefaultAllocator, &ScanStats{})
+		r, err := split.Scan(context.Background(), roomFor(memory.DefaultAllocator), &ScanStats{})
 		if err == nil {
 			r.Close()
 		}

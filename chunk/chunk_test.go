@@ -199,7 +199,7 @@ func fetcher(s *Sealed) Fetch {
 
 func scanAll(t *testing.T, mem memory.Allocator, s Split, stats *ScanStats) []arrow.RecordBatch {
 	t.Helper()
-	r, err := s.Scan(context.Background(), mem, stats)
+	r, err := s.Scan(context.Background(), roomFor(mem), stats)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +451,7 @@ func checkAggregates(t *testing.T, mem memory.Allocator, l *Layout, spec ScanSpe
 	t.Helper()
 	for k, c := range l.Columns {
 		for _, f := range []AggregateFunc{AggCountStar, AggCount, AggSum, AggMin, AggMax} {
-			p, ok, err := s.Aggregate(context.Background(), mem, []Aggregate{{Func: f, Column: c.ID}}, &ScanStats{})
+			p, ok, err := s.Aggregate(context.Background(), roomFor(mem), []Aggregate{{Func: f, Column: c.ID}}, &ScanStats{})
 			if err != nil {
 				t.Fatalf("aggregate %d of %v: %v", f, c.Type, err)
 			}

@@ -18,6 +18,7 @@ type coder struct {
 	mem    memory.Allocator
 	typ    datum.Type
 	places map[*blobColumn]*places
+	spare  []*places
 	values [][]byte // in the order in which they are met; nil is NULL
 	null   int32    // place of NULL among the values, plus one; 0: not met
 	rows   int      // of the batch
@@ -52,7 +53,30 @@ func newCoder(mem memory.Allocator, t datum.Type) *coder {
 }
 
 // start begins a batch of so many rows.
-func (o *coder) start(rows int) { o.rows, o.at, o.runs = rows, 0, nil }
+func (o *coder) start(rows int) { o.rows, o.at, o.runs = rows, 0, o.runs[:0] }
+
+// forget lets go of all chunks, and keeps its memory.
+func (o *coder) forget() {
+	for c, p := range o.places {
+		p.entries, p.codes = nil, nil
+		o.spare = append(o.spare, p)
+		delete(o.places, c)
+	}
+	clear(o.values[:cap(o.values)])
+}
+
+// placesFor returns the places of entries of which none is met yet.
+func (o *coder) placesFor(entries *codec.Strings, codes *codec.Ints) *places {
+	p := &places{}
+	if n := len(o.spare); n > 0 {
+		p, o.spare = o.spare[n-1], o.spare[:n-1]
+	}
+	n := entries.Len()
+	p.entries, p.codes = entries, codes
+	p.place, p.met = slices.Grow(p.place[:0], n)[:n], slices.Grow(p.met[:0], n)
+	clear(p.place)
+	return p
+}
 
 // reset ends a batch, whatever became of it.
 func (o *coder) reset() {
@@ -115,7 +139,7 @@ func (o *coder) placesOf(c *blobColumn) (*places, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &places{entries: entries, codes: codes, place: make([]int32, entries.Len()), met: make([]int32, 0, entries.Len())}
+	p := o.placesFor(entries, codes)
 	o.places[c] = p
 	o.values = slices.Grow(o.values, min(entries.Len(), o.rows))
 	return p, nil
@@ -264,31 +288,16 @@ func (o *coder) finish() (*Coded, error) {
 	if err := out.putStrings(n, func(i int) []byte { return o.values[i] }); err != nil {
 		return nil, err
 	}
-	c := &Coded{Values: out.finish(), typ: o.typ, mem: o.mem, rows: o.rows, codes: o.codes, runs: o.runs}
-	o.codes, o.runs = nil, nil
+	c := &Coded{Values: out.finish(), typ: o.typ, mem: o.mem, rows: o.rows, codes: o.codes}
+	o.codes = nil
+	if c.codes == nil {
+		c.runs = copyRuns(o.mem, o.runs)
+	}
 	return c, nil
 }
 
 // coders are those of a reader, by column.
 type coders map[schema.ColumnID]*coder
-
-func newCoders(mem memory.Allocator, l *Layout, ids []schema.ColumnID) coders {
-	var out coders
-	for _, id := range ids {
-		k := l.Index(id)
-		if k < 0 {
-			continue
-		}
-		if f, _ := formOf(l.Columns[k].Type); f != formBytes {
-			continue
-		}
-		if out == nil {
-			out = coders{}
-		}
-		out[id] = newCoder(mem, l.Columns[k].Type)
-	}
-	return out
-}
 
 // A batchMaker collects the columns of a batch.
 type batchMaker struct {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -25,8 +26,8 @@ type Coded struct {
 	mem    memory.Allocator
 	rows   int
 	codes  *memory.Buffer // int32 by row; nil as long as nobody wants more than runs
-	runs   []codeRun
-	counts []int32 // nil until asked for
+	runs   *memory.Buffer // codeRuns, if codes were nil at first
+	counts *memory.Buffer // int32 by value; nil until asked for
 }
 
 // A codeRun is rows that follow each other and have one value.
@@ -38,8 +39,10 @@ type codeRun struct {
 // Release gives up the memory.
 func (c *Coded) Release() {
 	c.Values.Release()
-	if c.codes != nil {
-		c.codes.Release()
+	for _, b := range []*memory.Buffer{c.codes, c.runs, c.counts} {
+		if b != nil {
+			b.Release()
+		}
 	}
 }
 
@@ -49,9 +52,23 @@ func (c *Coded) pays() bool { return 2*c.Values.Len() <= c.rows }
 // Codes returns the numbers of the rows' values, in range.
 func (c *Coded) Codes() []int32 {
 	if c.codes == nil {
-		c.codes = spreadRuns(c.mem, c.runs, c.rows)
+		c.codes = spreadRuns(c.mem, runsIn(c.runs), c.rows)
 	}
 	return arrow.GetData[int32](c.codes.Bytes())
+}
+
+// copyRuns returns a buffer of runs.
+func copyRuns(mem memory.Allocator, runs []codeRun) *memory.Buffer {
+	b := memory.NewResizableBuffer(mem)
+	b.Resize(len(runs) * int(unsafe.Sizeof(codeRun{})))
+	copy(runsIn(b), runs)
+	return b
+}
+
+// runsIn returns the runs of a buffer.
+func runsIn(b *memory.Buffer) []codeRun {
+	p := b.Bytes()
+	return unsafe.Slice((*codeRun)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/int(unsafe.Sizeof(codeRun{})))
 }
 
 // spreadRuns makes codes of so many rows, of which the first have runs.
@@ -73,21 +90,24 @@ func spreadRuns(mem memory.Allocator, runs []codeRun, rows int) *memory.Buffer {
 // Counts returns how many rows have each value.
 func (c *Coded) Counts() []int32 {
 	if c.counts != nil {
-		return c.counts
+		return arrow.GetData[int32](c.counts.Bytes())
 	}
-	c.counts = make([]int32, c.Values.Len())
+	c.counts = memory.NewResizableBuffer(c.mem)
+	c.counts.Resize(4 * c.Values.Len())
+	counts := arrow.GetData[int32](c.counts.Bytes())
+	clear(counts)
 	if c.codes == nil {
 		at := int32(0)
-		for _, r := range c.runs {
-			c.counts[r.code] += r.end - at
+		for _, r := range runsIn(c.runs) {
+			counts[r.code] += r.end - at
 			at = r.end
 		}
-		return c.counts
+		return counts
 	}
 	for _, x := range c.Codes() {
-		c.counts[x]++
+		counts[x]++
 	}
-	return c.counts
+	return counts
 }
 
 // array spells the column out. It fails if the text does not fit in one array.

@@ -9,7 +9,10 @@
 // Reading: NewSplit makes a Split of an entry and a function that fetches
 // blobs; NewBatchSplit makes one of rows in memory. Both prune, filter and
 // aggregate the same way: a predicate is compiled to a filter (filter.go), tried on
-// bounds (bounds.go), then on the values of vectors that bounds did not decide.
+// bounds (bounds.go), then on the values of vectors that bounds did not decide. A
+// Room (room.go) is where the readers of one goroutine keep what they need for a
+// chunk, each where the one before it did; batches are made of Arrow buffers and know
+// nothing of it.
 //
 // Tables with a primary key have runs that overlap: SortRun and MergeRows keep the
 // newest row of each key in memory, NewMergeSplit does so over chunks and batches

@@ -65,7 +65,7 @@ func TestEdge(t *testing.T) {
 					s.Edge = edge
 					var stats ScanStats
 					r, err := NewSplit(&sealed[0].Entry, l, s, fetcher(sealed[0])).
-						Scan(context.Background(), memory.DefaultAllocator, &stats)
+						Scan(context.Background(), roomFor(memory.DefaultAllocator), &stats)
 					if err != nil {
 						t.Fatal(err)
 					}

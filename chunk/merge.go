@@ -76,7 +76,7 @@ func (s *mergeSplit) Time() (TimeRange, bool) {
 
 // Aggregate is left to operators above Scan: which rows count is known after the
 // merge only.
-func (s *mergeSplit) Aggregate(context.Context, memory.Allocator, []Aggregate, *ScanStats) ([]Partial, bool, error) {
+func (s *mergeSplit) Aggregate(context.Context, *Room, []Aggregate, *ScanStats) ([]Partial, bool, error) {
 	return nil, false, nil
 }
 
@@ -99,8 +99,9 @@ type mergeRun struct {
 	batch arrow.RecordBatch
 }
 
-func (s *mergeSplit) Scan(ctx context.Context, mem memory.Allocator, stats *ScanStats) (BatchReader, error) {
-	sch, err := s.layout.Schema(s.spec.Columns)
+func (s *mergeSplit) Scan(ctx context.Context, room *Room, stats *ScanStats) (BatchReader, error) {
+	mem := room.mem
+	sch, err := room.schemaOf(s.layout, s.spec.Columns)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func (s *mergeSplit) Scan(ctx context.Context, mem memory.Allocator, stats *Scan
 	if _, err := compile(s.layout, s.spec.Filter); err != nil {
 		return nil, err
 	}
-	r := &mergeReader{mergeSplit: s, mem: mem, schema: sch, stats: stats, coders: newCoders(mem, s.layout, s.spec.Coded)}
+	r := &mergeReader{mergeSplit: s, mem: mem, schema: sch, stats: stats, coders: newChunkRoom().codersOf(mem, s.layout, s.spec.Coded)}
 	var sources []*mergeSource
 	onKey, rest := splitFilter(s.layout, s.spec.Filter)
 	for place, i := range s.ranked() {

@@ -131,7 +131,7 @@ func BenchmarkMergeSplit(b *testing.B) {
 }
 
 func readAll(b *testing.B, s Split) {
-	r, err := s.Scan(context.Background(), memory.DefaultAllocator, &ScanStats{})
+	r, err := s.Scan(context.Background(), NewRoom(memory.DefaultAllocator), &ScanStats{})
 	if err != nil {
 		b.Fatal(err)
 	}

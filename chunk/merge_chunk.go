@@ -27,7 +27,7 @@ type chunkRun struct {
 // newChunkRun opens a chunk, whose filters are those on the key; nil if the entry
 // excludes all of its rows.
 func newChunkRun(ctx context.Context, s *chunkSplit, rest []Predicate, mem memory.Allocator, stats *ScanStats) (*chunkRun, error) {
-	scan, filters, err := s.start(mem, stats)
+	scan, filters, err := s.start(mem, newChunkRoom(), stats)
 	if err != nil || scan.empty {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func newChunkRun(ctx context.Context, s *chunkSplit, rest []Predicate, mem memor
 		return nil, err
 	}
 	r := &chunkRun{scan: scan, dicts: make([][]string, len(s.layout.SortKey))}
-	r.rest = &chunkScan{chunkSplit: s, mem: mem, stats: stats, columns: scan.columns, vectors: scan.vectors}
+	r.rest = &chunkScan{chunkSplit: s, mem: mem, room: scan.room, stats: stats, columns: scan.columns, vectors: scan.vectors}
 	others, err := compile(s.layout, rest)
 	if err != nil {
 		return nil, err

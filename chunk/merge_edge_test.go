@@ -74,7 +74,7 @@ func TestMergeOldValues(t *testing.T) {
 	if stats.RowsReturned != 1 || stats.VectorsSkipped != 4 || stats.MergedRows != 2 {
 		t.Errorf("point look-up: %+v", stats)
 	}
-	if _, ok, err := NewMergeSplit(inputs, l, spec).Aggregate(context.Background(), mem, []Aggregate{{Func: AggCountStar}}, &stats); ok || err != nil {
+	if _, ok, err := NewMergeSplit(inputs, l, spec).Aggregate(context.Background(), roomFor(mem), []Aggregate{{Func: AggCountStar}}, &stats); ok || err != nil {
 		t.Errorf("aggregate: %v, %v", ok, err)
 	}
 	if s := NewMergeSplit(inputs, l, spec); s.Rows() != 6000 {
@@ -159,7 +159,7 @@ func TestMergeStops(t *testing.T) {
 	}
 	inputs = append(inputs, MergeInput{Batch: parts[0], Rank: 9})
 	ctx, cancel := context.WithCancel(context.Background())
-	reader, err := NewMergeSplit(inputs, l, ScanSpec{Columns: all}).Scan(ctx, mem, &ScanStats{})
+	reader, err := NewMergeSplit(inputs, l, ScanSpec{Columns: all}).Scan(ctx, roomFor(mem), &ScanStats{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestMergeStops(t *testing.T) {
 
 // drain reads a split to its end.
 func drain(s Split, mem memory.Allocator) error {
-	r, err := s.Scan(context.Background(), mem, &ScanStats{})
+	r, err := s.Scan(context.Background(), roomFor(mem), &ScanStats{})
 	if err != nil {
 		return err
 	}

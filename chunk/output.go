@@ -29,8 +29,11 @@ type output struct {
 	lists []int32 // scratch: element rows
 }
 
-func newOutput(mem memory.Allocator, t datum.Type) *output {
-	o := &output{mem: mem, typ: t, dt: t.Arrow()}
+func newOutput(mem memory.Allocator, t datum.Type) *output { return new(output).start(mem, t) }
+
+// start makes o, which is new or released, an output of another array.
+func (o *output) start(mem memory.Allocator, t datum.Type) *output {
+	*o = output{mem: mem, typ: t, dt: t.Arrow(), lists: o.lists[:0]}
 	switch o.dt.ID() {
 	case arrow.LIST:
 		elem, _ := t.Elem()
@@ -487,7 +490,7 @@ func (o *output) arrayData() arrow.ArrayData {
 		defer cd.Release()
 		children = append(children, cd)
 	}
-	buffers := []*memory.Buffer{o.valid}
+	buffers := append(make([]*memory.Buffer, 0, 3), o.valid)
 	if o.offs != nil {
 		buffers = append(buffers, o.offs)
 	}

@@ -63,6 +63,7 @@ func entryColumn(e *Entry, id schema.ColumnID) int {
 type chunkScan struct {
 	*chunkSplit
 	mem     memory.Allocator
+	room    *chunkRoom
 	stats   *ScanStats
 	columns map[schema.ColumnID]*blobColumn
 	filters []*blobFilter
@@ -73,31 +74,37 @@ type chunkScan struct {
 	empty   bool       // the entry excludes every row
 }
 
-// start compiles the filters and judges them by the entry. Those that the
-// entry decides for all rows are dropped.
-func (s *chunkSplit) start(mem memory.Allocator, stats *ScanStats) (*chunkScan, []*filter, error) {
-	filters, err := compile(s.layout, s.spec.Filter)
-	if err != nil {
-		return nil, nil, err
-	}
-	c := &chunkScan{chunkSplit: s, mem: mem, stats: stats, columns: map[schema.ColumnID]*blobColumn{},
-		vectors: codec.Vectors(s.entry.Rows)}
-	if s.spec.Pruning.Manifest {
-		return c, filters, nil
+// judged compiles the filters and judges them by the entry. Those that the entry
+// decides for all rows are dropped; empty says that it excludes every row.
+func (s *chunkSplit) judged() (filters []*filter, empty bool, err error) {
+	filters, err = compile(s.layout, s.spec.Filter)
+	if err != nil || s.spec.Pruning.Manifest {
+		return filters, false, err
 	}
 	left := filters[:0]
 	for _, f := range filters {
 		switch f.judgeEntry(s.entry, s.layout) {
 		case none:
-			c.empty = true
-			stats.ChunksSkipped++
-			stats.RowsSkippedChunks += int64(s.entry.Rows)
-			return c, nil, nil
+			return nil, true, nil
 		case maybe:
 			left = append(left, f)
 		}
 	}
-	return c, left, nil
+	return left, false, nil
+}
+
+// start returns a scan whose columns lie in the room, and the filters that are left.
+func (s *chunkSplit) start(mem memory.Allocator, room *chunkRoom, stats *ScanStats) (*chunkScan, []*filter, error) {
+	filters, empty, err := s.judged()
+	if err != nil {
+		return nil, nil, err
+	}
+	if empty {
+		stats.ChunksSkipped++
+		stats.RowsSkippedChunks += int64(s.entry.Rows)
+	}
+	return &chunkScan{chunkSplit: s, mem: mem, room: room, stats: stats, columns: room.byID,
+		vectors: codec.Vectors(s.entry.Rows), empty: empty}, filters, nil
 }
 
 // wrap says where a corrupt blob was found.
@@ -123,7 +130,7 @@ func (c *chunkScan) column(ctx context.Context, id schema.ColumnID) (*blobColumn
 		if err != nil {
 			return nil, err
 		}
-		if col, err = missingColumn(&missing, c.entry.Rows); err != nil {
+		if col, err = c.room.missingColumn(&missing, c.entry.Rows); err != nil {
 			return nil, err
 		}
 		col.size = 0
@@ -133,9 +140,9 @@ func (c *chunkScan) column(ctx context.Context, id schema.ColumnID) (*blobColumn
 			return nil, fmt.Errorf("chunk %v column %d: %w", c.entry.ID, id, err)
 		}
 		c.stats.BytesRead += int64(len(blob))
-		open := openBlob
+		open := c.room.openBlob
 		if checked {
-			open = openChecked
+			open = c.room.openChecked
 		}
 		if col, err = open(blob, c.layout.Columns[k].Type); err != nil {
 			return nil, c.wrap(err, id)
@@ -246,10 +253,11 @@ func (c *chunkScan) close() {
 
 // A chunkReader yields the batches of a chunk.
 type chunkReader struct {
-	*chunkScan
-	schema *arrow.Schema
-	held   []held // vectors for the next batch
-	coders coders
+	*chunkScan // nil once it is closed
+	lender     *Room
+	schema     *arrow.Schema
+	coders     coders
+	held       []held // vectors for the next batch
 }
 
 // held are the rows of one vector that passed.
@@ -258,37 +266,41 @@ type held struct {
 	sel          codec.Bits
 }
 
-func (s *chunkSplit) Scan(ctx context.Context, mem memory.Allocator, stats *ScanStats) (BatchReader, error) {
-	sch, err := s.layout.Schema(s.spec.Columns)
+func (s *chunkSplit) Scan(ctx context.Context, room *Room, stats *ScanStats) (BatchReader, error) {
+	sch, err := room.schemaOf(s.layout, s.spec.Columns)
 	if err != nil {
 		return nil, err
 	}
-	c, filters, err := s.start(mem, stats)
+	taken := room.take()
+	c, filters, err := s.start(room.mem, taken, stats)
+	if err == nil && !c.empty {
+		err = c.openAll(ctx, filters)
+	}
 	if err != nil {
+		room.give(taken)
 		return nil, err
 	}
-	r := &chunkReader{chunkScan: c, schema: sch, coders: newCoders(mem, s.layout, s.spec.Coded)}
-	if c.empty {
-		return r, nil
+	return &chunkReader{chunkScan: c, lender: room, schema: sch, coders: taken.codersOf(room.mem, s.layout, s.spec.Coded), held: taken.held}, nil
+}
+
+// openAll opens what is read in any case.
+func (c *chunkScan) openAll(ctx context.Context, filters []*filter) error {
+	if err := c.open(ctx, filters); err != nil || !c.spec.Pruning.Late {
+		return err
 	}
-	if err := c.open(ctx, filters); err != nil {
-		return nil, err
-	}
-	if s.spec.Pruning.Late {
-		for _, id := range s.spec.Columns {
-			if _, err := c.column(ctx, id); err != nil {
-				return nil, err
-			}
+	for _, id := range c.spec.Columns {
+		if _, err := c.column(ctx, id); err != nil {
+			return err
 		}
 	}
-	return r, nil
+	return nil
 }
 
 func (r *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if r.empty {
+	if r.chunkScan == nil || r.empty {
 		return nil, io.EOF
 	}
 	total := 0
@@ -335,16 +347,7 @@ func (r *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 
 // batch gathers the held rows.
 func (r *chunkReader) batch(ctx context.Context, total int) (arrow.RecordBatch, error) {
-	lists := make([][]int32, len(r.held))
-	for i := range r.held {
-		h := &r.held[i]
-		if h.rows < codec.VectorLen(r.entry.Rows, h.vector) || r.spec.Descending {
-			lists[i] = h.sel.Rows(make([]int32, 0, h.rows))
-			if r.spec.Descending {
-				slices.Reverse(lists[i])
-			}
-		}
-	}
+	lists := r.lists(total)
 	out := newBatchMaker(r.schema, total)
 	defer out.release()
 	for _, id := range r.spec.Columns {
@@ -371,6 +374,27 @@ func (r *chunkReader) batch(ctx context.Context, total int) (arrow.RecordBatch, 
 	return out.batch(), nil
 }
 
+// lists returns the rows of each vector that is held, nil for all of them.
+func (r *chunkReader) lists(total int) [][]int32 {
+	room := r.room
+	room.lists, room.rows = room.lists[:0], slices.Grow(room.rows[:0], total)
+	for i := range r.held {
+		h := &r.held[i]
+		if h.rows == codec.VectorLen(r.entry.Rows, h.vector) && !r.spec.Descending {
+			room.lists = append(room.lists, nil)
+			continue
+		}
+		from := len(room.rows)
+		room.rows = h.sel.Rows(room.rows)
+		list := room.rows[from:]
+		if r.spec.Descending {
+			slices.Reverse(list)
+		}
+		room.lists = append(room.lists, list)
+	}
+	return room.lists
+}
+
 // code adds a column to a batch as Coded, if it has a dictionary.
 func (r *chunkReader) code(out *batchMaker, o *coder, col *blobColumn, lists [][]int32, rows int) (bool, error) {
 	if ok, err := col.codable(); !ok {
@@ -387,7 +411,7 @@ func (r *chunkReader) code(out *batchMaker, o *coder, col *blobColumn, lists [][
 }
 
 func (r *chunkReader) gather(col *blobColumn, t datum.Type, lists [][]int32, rows int) (arrow.Array, error) {
-	o := newOutput(r.mem, t)
+	o := r.room.output.start(r.mem, t)
 	defer o.release()
 	o.reserve(rows)
 	for i := range r.held {
@@ -399,8 +423,12 @@ func (r *chunkReader) gather(col *blobColumn, t datum.Type, lists [][]int32, row
 }
 
 func (r *chunkReader) Close() error {
+	if r.chunkScan == nil {
+		return nil
+	}
 	r.close()
-	r.empty = true
-	r.held = nil
+	r.room.held = r.held
+	r.lender.give(r.room)
+	r.chunkScan, r.held = nil, nil
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 // A Split is a part of a scan that can be read by itself: a chunk, a run of
@@ -18,12 +17,12 @@ type Split interface {
 	// or infinite time, so that the range bounds every row.
 	Time() (r TimeRange, all bool)
 	// Scan reads the rows that pass the scan's filter. stats is the caller's
-	// and is written until Close.
-	Scan(ctx context.Context, mem memory.Allocator, stats *ScanStats) (BatchReader, error)
+	// and is written until Close, and the room is used until then.
+	Scan(ctx context.Context, room *Room, stats *ScanStats) (BatchReader, error)
 	// Aggregate folds the rows that pass the filter, without making batches:
 	// from the manifest, on encoded data, or over decoded vectors. ok is false
 	// if this split cannot do that; then nothing was read and Scan must be used.
-	Aggregate(ctx context.Context, mem memory.Allocator, aggs []Aggregate, stats *ScanStats) (p []Partial, ok bool, err error)
+	Aggregate(ctx context.Context, room *Room, aggs []Aggregate, stats *ScanStats) (p []Partial, ok bool, err error)
 }
 
 // A BatchReader yields the batches of a split. It is used by one goroutine.

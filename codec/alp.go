@@ -163,9 +163,9 @@ type alp[F Float] struct {
 	asInts   *IntFilter
 }
 
-func openALP[F Float](src []byte, n, depth int) (*alp[F], error) {
+func openALP[F Float](room *Room, src []byte, n, depth int) (*alp[F], error) {
 	c := cursor{b: src}
-	a := &alp[F]{n: n, size: 1 + len(src)}
+	a := floatShelvesOf[F](room).alps.put(alp[F]{n: n, size: 1 + len(src)})
 	a.e, a.f = int(c.byte()), int(c.byte())
 	exceptions := c.count(n)
 	if c.bad || n == 0 || a.e > maxALPExponent || a.f > maxALPExponent {
@@ -178,7 +178,8 @@ func openALP[F Float](src []byte, n, depth int) (*alp[F], error) {
 		if c.bad {
 			return nil, corrupt("ALP: %d exceptions in %d bytes", exceptions, len(src))
 		}
-		a.starts = make([]int32, Vectors(n)+1)
+		a.starts = room.places.take(Vectors(n) + 1)
+		a.starts[0] = 0
 		for v := range Vectors(n) {
 			a.starts[v+1] = a.starts[v] + int32(binary.LittleEndian.Uint16(counts[2*v:]))
 		}
@@ -187,7 +188,7 @@ func openALP[F Float](src []byte, n, depth int) (*alp[F], error) {
 		}
 	}
 	var err error
-	a.ints, err = openInts(c.b, n, depth+1)
+	a.ints, err = room.openInts(c.b, n, depth+1)
 	return a, err
 }
 

@@ -73,11 +73,14 @@ func appendToggles(dst []byte, n, toggles int, bit func(i int) uint64) []byte {
 
 // OpenBits returns a reader of n bits encoded by AppendBits, which keeps src.
 // Errors wrap ErrCorrupt.
-func OpenBits(src []byte, n int) (*Bitmap, error) {
+func OpenBits(src []byte, n int) (*Bitmap, error) { return new(Room).OpenBits(src, n) }
+
+// OpenBits is OpenBits of a reader that lies in the room.
+func (room *Room) OpenBits(src []byte, n int) (*Bitmap, error) {
 	if len(src) == 0 || n < 0 || n > MaxValues {
 		return nil, corrupt("bits: %d values in %d bytes", n, len(src))
 	}
-	b := &Bitmap{n: n, scheme: Scheme(src[0]), size: len(src)}
+	b := room.bitmaps.put(Bitmap{n: n, scheme: Scheme(src[0]), size: len(src)})
 	src = src[1:]
 	switch b.scheme {
 	case Constant:
@@ -96,7 +99,8 @@ func OpenBits(src []byte, n int) (*Bitmap, error) {
 		if c.bad {
 			return nil, corrupt("bits: %d values in %d bytes", n, len(src))
 		}
-		b.start = make([]int32, Vectors(n)+1)
+		b.start = room.places.take(Vectors(n) + 1)
+		b.start[0] = 0
 		for v := range Vectors(n) {
 			k := int(binary.LittleEndian.Uint16(counts[2*v:]))
 			if k > VectorLen(n, v) {
@@ -105,7 +109,7 @@ func OpenBits(src []byte, n int) (*Bitmap, error) {
 			b.start[v+1] = b.start[v] + int32(k)
 		}
 		var err error
-		if b.rows, err = openInts(c.b, int(b.start[Vectors(n)]), 2); err != nil {
+		if b.rows, err = room.openInts(c.b, int(b.start[Vectors(n)]), 2); err != nil {
 			return nil, err
 		}
 	default:

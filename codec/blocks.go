@@ -139,7 +139,7 @@ func appendBlocks(dst []byte, scheme Scheme, s *Strings, depth int) []byte {
 
 type textBlock struct {
 	first, vectors int
-	size           int // decompressed
+	size, packed   int // decompressed, and in data
 	data           []byte
 }
 
@@ -147,29 +147,29 @@ type textBlock struct {
 type textBlocks struct {
 	scheme  Scheme
 	n       int
+	room    *Room
 	lens    *Ints
 	blocks  []textBlock
-	ofV     []int32 // block of each vector
-	current int     // block in raw, plus one
-	raw     []byte
+	ofV     []int32  // block of each vector
+	current int      // block in raw, plus one
+	raw     *Strings // its bytes; nil at first
 	// starts has the offset of each vector of the current block, and its size.
 	starts []int64
 	size   int
 }
 
-func openBlocks(scheme Scheme, src []byte, n, depth int) (*textBlocks, error) {
+func (room *Room) openBlocks(scheme Scheme, src []byte, n, depth int) (*textBlocks, error) {
 	c := cursor{b: src}
-	lens, err := c.lengths(n, depth)
+	lens, err := c.lengths(room, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	t := &textBlocks{scheme: scheme, n: n, lens: lens, size: 1 + len(src)}
+	t := room.blocks.put(textBlocks{scheme: scheme, n: n, room: room, lens: lens, size: 1 + len(src)})
 	count := c.count(Vectors(n))
-	sizes := make([]int, 0, count)
-	t.ofV = make([]int32, 0, Vectors(n))
+	t.blocks = make([]textBlock, 0, count)
+	t.ofV = room.places.take(Vectors(n))[:0]
 	for i := range count {
-		b := textBlock{first: len(t.ofV), vectors: c.count(Vectors(n) - len(t.ofV)), size: c.count(maxBlock)}
-		sizes = append(sizes, c.count(len(src)))
+		b := textBlock{first: len(t.ofV), vectors: c.count(Vectors(n) - len(t.ofV)), size: c.count(maxBlock), packed: c.count(len(src))}
 		if c.bad || b.vectors == 0 {
 			return nil, corrupt("%v: bad block %d", scheme, i)
 		}
@@ -178,8 +178,8 @@ func openBlocks(scheme Scheme, src []byte, n, depth int) (*textBlocks, error) {
 		}
 		t.blocks = append(t.blocks, b)
 	}
-	for i, size := range sizes {
-		t.blocks[i].data = c.take(size)
+	for i := range t.blocks {
+		t.blocks[i].data = c.take(t.blocks[i].packed)
 	}
 	if !c.done() || len(t.ofV) != Vectors(n) || n == 0 {
 		return nil, corrupt("%v: %d blocks for %d strings in %d bytes", scheme, count, n, len(src))
@@ -199,13 +199,17 @@ func (t *textBlocks) vector(v int, dst *Strings) error {
 	if err != nil {
 		return err
 	}
-	return dst.cut(l, t.raw[t.starts[v-b.first]:t.starts[v-b.first+1]])
+	return dst.cut(l, t.raw.Data[t.starts[v-b.first]:t.starts[v-b.first+1]])
 }
 
 // open decompresses block k after its lengths have been added up.
 func (t *textBlocks) open(k int) error {
 	b := &t.blocks[k]
 	t.current = 0
+	if t.raw == nil {
+		t.raw = t.room.texts.take()
+		t.starts = t.room.numbers.take(Vectors(t.n) + 1)
+	}
 	t.starts = append(t.starts[:0], 0)
 	at := int64(0)
 	for v := b.first; v < b.first+b.vectors; v++ {
@@ -228,13 +232,13 @@ func (t *textBlocks) open(k int) error {
 		if len(b.data) != 0 {
 			return corrupt("%v: %d bytes for an empty block", t.scheme, len(b.data))
 		}
-		t.raw = t.raw[:0]
+		t.raw.Reset()
 	} else {
-		raw, err := decompress(t.scheme, t.raw, b.data, b.size)
+		raw, err := decompress(t.scheme, t.raw.Data, b.data, b.size)
 		if err != nil {
 			return err
 		}
-		t.raw = raw
+		t.raw.Data = raw
 	}
 	t.current = k + 1
 	return nil

@@ -45,32 +45,36 @@ type bytesNode interface {
 // Bytes reads encoded byte strings. It is used by one goroutine.
 type Bytes struct {
 	n       int
+	room    *Room
 	node    bytesNode
-	buf     Strings
+	buf     *Strings // nil as long as no vector was asked for
 	decoded int
 }
 
 // OpenBytes returns a reader of n strings encoded by AppendBytes, which keeps
 // src. Errors wrap ErrCorrupt.
-func OpenBytes(src []byte, n int) (*Bytes, error) { return openBytes(src, n, 1) }
+func OpenBytes(src []byte, n int) (*Bytes, error) { return new(Room).OpenBytes(src, n) }
 
-func openBytes(src []byte, n, depth int) (*Bytes, error) {
+// OpenBytes is OpenBytes of a reader that lies in the room.
+func (room *Room) OpenBytes(src []byte, n int) (*Bytes, error) { return room.openBytes(src, n, 1) }
+
+func (room *Room) openBytes(src []byte, n, depth int) (*Bytes, error) {
 	if len(src) == 0 || depth > MaxDepth || n < 0 || n > MaxValues {
 		return nil, corrupt("strings: %d values in %d bytes at depth %d", n, len(src), depth)
 	}
-	r := &Bytes{n: n}
+	r := room.bytes.put(Bytes{n: n, room: room})
 	var err error
 	switch s := Scheme(src[0]); s {
 	case Constant:
-		r.node = &bytesConstant{n: n, value: src[1:]}
+		r.node = room.byteConstants.put(bytesConstant{n: n, value: src[1:]})
 	case Plain:
-		r.node, err = openBytesPlain(src[1:], n, depth)
+		r.node, err = room.openBytesPlain(src[1:], n, depth)
 	case Dictionary:
-		r.node, err = openBytesDictionary(src[1:], n, depth)
+		r.node, err = room.openBytesDictionary(src[1:], n, depth)
 	case Decimal:
-		r.node, err = openDecimal(src[1:], n, depth)
+		r.node, err = room.openDecimal(src[1:], n, depth)
 	case LZ4, Zstd:
-		r.node, err = openBlocks(s, src[1:], n, depth)
+		r.node, err = room.openBlocks(s, src[1:], n, depth)
 	default:
 		return nil, corrupt("strings: %v", s)
 	}
@@ -87,14 +91,17 @@ func (r *Bytes) Len() int { return r.n }
 // for the same vector again costs nothing.
 func (r *Bytes) Vector(v int) (*Strings, error) {
 	if r.decoded != v+1 {
+		if r.buf == nil {
+			r.buf = r.room.texts.take()
+		}
 		r.decoded = 0
 		r.buf.Reset()
-		if err := r.node.vector(v, &r.buf); err != nil {
+		if err := r.node.vector(v, r.buf); err != nil {
 			return nil, err
 		}
 		r.decoded = v + 1
 	}
-	return &r.buf, nil
+	return r.buf, nil
 }
 
 // Lengths returns the lengths of the strings of vector v without decoding them,
@@ -113,8 +120,7 @@ func (r *Bytes) Lengths(v int) ([]int64, error) {
 
 // all decodes every string.
 func (r *Bytes) all() (*Strings, error) {
-	out := &Strings{}
-	out.Reset()
+	out := r.room.texts.take()
 	for v := range Vectors(r.n) {
 		if err := r.node.vector(v, out); err != nil {
 			return nil, err
@@ -134,7 +140,9 @@ func (r *Bytes) Dictionary() (entries *Strings, codes *Ints, err error) {
 		}
 		return d.loaded, d.codes, nil
 	case *bytesConstant:
-		return &Strings{Offsets: []int64{0, int64(len(d.value))}, Data: d.value}, nil, nil
+		d.offsets = [2]int64{0, int64(len(d.value))}
+		d.entries = Strings{Offsets: d.offsets[:], Data: d.value}
+		return &d.entries, nil, nil
 	}
 	return nil, nil, nil
 }
@@ -237,6 +245,9 @@ func sameStrings(s *Strings) bool {
 type bytesConstant struct {
 	n     int
 	value []byte
+	// entries are those of the dictionary that it is.
+	entries Strings
+	offsets [2]int64
 }
 
 // maxRepeat bounds the bytes that a constant or a dictionary may spread over
@@ -269,12 +280,12 @@ func appendLengths(dst []byte, s *Strings, depth int) []byte {
 	return appendPart(dst, appendInts(nil, l, min(depth+1, MaxDepth)))
 }
 
-func (c *cursor) lengths(n, depth int) (*Ints, error) {
+func (c *cursor) lengths(room *Room, n, depth int) (*Ints, error) {
 	p := c.part()
 	if c.bad {
 		return nil, corrupt("strings: lengths are cut off")
 	}
-	return openInts(p, n, min(depth+1, MaxDepth))
+	return room.openInts(p, n, min(depth+1, MaxDepth))
 }
 
 // cut appends strings of the given lengths, which must use up data.
@@ -315,13 +326,13 @@ func appendBytesPlain(dst []byte, s *Strings, depth int) []byte {
 	return append(dst, s.Data[:s.Offsets[s.Len()]]...)
 }
 
-func openBytesPlain(src []byte, n, depth int) (*bytesPlain, error) {
+func (room *Room) openBytesPlain(src []byte, n, depth int) (*bytesPlain, error) {
 	c := cursor{b: src}
-	lens, err := c.lengths(n, depth)
+	lens, err := c.lengths(room, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	p := &bytesPlain{n: n, lens: lens, ends: c.take(8 * Vectors(n)), size: 1 + len(src)}
+	p := room.bytesPlain.put(bytesPlain{n: n, lens: lens, ends: c.take(8 * Vectors(n)), size: 1 + len(src)})
 	p.data = c.b
 	if c.bad || n == 0 {
 		return nil, corrupt("plain: %d strings in %d bytes", n, len(src))
@@ -416,13 +427,13 @@ func (d *stringDict) append(dst []byte, s *Strings, depth int) []byte {
 	return appendInts(dst, codes, depth+1)
 }
 
-func openBytesDictionary(src []byte, n, depth int) (*bytesDictionary, error) {
-	entries, values, codes, err := openDict(src, n, depth)
+func (room *Room) openBytesDictionary(src []byte, n, depth int) (*bytesDictionary, error) {
+	entries, values, codes, err := room.openDict(src, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	d := &bytesDictionary{codes: codes, size: 1 + len(src)}
-	d.entries, err = openBytes(values, entries, depth+1)
+	d := room.byteDicts.put(bytesDictionary{codes: codes, size: 1 + len(src)})
+	d.entries, err = room.openBytes(values, entries, depth+1)
 	return d, err
 }
 

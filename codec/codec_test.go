@@ -81,7 +81,7 @@ func TestIntsRoundTrip(t *testing.T) {
 
 func checkInts(t *testing.T, name string, b []byte, v []int64, r *rand.Rand) {
 	t.Helper()
-	d, err := OpenInts(b, len(v))
+	d, err := cleared().OpenInts(b, len(v))
 	if err != nil {
 		t.Fatalf("%s: %d values: %v", name, len(v), err)
 	}
@@ -176,7 +176,7 @@ func testFloats[F Float](t *testing.T) {
 
 func checkFloats[F Float](t *testing.T, name string, b []byte, v []F, r *rand.Rand) {
 	t.Helper()
-	d, err := OpenFloats[F](b, len(v))
+	d, err := openFloats[F](cleared(), b, len(v), 1)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -229,7 +229,7 @@ func TestBitsRoundTrip(t *testing.T) {
 					words[i>>6] |= 1 << (i & 63)
 				}
 			}
-			b, err := OpenBits(AppendBits(nil, words, n), n)
+			b, err := cleared().OpenBits(AppendBits(nil, words, n), n)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,7 +301,7 @@ func TestBytesRoundTrip(t *testing.T) {
 				"chosen": AppendBytes(nil, s), "plain": appendBytesPlain(nil, s, 1),
 				"lz4": appendBlocks(nil, LZ4, s, 1), "zstd": appendBlocks(nil, Zstd, s, 1),
 			} {
-				d, err := OpenBytes(b, n)
+				d, err := cleared().OpenBytes(b, n)
 				if err != nil {
 					t.Fatalf("%s/%s: %v", name, scheme, err)
 				}
@@ -334,7 +334,7 @@ func allBytes(t *testing.T, src []byte, n int) {
 		return err == nil
 	}
 	var bits Bits
-	if d, err := OpenInts(src, n); check(err) {
+	if d, err := cleared().OpenInts(src, n); check(err) {
 		_, err := d.all()
 		check(err)
 		for v := range Vectors(n) {
@@ -363,13 +363,13 @@ func allBytes(t *testing.T, src []byte, n int) {
 			check(err)
 		}
 	}
-	if d, err := OpenBits(src, n); check(err) {
+	if d, err := cleared().OpenBits(src, n); check(err) {
 		for v := range Vectors(n) {
 			check(d.Vector(v, &bits))
 		}
 		d.Describe()
 	}
-	if d, err := OpenBytes(src, n); check(err) {
+	if d, err := cleared().OpenBytes(src, n); check(err) {
 		for v := range Vectors(n) {
 			_, err := d.Vector(v)
 			check(err)

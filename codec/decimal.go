@@ -57,9 +57,9 @@ type decimalText struct {
 	size int
 }
 
-func openDecimal(src []byte, n, depth int) (*decimalText, error) {
-	ints, err := openInts(src, n, depth+1)
-	return &decimalText{ints: ints, size: 1 + len(src)}, err
+func (room *Room) openDecimal(src []byte, n, depth int) (*decimalText, error) {
+	ints, err := room.openInts(src, n, depth+1)
+	return room.decimals.put(decimalText{ints: ints, size: 1 + len(src)}), err
 }
 
 func (d *decimalText) vector(v int, dst *Strings) error {

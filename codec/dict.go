@@ -137,14 +137,14 @@ func (d *intDict) codes(v []int64) []int64 {
 }
 
 // openDict parses what all dictionaries share.
-func openDict(src []byte, n, depth int) (entries int, values []byte, codes *Ints, err error) {
+func (room *Room) openDict(src []byte, n, depth int) (entries int, values []byte, codes *Ints, err error) {
 	c := cursor{b: src}
 	entries = c.count(n)
 	values = c.part()
 	if c.bad || entries == 0 {
 		return 0, nil, nil, corrupt("dictionary: %d entries for %d values in %d bytes", entries, n, len(src))
 	}
-	codes, err = openInts(c.b, n, depth+1)
+	codes, err = room.openInts(c.b, n, depth+1)
 	return entries, values, codes, err
 }
 
@@ -159,13 +159,13 @@ type intDictionary struct {
 	filtered *IntFilter
 }
 
-func openIntDictionary(src []byte, n, depth int) (*intDictionary, error) {
-	entries, values, codes, err := openDict(src, n, depth)
+func (room *Room) openIntDictionary(src []byte, n, depth int) (*intDictionary, error) {
+	entries, values, codes, err := room.openDict(src, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	d := &intDictionary{codes: codes, size: 1 + len(src)}
-	d.values, err = openInts(values, entries, depth+1)
+	d := room.intDicts.put(intDictionary{codes: codes, size: 1 + len(src)})
+	d.values, err = room.openInts(values, entries, depth+1)
 	return d, err
 }
 

@@ -9,7 +9,8 @@
 //
 // Encoded values are divided into vectors of VectorRows values. A vector is
 // decoded by itself; OpenInts and its like check what they can without
-// decoding and return a decoder that is used by one goroutine.
+// decoding and return a decoder that is used by one goroutine. Who opens many columns
+// one after the other opens them in a Room, which uses the memory again.
 //
 // Encoders trust their callers. Decoders trust no one: any bytes give values
 // or an error wrapping ErrCorrupt, and allocate in proportion to the number

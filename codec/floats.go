@@ -15,6 +15,7 @@ type floatNode[F Float] interface {
 // Floats reads encoded floats, bit for bit as they were. It is used by one goroutine.
 type Floats[F Float] struct {
 	n       int
+	room    *Room
 	node    floatNode[F]
 	buf     []F
 	decoded int
@@ -22,25 +23,37 @@ type Floats[F Float] struct {
 
 // OpenFloats returns a reader of n floats encoded by AppendFloats, which keeps
 // src. Errors wrap ErrCorrupt.
-func OpenFloats[F Float](src []byte, n int) (*Floats[F], error) { return openFloats[F](src, n, 1) }
+func OpenFloats[F Float](src []byte, n int) (*Floats[F], error) {
+	return openFloats[F](new(Room), src, n, 1)
+}
 
-func openFloats[F Float](src []byte, n, depth int) (*Floats[F], error) {
+// OpenFloat32s is OpenFloats of a reader that lies in the room.
+func (room *Room) OpenFloat32s(src []byte, n int) (*Floats[float32], error) {
+	return openFloats[float32](room, src, n, 1)
+}
+
+// OpenFloat64s is OpenFloats of a reader that lies in the room.
+func (room *Room) OpenFloat64s(src []byte, n int) (*Floats[float64], error) {
+	return openFloats[float64](room, src, n, 1)
+}
+
+func openFloats[F Float](room *Room, src []byte, n, depth int) (*Floats[F], error) {
 	if len(src) == 0 || depth > MaxDepth || n < 0 || n > MaxValues {
 		return nil, corrupt("floats: %d values in %d bytes at depth %d", n, len(src), depth)
 	}
-	r := &Floats[F]{n: n}
+	r := floatShelvesOf[F](room).floats.put(Floats[F]{n: n, room: room})
 	var err error
 	switch s := Scheme(src[0]); s {
 	case Constant:
-		r.node, err = openFloatConstant[F](src[1:], n)
+		r.node, err = openFloatConstant[F](room, src[1:], n)
 	case ALP:
-		r.node, err = openALP[F](src[1:], n, depth)
+		r.node, err = openALP[F](room, src[1:], n, depth)
 	case RLE:
-		r.node, err = openFloatRLE[F](src[1:], n, depth)
+		r.node, err = openFloatRLE[F](room, src[1:], n, depth)
 	case Dictionary:
-		r.node, err = openFloatDictionary[F](src[1:], n, depth)
+		r.node, err = openFloatDictionary[F](room, src[1:], n, depth)
 	case Plain:
-		r.node, err = openFloatPlain[F](src[1:], n)
+		r.node, err = openFloatPlain[F](room, src[1:], n)
 	default:
 		return nil, corrupt("floats: %v", s)
 	}
@@ -70,7 +83,7 @@ func (r *Floats[F]) Shared(v int) ([]F, error) {
 	n := VectorLen(r.n, v)
 	if r.decoded != v+1 {
 		if r.buf == nil {
-			r.buf = make([]F, min(VectorRows, r.n))
+			r.buf = floatsOf[F](r.room, min(VectorRows, r.n))
 		}
 		r.decoded = 0
 		if err := r.node.vector(v, r.buf[:n]); err != nil {
@@ -82,7 +95,7 @@ func (r *Floats[F]) Shared(v int) ([]F, error) {
 }
 
 func (r *Floats[F]) all() ([]F, error) {
-	out := make([]F, r.n)
+	out := floatsOf[F](r.room, r.n)
 	for v := range Vectors(r.n) {
 		if _, err := r.Vector(v, out[v*VectorRows:]); err != nil {
 			return nil, err
@@ -254,11 +267,11 @@ type floatConstant[F Float] struct {
 	value F
 }
 
-func openFloatConstant[F Float](src []byte, n int) (*floatConstant[F], error) {
+func openFloatConstant[F Float](room *Room, src []byte, n int) (*floatConstant[F], error) {
 	if len(src) != width[F]() {
 		return nil, corrupt("constant: %d bytes", len(src))
 	}
-	c := &floatConstant[F]{n: n}
+	c := floatShelvesOf[F](room).constants.put(floatConstant[F]{n: n})
 	var one [1]F
 	readFloats(one[:], src)
 	c.value = one[0]
@@ -296,11 +309,11 @@ func appendFloatPlain[F Float](dst []byte, v []F) []byte {
 	return dst
 }
 
-func openFloatPlain[F Float](src []byte, n int) (*floatPlain[F], error) {
+func openFloatPlain[F Float](room *Room, src []byte, n int) (*floatPlain[F], error) {
 	if len(src) != n*width[F]() {
 		return nil, corrupt("plain: %d floats in %d bytes", n, len(src))
 	}
-	return &floatPlain[F]{n: n, src: src}, nil
+	return floatShelvesOf[F](room).plain.put(floatPlain[F]{n: n, src: src}), nil
 }
 
 func (p *floatPlain[F]) vector(v int, dst []F) error {
@@ -334,16 +347,16 @@ func appendFloatRLE[F Float](dst []byte, v []F, runs, depth int) []byte {
 	return appendFloats(dst, values, depth+1)
 }
 
-func openFloatRLE[F Float](src []byte, n, depth int) (*floatRLE[F], error) {
-	r, rest, err := openRuns(src, n, depth)
+func openFloatRLE[F Float](room *Room, src []byte, n, depth int) (*floatRLE[F], error) {
+	r, rest, err := room.openRuns(src, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	values, err := openFloats[F](rest, r.count(), depth+1)
+	values, err := openFloats[F](room, rest, r.count(), depth+1)
 	if err != nil {
 		return nil, err
 	}
-	return &floatRLE[F]{runs: r, values: values}, nil
+	return floatShelvesOf[F](room).runs.put(floatRLE[F]{runs: r, values: values}), nil
 }
 
 func (r *floatRLE[F]) load() error {
@@ -407,13 +420,13 @@ func appendFloatDictionary[F Float](dst []byte, v []F, raw []int64, d *intDict, 
 	return appendInts(dst, d.codes(raw), depth+1)
 }
 
-func openFloatDictionary[F Float](src []byte, n, depth int) (*floatDictionary[F], error) {
-	entries, values, codes, err := openDict(src, n, depth)
+func openFloatDictionary[F Float](room *Room, src []byte, n, depth int) (*floatDictionary[F], error) {
+	entries, values, codes, err := room.openDict(src, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	d := &floatDictionary[F]{codes: codes, size: 1 + len(src)}
-	d.values, err = openFloats[F](values, entries, depth+1)
+	d := floatShelvesOf[F](room).dicts.put(floatDictionary[F]{codes: codes, size: 1 + len(src)})
+	d.values, err = openFloats[F](room, values, entries, depth+1)
 	return d, err
 }
 

@@ -190,9 +190,9 @@ type frame struct {
 	bodies []byte
 }
 
-func openFrame(scheme Scheme, src []byte, n int) (*frame, error) {
+func (room *Room) openFrame(scheme Scheme, src []byte, n int) (*frame, error) {
 	c := cursor{b: src}
-	f := &frame{scheme: scheme, n: n, unit: c.uvarint()}
+	f := room.frames.put(frame{scheme: scheme, n: n, unit: c.uvarint()})
 	if f.unit > 1 {
 		f.origin = c.varint()
 	}

@@ -21,6 +21,7 @@ type intNode interface {
 // Ints reads encoded integers. It is used by one goroutine.
 type Ints struct {
 	n    int
+	room *Room
 	node intNode
 	buf  []int64
 	// decoded is the number of the vector in buf, plus one.
@@ -33,23 +34,26 @@ type Ints struct {
 
 // OpenInts returns a reader of n integers encoded by AppendInts, which keeps
 // src. Errors wrap ErrCorrupt.
-func OpenInts(src []byte, n int) (*Ints, error) { return openInts(src, n, 1) }
+func OpenInts(src []byte, n int) (*Ints, error) { return new(Room).OpenInts(src, n) }
 
-func openInts(src []byte, n, depth int) (*Ints, error) {
+// OpenInts is OpenInts of a reader that lies in the room.
+func (room *Room) OpenInts(src []byte, n int) (*Ints, error) { return room.openInts(src, n, 1) }
+
+func (room *Room) openInts(src []byte, n, depth int) (*Ints, error) {
 	if len(src) == 0 || depth > MaxDepth || n < 0 || n > MaxValues {
 		return nil, corrupt("integers: %d values in %d bytes at depth %d", n, len(src), depth)
 	}
-	r := &Ints{n: n}
+	r := room.ints.put(Ints{n: n, room: room})
 	var err error
 	switch s := Scheme(src[0]); s {
 	case Constant:
-		r.node, err = openIntConstant(src[1:], n)
+		r.node, err = room.openIntConstant(src[1:], n)
 	case FOR, Delta, Linear:
-		r.node, err = openFrame(s, src[1:], n)
+		r.node, err = room.openFrame(s, src[1:], n)
 	case RLE:
-		r.node, err = openIntRLE(src[1:], n, depth)
+		r.node, err = room.openIntRLE(src[1:], n, depth)
 	case Dictionary:
-		r.node, err = openIntDictionary(src[1:], n, depth)
+		r.node, err = room.openIntDictionary(src[1:], n, depth)
 	default:
 		return nil, corrupt("integers: %v", s)
 	}
@@ -89,7 +93,7 @@ func (r *Ints) Shared(v int) ([]int64, error) {
 	n := VectorLen(r.n, v)
 	if r.decoded != v+1 {
 		if r.buf == nil {
-			r.buf = make([]int64, min(VectorRows, r.n))
+			r.buf = r.room.numbers.take(min(VectorRows, r.n))
 		}
 		r.follows = r.follows || r.filtered == v+1
 		r.decoded = 0
@@ -101,8 +105,7 @@ func (r *Ints) Shared(v int) ([]int64, error) {
 	return r.buf[:n], nil
 }
 
-// scratch has room for a vector that is looked at within one call. Readers are
-// made for each chunk anew, and would spend more on clearing their own.
+// scratch has room for a vector that is looked at within one call.
 var scratch = sync.Pool{New: func() any { return new([VectorRows]int64) }}
 
 // picked is Vector for who looks at the rows of sel only: other rows of groups
@@ -120,7 +123,7 @@ func (r *Ints) picked(v int, sel *Bits, dst *[VectorRows]int64) ([]int64, error)
 
 // all decodes every value.
 func (r *Ints) all() ([]int64, error) {
-	out := make([]int64, r.n)
+	out := r.room.numbers.take(r.n)
 	for v := range Vectors(r.n) {
 		if _, err := r.Vector(v, out[v*VectorRows:]); err != nil {
 			return nil, err
@@ -321,12 +324,12 @@ func appendIntConstant(dst []byte, x int64) []byte {
 	return appendZigzag(append(dst, byte(Constant)), x)
 }
 
-func openIntConstant(src []byte, n int) (*intConstant, error) {
+func (room *Room) openIntConstant(src []byte, n int) (*intConstant, error) {
 	x, k := binary.Uvarint(src)
 	if k <= 0 || k != len(src) {
 		return nil, corrupt("constant: %d bytes", len(src))
 	}
-	return &intConstant{n: n, value: unzigzag(x)}, nil
+	return room.intConstants.put(intConstant{n: n, value: unzigzag(x)}), nil
 }
 
 func (c *intConstant) vector(_ int, dst []int64) error {

@@ -35,13 +35,14 @@ func appendRuns(dst []byte, lengths []int64, perVector []int, depth int) []byte 
 // Runs are the runs of a node, parsed. Lengths are decoded when first needed.
 type runs struct {
 	n       int
+	room    *Room
 	start   []int32 // first run of each vector, and the number of runs
 	lengths *Ints
 	ends    []int32 // of each run within its vector
 	size    int
 }
 
-func openRuns(src []byte, n, depth int) (r *runs, values []byte, err error) {
+func (room *Room) openRuns(src []byte, n, depth int) (r *runs, values []byte, err error) {
 	c := cursor{b: src}
 	vectors := Vectors(n)
 	counts := c.take(2 * vectors)
@@ -49,7 +50,8 @@ func openRuns(src []byte, n, depth int) (r *runs, values []byte, err error) {
 	if c.bad || n == 0 {
 		return nil, nil, corrupt("RLE: %d values in %d bytes", n, len(src))
 	}
-	r = &runs{n: n, start: make([]int32, vectors+1), size: 1 + len(src)}
+	r = room.runs.put(runs{n: n, room: room, start: room.places.take(vectors + 1), size: 1 + len(src)})
+	r.start[0] = 0
 	for v := range vectors {
 		k := int(binary.LittleEndian.Uint16(counts[2*v:]))
 		if k == 0 || k > VectorLen(n, v) {
@@ -57,7 +59,7 @@ func openRuns(src []byte, n, depth int) (r *runs, values []byte, err error) {
 		}
 		r.start[v+1] = r.start[v] + int32(k)
 	}
-	r.lengths, err = openInts(part, int(r.start[vectors]), depth+1)
+	r.lengths, err = room.openInts(part, int(r.start[vectors]), depth+1)
 	return r, c.b, err
 }
 
@@ -72,7 +74,7 @@ func (r *runs) load() error {
 	if err != nil {
 		return err
 	}
-	ends := make([]int32, len(lengths))
+	ends := r.room.places.take(len(lengths))
 	for v := range len(r.start) - 1 {
 		left := int64(VectorLen(r.n, v))
 		end := int64(0)
@@ -125,16 +127,16 @@ func appendIntRLE(dst []byte, v []int64, runs, depth int) []byte {
 	return appendInts(dst, values, depth+1)
 }
 
-func openIntRLE(src []byte, n, depth int) (*intRLE, error) {
-	r, rest, err := openRuns(src, n, depth)
+func (room *Room) openIntRLE(src []byte, n, depth int) (*intRLE, error) {
+	r, rest, err := room.openRuns(src, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	values, err := openInts(rest, r.count(), depth+1)
+	values, err := room.openInts(rest, r.count(), depth+1)
 	if err != nil {
 		return nil, err
 	}
-	return &intRLE{runs: r, values: values}, nil
+	return room.intRuns.put(intRLE{runs: r, values: values}), nil
 }
 
 func (r *intRLE) load() error {

@@ -281,7 +281,7 @@ func readSpec(tx *engine.Txn, table datum.OID, spec chunk.ScanSpec) (map[row]int
 
 func readSplit(ctx context.Context, s chunk.Split, columns []schema.ColumnID, out map[row]int) error {
 	var stats chunk.ScanStats
-	r, err := s.Scan(ctx, memory.DefaultAllocator, &stats)
+	r, err := s.Scan(ctx, chunk.NewRoom(memory.DefaultAllocator), &stats)
 	if err != nil {
 		return err
 	}

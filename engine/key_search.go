@@ -88,7 +88,7 @@ func (t *Txn) findInChunks(ctx context.Context, in *tableInfo, f *finding, g *ke
 	}
 	spec := chunk.ScanSpec{Columns: append(slices.Clone(columns), schema.RowDeletedColumn, schema.RowVersionColumn), Filter: in.keyPredicates(g.keys)}
 	var stats chunk.ScanStats
-	r, err := chunk.NewMergeSplit(inputs, in.layout, spec).Scan(ctx, t.db.mem, &stats)
+	r, err := chunk.NewMergeSplit(inputs, in.layout, spec).Scan(ctx, chunk.NewRoom(t.db.mem), &stats)
 	if err != nil {
 		return err
 	}

@@ -269,7 +269,7 @@ func (p *pruner) read(tx *engine.Txn, table datum.OID, filter []chunk.Predicate,
 	var out []int64
 	for _, s := range splits {
 		var stats chunk.ScanStats
-		r, err := s.Scan(ctx, memory.DefaultAllocator, &stats)
+		r, err := s.Scan(ctx, chunk.NewRoom(memory.DefaultAllocator), &stats)
 		if err != nil {
 			p.t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ func readChunk(t testing.TB, l *chunk.Layout, s *chunk.Sealed) arrow.RecordBatch
 		spec.Columns = append(spec.Columns, c.ID)
 	}
 	fetch := func(_ context.Context, i int) ([]byte, bool, error) { return s.Blobs[i], false, nil }
-	r := must(chunk.NewSplit(&s.Entry, l, spec, fetch).Scan(context.Background(), heap, &chunk.ScanStats{}))
+	r := must(chunk.NewSplit(&s.Entry, l, spec, fetch).Scan(context.Background(), chunk.NewRoom(heap), &chunk.ScanStats{}))
 	defer r.Close()
 	var batches []arrow.RecordBatch
 	for {

@@ -30,11 +30,21 @@ type Pool struct {
 	held int // bytes in free
 }
 
-// Poison makes all pools overwrite what is freed: tests set it at their start, so
-// that whoever uses released memory answers nonsense.
+// Poison makes all pools, and whoever else uses memory again, overwrite what is freed:
+// tests set it at their start, so that whoever uses released memory answers nonsense.
 var Poison bool
 
 var poison = bytes.Repeat([]byte{0xa5}, 4<<10)
+
+// Spoil overwrites memory that is to be used again, if Poison says so.
+func Spoil(b []byte) {
+	if !Poison {
+		return
+	}
+	for len(b) > 0 {
+		b = b[copy(b, poison):] // a loop over bytes takes ages under the race detector
+	}
+}
 
 // New returns a pool that keeps up to limit bytes of freed buffers.
 func New(limit int) *Pool { return &Pool{limit: limit} }
@@ -86,11 +96,7 @@ func (p *Pool) Reallocate(size int, b []byte) []byte {
 
 // Free implements memory.Allocator.
 func (p *Pool) Free(b []byte) {
-	if Poison {
-		for rest := b; len(rest) > 0; {
-			rest = rest[copy(rest, poison):] // a loop over bytes takes ages under the race detector
-		}
-	}
+	Spoil(b)
 	if !pooled(b) {
 		return
 	}

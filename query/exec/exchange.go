@@ -100,7 +100,7 @@ func (p *pipeline) startFan(ctx context.Context) *fan {
 
 func (f *fan) work() (err error) {
 	defer catchPanic(&err)
-	c := f.p.chain()
+	c, room := f.p.chain(), f.p.scan.room()
 	for {
 		i, err := f.claim()
 		if err != nil || i < 0 {
@@ -118,7 +118,7 @@ func (f *fan) work() (err error) {
 				return f.ctx.Err()
 			}
 		}
-		err = f.p.scan.readSplits(f.ctx, f.p.scan.splits[i:i+1], func(b arrow.RecordBatch) error {
+		err = f.p.scan.readSplits(f.ctx, room, f.p.scan.splits[i:i+1], func(b arrow.RecordBatch) error {
 			return c.push(f.ctx, 0, b, send)
 		})
 		if err != nil {

@@ -127,16 +127,16 @@ func fakePass(p chunk.Predicate, t datum.Type, v datum.Value) bool {
 	}[p.Op]
 }
 
-func (s *fakeSplit) Scan(_ context.Context, mem memory.Allocator, stats *chunk.ScanStats) (chunk.BatchReader, error) {
+func (s *fakeSplit) Scan(_ context.Context, room *chunk.Room, stats *chunk.ScanStats) (chunk.BatchReader, error) {
 	rows := s.passing()
 	if s.spec.Descending {
 		rows = slices.Clone(rows)
 		slices.Reverse(rows)
 	}
-	return &fakeReader{s: s, mem: mem, rows: rows, stats: stats}, nil
+	return &fakeReader{s: s, mem: room.Allocator(), rows: rows, stats: stats}, nil
 }
 
-func (s *fakeSplit) Aggregate(_ context.Context, mem memory.Allocator, aggs []chunk.Aggregate, stats *chunk.ScanStats) ([]chunk.Partial, bool, error) {
+func (s *fakeSplit) Aggregate(_ context.Context, _ *chunk.Room, aggs []chunk.Aggregate, stats *chunk.ScanStats) ([]chunk.Partial, bool, error) {
 	if !s.foldable {
 		return nil, false, nil
 	}

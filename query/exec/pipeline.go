@@ -257,10 +257,10 @@ func (p *pipeline) foldParallel(ctx context.Context, newPart func() part, merge 
 	for range min(p.fr.rt.Workers, len(runs)) {
 		g.Go(func() (err error) {
 			defer catchPanic(&err)
-			c := p.chain()
+			c, room := p.chain(), p.scan.room()
 			for i := range queue {
 				one := newPart()
-				err := p.scan.readSplits(gctx, runs[i], func(b arrow.RecordBatch) error {
+				err := p.scan.readSplits(gctx, room, runs[i], func(b arrow.RecordBatch) error {
 					return c.push(gctx, 0, b, func(out arrow.RecordBatch) error {
 						defer out.Release()
 						return one.add(gctx, out)

@@ -163,22 +163,26 @@ func (s *scanSource) runs(n int) [][]chunk.Split {
 func (s *scanSource) readAll(ctx func() context.Context, f emitFunc) error {
 	ahead := s.readAhead(ctx(), s.splits)
 	defer ahead.close()
+	room := s.room()
 	for i := range s.splits {
 		ahead.reach(i)
-		if err := s.read(ctx, s.splits[i], f); err != nil {
+		if err := s.read(ctx, room, s.splits[i], f); err != nil {
 			return s.ignoreLimit(err)
 		}
 	}
 	return nil
 }
 
+// room makes what a worker reads its splits in, one after the other.
+func (s *scanSource) room() *chunk.Room { return chunk.NewRoom(s.fr.mem()) }
+
 // readSplits reads some of the splits.
-func (s *scanSource) readSplits(ctx context.Context, splits []chunk.Split, f emitFunc) error {
+func (s *scanSource) readSplits(ctx context.Context, room *chunk.Room, splits []chunk.Split, f emitFunc) error {
 	ahead := s.readAhead(ctx, splits)
 	defer ahead.close()
 	for i, sp := range splits {
 		ahead.reach(i)
-		if err := s.read(func() context.Context { return ctx }, sp, f); err != nil {
+		if err := s.read(func() context.Context { return ctx }, room, sp, f); err != nil {
 			return s.ignoreLimit(err)
 		}
 	}
@@ -195,7 +199,7 @@ func (s *scanSource) ignoreLimit(err error) error {
 	return err
 }
 
-func (s *scanSource) read(ctx func() context.Context, sp chunk.Split, f emitFunc) (err error) {
+func (s *scanSource) read(ctx func() context.Context, room *chunk.Room, sp chunk.Split, f emitFunc) (err error) {
 	var st chunk.ScanStats
 	defer func() {
 		s.mu.Lock()
@@ -215,7 +219,7 @@ func (s *scanSource) read(ctx func() context.Context, sp chunk.Split, f emitFunc
 		return nil
 	}
 	begin := time.Now()
-	r, err := sp.Scan(ctx(), s.fr.mem(), &st)
+	r, err := sp.Scan(ctx(), room, &st)
 	if err != nil {
 		return err
 	}

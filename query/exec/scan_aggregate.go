@@ -115,6 +115,7 @@ func (s *scanAggregate) fold(ctx context.Context) ([][]chunk.Partial, error) {
 	var next atomic.Int64
 	work := func(ctx context.Context) (err error) {
 		defer catchPanic(&err)
+		room := s.src.room()
 		for {
 			i := int(next.Add(1)) - 1
 			if i >= len(splits) {
@@ -123,7 +124,7 @@ func (s *scanAggregate) fold(ctx context.Context) ([][]chunk.Partial, error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if out[i], err = s.split(ctx, splits[i]); err != nil {
+			if out[i], err = s.split(ctx, room, splits[i]); err != nil {
 				return err
 			}
 		}
@@ -138,10 +139,10 @@ func (s *scanAggregate) fold(ctx context.Context) ([][]chunk.Partial, error) {
 	return out, g.Wait()
 }
 
-func (s *scanAggregate) split(ctx context.Context, sp chunk.Split) ([]chunk.Partial, error) {
+func (s *scanAggregate) split(ctx context.Context, room *chunk.Room, sp chunk.Split) ([]chunk.Partial, error) {
 	if len(s.node.Scan.Filter) == 0 {
 		var st chunk.ScanStats
-		p, ok, err := sp.Aggregate(ctx, s.fr.mem(), s.node.Aggs, &st)
+		p, ok, err := sp.Aggregate(ctx, room, s.node.Aggs, &st)
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +157,7 @@ func (s *scanAggregate) split(ctx context.Context, sp chunk.Split) ([]chunk.Part
 	ev := s.fr.evaluator()
 	filter := plan.And(s.node.Scan.Filter...)
 	ctxOf := func() context.Context { return ctx }
-	err := s.src.read(ctxOf, sp, func(b arrow.RecordBatch) error {
+	err := s.src.read(ctxOf, room, sp, func(b arrow.RecordBatch) error {
 		defer b.Release()
 		if filter != nil {
 			rows, all, err := ev.keep(ctx, filter, b)

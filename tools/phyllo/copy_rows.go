@@ -123,7 +123,7 @@ func (r *tableReader) table(ctx context.Context, splits []chunk.Split, from posi
 // split reads one split but for the rows that are skipped.
 func (r *tableReader) split(ctx context.Context, s chunk.Split, number, skip int64) error {
 	var stats chunk.ScanStats
-	reader, err := s.Scan(ctx, memory.DefaultAllocator, &stats)
+	reader, err := s.Scan(ctx, chunk.NewRoom(memory.DefaultAllocator), &stats)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func readColumn(ctx context.Context, e *chunk.Entry, c *chunk.ColumnEntry, blob 
 	l := &chunk.Layout{Columns: []chunk.Column{{ID: c.ID, Name: "column", Type: c.Type}}}
 	spec := chunk.ScanSpec{Columns: []schema.ColumnID{c.ID}}
 	var stats chunk.ScanStats
-	r, err := chunk.NewSplit(e, l, spec, func(context.Context, int) ([]byte, bool, error) { return blob, false, nil }).Scan(ctx, memory.DefaultAllocator, &stats)
+	r, err := chunk.NewSplit(e, l, spec, func(context.Context, int) ([]byte, bool, error) { return blob, false, nil }).Scan(ctx, chunk.NewRoom(memory.DefaultAllocator), &stats)
 	if err != nil {
 		return nil, err
 	}
