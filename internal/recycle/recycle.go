@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// Buffers of 2^minClass to 2^maxClass bytes are kept, by powers of two. Smaller
-	// ones are cheap, larger ones rare.
-	minClass = 12
+	// Buffers of 2^minClass to 2^maxClass bytes are kept, by powers of two. Arrow makes
+	// none that are smaller, and larger ones are rare.
+	minClass = 6
 	maxClass = 21
 )
 
@@ -61,7 +61,7 @@ func (p *Pool) Allocate(size int) []byte {
 		clear(b)
 		return b
 	}
-	// Blocks of a page and more begin at a page.
+	// The heap lays blocks of 2^n bytes end to end from the start of a page.
 	return make([]byte, size, 1<<class)
 }
 
