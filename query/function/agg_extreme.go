@@ -2,7 +2,6 @@ package function
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -102,11 +101,37 @@ func (a *extremeExact[T]) Add(c *Context, groups []int32, args []Vec, n int, sel
 	}
 	x := colOf[T](v).v[:n]
 	if a.sign > 0 {
-		a.offer(0, slices.Max(x))
+		a.offer(0, greatest(x))
 	} else {
-		a.offer(0, slices.Min(x))
+		a.offer(0, least(x))
 	}
 	return nil
+}
+
+// greatest is slices.Max in four lanes, which do not wait for each other.
+func greatest[T int16 | int32 | int64 | uint32](x []T) T {
+	m0 := x[0]
+	m1, m2, m3 := m0, m0, m0
+	for ; len(x) >= 4; x = x[4:] {
+		m0, m1, m2, m3 = max(m0, x[0]), max(m1, x[1]), max(m2, x[2]), max(m3, x[3])
+	}
+	for _, y := range x {
+		m0 = max(m0, y)
+	}
+	return max(m0, m1, m2, m3)
+}
+
+// least is slices.Min, as greatest is slices.Max.
+func least[T int16 | int32 | int64 | uint32](x []T) T {
+	m0 := x[0]
+	m1, m2, m3 := m0, m0, m0
+	for ; len(x) >= 4; x = x[4:] {
+		m0, m1, m2, m3 = min(m0, x[0]), min(m1, x[1]), min(m2, x[2]), min(m3, x[3])
+	}
+	for _, y := range x {
+		m0 = min(m0, y)
+	}
+	return min(m0, m1, m2, m3)
 }
 
 // AddCounted implements Counted.

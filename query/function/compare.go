@@ -223,15 +223,27 @@ func floatEqualLoop[A, B, W float32 | float64](a col[A], b col[B], bits []byte, 
 }
 
 func floatLessLoop[A, B, W float32 | float64](a col[A], b col[B], bits []byte, n int) {
-	for base := 0; base < n; base += 8 {
+	as, bs := a.eight(), b.eight()
+	base := 0
+	for ; base+8 <= n; base += 8 {
+		x, y := a.eightAt(base, &as), b.eightAt(base, &bs)
+		m := floatLess(W(x[0]), W(y[0])) | floatLess(W(x[1]), W(y[1]))<<1
+		m |= floatLess(W(x[2]), W(y[2]))<<2 | floatLess(W(x[3]), W(y[3]))<<3
+		m |= floatLess(W(x[4]), W(y[4]))<<4 | floatLess(W(x[5]), W(y[5]))<<5
+		bits[base>>3] = m | floatLess(W(x[6]), W(y[6]))<<6 | floatLess(W(x[7]), W(y[7]))<<7
+	}
+	if base < n {
 		var m byte
-		for j := range min(8, n-base) {
-			x, y := W(a.v[(base+j)&a.mask]), W(b.v[(base+j)&b.mask])
-			m |= (bit(x < y) | bit(y != y)&bit(x == x)) << j
+		for j := range n - base {
+			m |= floatLess(W(a.v[(base+j)&a.mask]), W(b.v[(base+j)&b.mask])) << j
 		}
 		bits[base>>3] = m
 	}
 }
+
+// floatLess is 1 if x comes before y in PostgreSQL's order. What is not at least as
+// great as x is greater, or a NaN.
+func floatLess[T float32 | float64](x, y T) byte { return bit(!(x >= y)) & bit(x == x) }
 
 func textComparisons(k kernels) {
 	k.addCompare("text?", compareText)

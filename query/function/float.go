@@ -88,13 +88,26 @@ func finite[A, B, R float](loop func(a col[A], b col[B], out []R) bool, checked 
 }
 
 func addFloats[A, B, R float](a col[A], b col[B], out []R) bool {
-	var odd R // NaN as soon as a result is infinite or NaN
-	for i := range out {
+	var odd [4]R // one is NaN as soon as a result is infinite or NaN
+	as, bs := a.eight(), b.eight()
+	i := 0
+	for ; i+8 <= len(out); i += 8 {
+		x, y, o := a.eightAt(i, &as), b.eightAt(i, &bs), (*[8]R)(out[i:])
+		for j := 0; j < 8; j += 4 {
+			r0, r1, r2, r3 := R(x[j])+R(y[j]), R(x[j+1])+R(y[j+1]), R(x[j+2])+R(y[j+2]), R(x[j+3])+R(y[j+3])
+			o[j], o[j+1], o[j+2], o[j+3] = r0, r1, r2, r3
+			odd[0] += r0 - r0
+			odd[1] += r1 - r1
+			odd[2] += r2 - r2
+			odd[3] += r3 - r3
+		}
+	}
+	for ; i < len(out); i++ {
 		r := R(a.v[i&a.mask]) + R(b.v[i&b.mask])
 		out[i] = r
-		odd += r - r
+		odd[0] += r - r
 	}
-	return odd == 0
+	return odd == [4]R{}
 }
 
 func subFloats[A, B, R float](a col[A], b col[B], out []R) bool {

@@ -40,6 +40,24 @@ func colOf[T fixed](v Vec) col[T] {
 	return c
 }
 
+// eight returns a constant eight times.
+func (c col[T]) eight() (out [8]T) {
+	if c.mask == 0 {
+		for i := range out {
+			out[i] = c.v[0]
+		}
+	}
+	return out
+}
+
+// eightAt returns the values of eight rows, which may be those of eight.
+func (c col[T]) eightAt(row int, eight *[8]T) *[8]T {
+	if c.mask == 0 {
+		return eight
+	}
+	return (*[8]T)(c.v[row:])
+}
+
 // rowMask is 0 for a constant and -1 otherwise: row i is element i&rowMask.
 func rowMask(v Vec) int {
 	if v.Const {

@@ -139,6 +139,18 @@ func (w *writer[T]) full() error {
 
 // rows runs f over the rows of a strict function that are not NULL.
 func rows[R scalar](c *Context, args []Vec, n int, ret datum.Type, f func(i int) (R, error)) (arrow.Array, error) {
+	switch f := any(f).(type) {
+	case func(int) (int16, error):
+		return fixedRows(c, args, n, ret, f)
+	case func(int) (int32, error):
+		return fixedRows(c, args, n, ret, f)
+	case func(int) (int64, error):
+		return fixedRows(c, args, n, ret, f)
+	case func(int) (float32, error):
+		return fixedRows(c, args, n, ret, f)
+	case func(int) (float64, error):
+		return fixedRows(c, args, n, ret, f)
+	}
 	mask := strictNulls(c.Mem, args, n)
 	defer mask.release()
 	if mask.all() {
@@ -161,6 +173,27 @@ func rows[R scalar](c *Context, args []Vec, n int, ret datum.Type, f func(i int)
 		}
 	}
 	return w.NewArray(), nil
+}
+
+// fixedRows is rows of numbers, which are put where they belong without a builder.
+func fixedRows[R fixed](c *Context, args []Vec, n int, ret datum.Type, f func(i int) (R, error)) (arrow.Array, error) {
+	out := newOut[R](c.Mem, args, n)
+	if out.mask.all() {
+		return out.array(ret), nil
+	}
+	for i := range out.v {
+		if out.mask.null(i) {
+			out.v[i] = 0
+			continue
+		}
+		r, err := f(i)
+		if err != nil {
+			out.release()
+			return nil, err
+		}
+		out.v[i] = r
+	}
+	return out.array(ret), nil
 }
 
 // anyNull says that a constant argument is NULL: then the others may be of the Null type.
