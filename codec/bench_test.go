@@ -102,3 +102,19 @@ func BenchmarkFloatsFilter(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkUnpackShort(b *testing.B) {
+	for _, width := range []int{1, 5, 8, 13, 30} {
+		for _, n := range []int{20, 300, 900} {
+			v := make([]uint64, n)
+			src := appendPacked(nil, v, width)
+			dst := make([]int64, n)
+			b.Run(fmt.Sprintf("width=%d/values=%d", width, n), func(b *testing.B) {
+				for b.Loop() {
+					unpack(dst, src, width, 3, allGroups)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/value")
+			})
+		}
+	}
+}

@@ -55,6 +55,50 @@ func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64, wan
 	archsimd.ClearAVXUpperBits()
 }
 
+// maxShort is the greatest width of which a value lies in the eight bytes from its
+// first bit on, wherever in a byte that is.
+const maxShort = 57
+
+// shortBytes has, by width, the numbers of the bytes that eight values lie in, eight of
+// each. Eight values take as many bytes as one has bits, so that the numbers are the
+// same for the eight after them.
+var shortBytes = func() (t [maxShort + 1][64]uint8) {
+	for width := range t {
+		for i := range t[width] {
+			t[width][i] = uint8(i/8*width/8 + i%8)
+		}
+	}
+	return t
+}()
+
+// unpackShort unpacks values of at least one bit that follow each other.
+func unpackShort(dst []int64, src []byte, width int, add uint64) {
+	if !avx512 || !archsimd.X86.AVX512VBMI() || width > maxShort || len(dst) < 16 {
+		unpackShortPlain(dst, src, width, add)
+		return
+	}
+	var shifts [8]uint64
+	for i := range shifts {
+		shifts[i] = uint64(i * width & 7)
+	}
+	places, down := archsimd.LoadUint8x64(&shortBytes[width]), archsimd.LoadUint64x8(&shifts)
+	mask, base := archsimd.BroadcastUint64x8(^uint64(0)>>(64-width)), archsimd.BroadcastUint64x8(add)
+	var last [128]byte // what is left of src, and more to load
+	for len(dst) >= 8 {
+		if len(src) < 64 {
+			copy(last[:], src)
+			src = last[:]
+		}
+		x := archsimd.LoadUint8x64((*[64]uint8)(src)).Permute(places).AsUint64x8()
+		x.ShiftRight(down).And(mask).Add(base).AsInt64x8().Store((*[8]int64)(dst))
+		dst, src = dst[8:], src[width:]
+	}
+	archsimd.ClearAVXUpperBits()
+	if len(dst) > 0 {
+		unpackShortPlain(dst, src, width, add)
+	}
+}
+
 // within sets out to the values in lo..lo+span.
 func within(v []int64, lo int64, span uint64, out *Bits) {
 	if !avx512 {

@@ -11,6 +11,10 @@ func unpackVector(dst *[VectorRows]int64, src []byte, width int, add uint64, wan
 	unpackVectorPlain(dst, src, width, add, want)
 }
 
+func unpackShort(dst []int64, src []byte, width int, add uint64) {
+	unpackShortPlain(dst, src, width, add)
+}
+
 func within(v []int64, lo int64, span uint64, out *Bits) { withinPlain(v, lo, span, out) }
 
 func sumsWithin(v []int64, lo int64, span uint64, out *Bits) { sumsWithinPlain(v, lo, span, out) }

@@ -140,8 +140,8 @@ func unpackVectorPlain(dst *[VectorRows]int64, src []byte, width int, add uint64
 	}
 }
 
-// unpackShort unpacks values that follow each other.
-func unpackShort(dst []int64, src []byte, width int, add uint64) {
+// unpackShortPlain is unpackShort, portably.
+func unpackShortPlain(dst []int64, src []byte, width int, add uint64) {
 	mask := ^uint64(0) >> (64 - width)
 	i, bit := 0, 0
 	if width <= 64-7 && len(src) >= 8 {

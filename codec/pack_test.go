@@ -10,7 +10,7 @@ import (
 func TestUnpack(t *testing.T) {
 	r := newRand(t)
 	for width := range 65 {
-		for _, n := range []int{1, 2, 7, 8, 9, 63, 64, 100, 1000, 1023, 1024} {
+		for _, n := range []int{1, 2, 7, 8, 9, 15, 16, 17, 24, 63, 64, 71, 100, 517, 1000, 1023, 1024} {
 			v := make([]uint64, n)
 			for i := range v {
 				if width > 0 {
