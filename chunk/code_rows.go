@@ -62,7 +62,6 @@ func (o *coder) forget() {
 		o.spare = append(o.spare, p)
 		delete(o.places, c)
 	}
-	clear(o.values[:cap(o.values)])
 }
 
 // placesFor returns the places of entries of which none is met yet.
@@ -86,6 +85,7 @@ func (o *coder) reset() {
 		}
 		p.met = p.met[:0]
 	}
+	clear(o.values)
 	o.values, o.null = o.values[:0], 0
 	if o.codes != nil {
 		o.codes.Release()
