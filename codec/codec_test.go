@@ -6,6 +6,7 @@ import (
 	"flag"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
@@ -445,5 +446,23 @@ func TestDamaged(t *testing.T) {
 			damage(AppendBytes(nil, s), n)
 			damage(appendBlocks(nil, Zstd, s, 1), n)
 		}
+	}
+}
+
+func TestAppendInt(t *testing.T) {
+	r := newRand(t)
+	check := func(x int64) {
+		if got, want := string(appendInt([]byte("."), x)), "."+strconv.FormatInt(x, 10); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
+	for x := int64(1); x <= 1e18; x *= 10 {
+		for d := int64(-2); d <= 2; d++ {
+			check(x + d)
+			check(-x + d)
+		}
+	}
+	for range 20000 {
+		check(r.Int64() >> r.IntN(63))
 	}
 }
