@@ -88,26 +88,26 @@ func finite[A, B, R float](loop func(a col[A], b col[B], out []R) bool, checked 
 }
 
 func addFloats[A, B, R float](a col[A], b col[B], out []R) bool {
-	var odd [4]R // one is NaN as soon as a result is infinite or NaN
+	var odd0, odd1, odd2, odd3 R // one is NaN as soon as a result is infinite or NaN
 	as, bs := a.eight(), b.eight()
 	i := 0
 	for ; i+8 <= len(out); i += 8 {
 		x, y, o := a.eightAt(i, &as), b.eightAt(i, &bs), (*[8]R)(out[i:])
-		for j := 0; j < 8; j += 4 {
-			r0, r1, r2, r3 := R(x[j])+R(y[j]), R(x[j+1])+R(y[j+1]), R(x[j+2])+R(y[j+2]), R(x[j+3])+R(y[j+3])
-			o[j], o[j+1], o[j+2], o[j+3] = r0, r1, r2, r3
-			odd[0] += r0 - r0
-			odd[1] += r1 - r1
-			odd[2] += r2 - r2
-			odd[3] += r3 - r3
-		}
+		r0, r1, r2, r3 := R(x[0])+R(y[0]), R(x[1])+R(y[1]), R(x[2])+R(y[2]), R(x[3])+R(y[3])
+		o[0], o[1], o[2], o[3] = r0, r1, r2, r3
+		r4, r5, r6, r7 := R(x[4])+R(y[4]), R(x[5])+R(y[5]), R(x[6])+R(y[6]), R(x[7])+R(y[7])
+		o[4], o[5], o[6], o[7] = r4, r5, r6, r7
+		odd0 += (r0 - r0) + (r1 - r1)
+		odd1 += (r2 - r2) + (r3 - r3)
+		odd2 += (r4 - r4) + (r5 - r5)
+		odd3 += (r6 - r6) + (r7 - r7)
 	}
 	for ; i < len(out); i++ {
 		r := R(a.v[i&a.mask]) + R(b.v[i&b.mask])
 		out[i] = r
-		odd[0] += r - r
+		odd0 += r - r
 	}
-	return odd == [4]R{}
+	return odd0+odd1+odd2+odd3 == 0
 }
 
 func subFloats[A, B, R float](a col[A], b col[B], out []R) bool {

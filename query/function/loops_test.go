@@ -5,6 +5,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/internal/datum"
 )
 
 // TestFloatLoops compares the loops over eight rows with one row after the other, for
@@ -72,4 +77,48 @@ func TestExtremeLoops(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTextLength(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	defer mem.AssertSize(t, 0)
+	values := []string{"", "a", "NULL", "Süd", "日本", "plain", "NULL", "a longer one in ASCII", "é"}
+	b := array.NewStringBuilder(mem)
+	defer b.Release()
+	for _, s := range values {
+		if s == "NULL" {
+			b.AppendNull()
+		} else {
+			b.Append(s)
+		}
+	}
+	all := b.NewArray()
+	defer all.Release()
+	for from := range len(values) + 1 {
+		for to := from; to <= len(values); to++ {
+			part := array.NewSlice(all, int64(from), int64(to))
+			got, err := textLength(&Context{Mem: mem}, []Vec{{Array: part, T: datum.Of(datum.Text)}}, to-from, datum.Of(datum.Int4))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Len() != to-from {
+				t.Fatalf("%d rows, want %d", got.Len(), to-from)
+			}
+			for i := range got.Len() {
+				s := values[from+i]
+				if got.IsNull(i) != (s == "NULL") || s != "NULL" && got.(*array.Int32).Value(i) != int32(utf8.RuneCountInString(s)) {
+					t.Fatalf("values %d to %d: length(%q) is %v", from, to, s, got)
+				}
+			}
+			got.Release()
+			part.Release()
+		}
+	}
+	one := array.NewSlice(all, 3, 4)
+	defer one.Release()
+	got, err := textLength(&Context{Mem: mem}, []Vec{{Array: one, T: datum.Of(datum.Text), Const: true}}, 3, datum.Of(datum.Int4))
+	if err != nil || got.Len() != 3 || got.(*array.Int32).Value(2) != 3 {
+		t.Fatalf("length of a constant: %v, %v", got, err)
+	}
+	got.Release()
 }

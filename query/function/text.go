@@ -1,10 +1,14 @@
 package function
 
 import (
+	"encoding/binary"
 	"math"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
@@ -12,6 +16,41 @@ import (
 const maxText = 1<<30 - 5
 
 var errTextTooLong = pgerr.New(pgerr.ProgramLimitExceeded, "requested length too large")
+
+// textLength counts characters: those of text in ASCII without looking at each value.
+func textLength(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
+	v := args[0]
+	if anyNull(args[:1]) {
+		return allNull(c.Mem, ret, n), nil
+	}
+	out := newOut[int32](c.Mem, args[:1], n)
+	if out.mask.all() || n == 0 {
+		return out.array(ret), nil
+	}
+	a := v.Array.(*array.String)
+	offsets, plain := a.ValueOffsets(), isASCII(a.ValueBytes())
+	for i := range out.v {
+		j := v.At(i)
+		if plain {
+			out.v[i] = offsets[j+1] - offsets[j]
+		} else {
+			out.v[i] = int32(utf8.RuneCountInString(a.Value(j)))
+		}
+	}
+	return out.array(ret), nil
+}
+
+// isASCII says whether no byte has its highest bit set.
+func isASCII(b []byte) bool {
+	var all uint64
+	for ; len(b) >= 8; b = b[8:] {
+		all |= binary.LittleEndian.Uint64(b)
+	}
+	for _, x := range b {
+		all |= uint64(x)
+	}
+	return all&0x8080808080808080 == 0
+}
 
 func textBasics(k kernels) {
 	k.add(fn2(func(a, b string) (string, error) {
@@ -22,7 +61,7 @@ func textBasics(k kernels) {
 	}), "textcat")
 	k.add(fn1(func(s string) (string, error) { return strings.ToLower(s), nil }), "lower")
 	k.add(fn1(func(s string) (string, error) { return strings.ToUpper(s), nil }), "upper")
-	k.add(fn1(func(s string) (int32, error) { return int32(utf8.RuneCountInString(s)), nil }), "textlen")
+	k.add(textLength, "textlen")
 	k.add(fn1(func(s string) (int32, error) {
 		return int32(utf8.RuneCountInString(strings.TrimRight(s, " "))), nil
 	}), "bpcharlen")
