@@ -67,11 +67,8 @@ func (c *Cache[K]) Counters() *Counters { return &c.counters }
 // column says what is wrong.
 func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([]byte, error)) (blob []byte, checked bool, err error) {
 	c.mu.Lock()
-	if e, ok := c.entries[key]; ok {
-		c.recent.MoveToFront(e)
-		in := e.Value.(*cached[K]).content
+	if in, ok := c.look(key); ok {
 		c.mu.Unlock()
-		c.counters.Hits.Add(1)
 		return in.blob, in.checked, nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -98,6 +95,26 @@ func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([
 		c.leave(key, l)
 		return nil, false, ctx.Err()
 	}
+}
+
+// Peek is Get of what is in the cache, for who would have to make read; ok is false if
+// it is not.
+func (c *Cache[K]) Peek(key K) (blob []byte, checked, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in, ok := c.look(key)
+	return in.blob, in.checked, ok
+}
+
+// look returns what is kept of a key, and counts that it was asked for; c.mu is held.
+func (c *Cache[K]) look(key K) (content, bool) {
+	e, ok := c.entries[key]
+	if !ok {
+		return content{}, false
+	}
+	c.recent.MoveToFront(e)
+	c.counters.Hits.Add(1)
+	return e.Value.(*cached[K]).content, true
 }
 
 func (c *Cache[K]) run(ctx context.Context, key K, l *load, read func(context.Context) ([]byte, error)) {

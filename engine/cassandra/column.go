@@ -37,7 +37,12 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 	if b.partBytes < 1 || b.partBytes > maxPartBytes || b.size < 0 || b.size > maxPayloadBytes {
 		return nil, false, corrupt("%s: %d bytes in parts of %d", b.name(), b.size, b.partBytes)
 	}
-	return s.cache.Get(ctx, blobKey{part, b.bucket, b.chunk, b.column}, b.read)
+	key := blobKey{part, b.bucket, b.chunk, b.column}
+	if data, checked, ok := s.cache.Peek(key); ok {
+		return data, checked, nil
+	}
+	unread := b // on the heap, where only a blob that is read has to be
+	return s.cache.Get(ctx, key, unread.read)
 }
 
 // blob is a column's blob that is to be read.

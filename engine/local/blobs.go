@@ -277,7 +277,12 @@ func (s *Store) Column(ctx context.Context, part chunk.PartitionID, e *chunk.Ent
 	if b.size == 0 {
 		return []byte{}, false, nil // it shares its offset, and so its key, with the next one
 	}
-	return s.cache.Get(ctx, blobKey{e.Location.Segment, b.offset}, b.read)
+	key := blobKey{e.Location.Segment, b.offset}
+	if data, checked, ok := s.cache.Peek(key); ok {
+		return data, checked, nil
+	}
+	unread := b // on the heap, where only a blob that is read has to be
+	return s.cache.Get(ctx, key, unread.read)
 }
 
 // segmentOf returns the segment that holds a chunk, or ErrNotFound.
