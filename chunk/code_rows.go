@@ -24,8 +24,9 @@ type coder struct {
 	rows   int      // of the batch
 	at     int      // next row
 	runs   []codeRun
-	codes  *memory.Buffer // nil as long as all rows so far are runs
-	nulls  codec.Bits     // scratch
+	codes  []byte     // int32 by row; nil as long as all rows so far are runs
+	nulls  codec.Bits // scratch
+	output output     // of the values
 }
 
 // places says where the entries of one chunk's dictionary are among the values.
@@ -66,9 +67,11 @@ func (o *coder) forget() {
 
 // placesFor returns the places of entries of which none is met yet.
 func (o *coder) placesFor(entries *codec.Strings, codes *codec.Ints) *places {
-	p := &places{}
+	var p *places
 	if n := len(o.spare); n > 0 {
 		p, o.spare = o.spare[n-1], o.spare[:n-1]
+	} else {
+		p = &places{}
 	}
 	n := entries.Len()
 	p.entries, p.codes = entries, codes
@@ -88,7 +91,7 @@ func (o *coder) reset() {
 	clear(o.values)
 	o.values, o.null = o.values[:0], 0
 	if o.codes != nil {
-		o.codes.Release()
+		o.mem.Free(o.codes)
 		o.codes = nil
 	}
 }
@@ -100,7 +103,7 @@ func (o *coder) next(n int) []int32 {
 	}
 	from := o.at
 	o.at += n
-	return arrow.GetData[int32](o.codes.Bytes())[from:o.at]
+	return arrow.GetData[int32](o.codes)[from:o.at]
 }
 
 // run gives the next n rows one code.
@@ -268,7 +271,7 @@ func (o *coder) putAll(p *places, k []int64, dst []int32) {
 
 // finish makes the column, which the caller releases.
 func (o *coder) finish() (*Coded, error) {
-	out := newOutput(o.mem, o.typ)
+	out := o.output.start(o.mem, o.typ)
 	defer out.release()
 	n := len(o.values)
 	out.reserve(n)

@@ -23,11 +23,11 @@ type Coded struct {
 	Values arrow.Array
 
 	typ    datum.Type
-	mem    memory.Allocator
+	mem    memory.Allocator // of the following, which nobody else has
 	rows   int
-	codes  *memory.Buffer // int32 by row; nil as long as nobody wants more than runs
-	runs   *memory.Buffer // codeRuns, if codes were nil at first
-	counts *memory.Buffer // int32 by value; nil until asked for
+	codes  []byte // int32 by row; nil as long as nobody wants more than runs
+	runs   []byte // codeRuns, if codes were nil at first
+	counts []byte // int32 by value; nil until asked for
 }
 
 // A codeRun is rows that follow each other and have one value.
@@ -39,9 +39,9 @@ type codeRun struct {
 // Release gives up the memory.
 func (c *Coded) Release() {
 	c.Values.Release()
-	for _, b := range []*memory.Buffer{c.codes, c.runs, c.counts} {
+	for _, b := range [][]byte{c.codes, c.runs, c.counts} {
 		if b != nil {
-			b.Release()
+			c.mem.Free(b)
 		}
 	}
 }
@@ -54,28 +54,25 @@ func (c *Coded) Codes() []int32 {
 	if c.codes == nil {
 		c.codes = spreadRuns(c.mem, runsIn(c.runs), c.rows)
 	}
-	return arrow.GetData[int32](c.codes.Bytes())
+	return arrow.GetData[int32](c.codes)
 }
 
-// copyRuns returns a buffer of runs.
-func copyRuns(mem memory.Allocator, runs []codeRun) *memory.Buffer {
-	b := memory.NewResizableBuffer(mem)
-	b.Resize(len(runs) * int(unsafe.Sizeof(codeRun{})))
+// copyRuns returns a copy of runs.
+func copyRuns(mem memory.Allocator, runs []codeRun) []byte {
+	b := mem.Allocate(len(runs) * int(unsafe.Sizeof(codeRun{})))
 	copy(runsIn(b), runs)
 	return b
 }
 
-// runsIn returns the runs of a buffer.
-func runsIn(b *memory.Buffer) []codeRun {
-	p := b.Bytes()
-	return unsafe.Slice((*codeRun)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/int(unsafe.Sizeof(codeRun{})))
+// runsIn returns the runs that lie in memory.
+func runsIn(b []byte) []codeRun {
+	return unsafe.Slice((*codeRun)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(codeRun{})))
 }
 
 // spreadRuns makes codes of so many rows, of which the first have runs.
-func spreadRuns(mem memory.Allocator, runs []codeRun, rows int) *memory.Buffer {
-	buf := memory.NewResizableBuffer(mem)
-	buf.Resize(4 * rows)
-	codes := arrow.GetData[int32](buf.Bytes())
+func spreadRuns(mem memory.Allocator, runs []codeRun, rows int) []byte {
+	buf := mem.Allocate(4 * rows)
+	codes := arrow.GetData[int32](buf)
 	at := int32(0)
 	for _, r := range runs {
 		part := codes[at:r.end]
@@ -90,11 +87,10 @@ func spreadRuns(mem memory.Allocator, runs []codeRun, rows int) *memory.Buffer {
 // Counts returns how many rows have each value.
 func (c *Coded) Counts() []int32 {
 	if c.counts != nil {
-		return arrow.GetData[int32](c.counts.Bytes())
+		return arrow.GetData[int32](c.counts)
 	}
-	c.counts = memory.NewResizableBuffer(c.mem)
-	c.counts.Resize(4 * c.Values.Len())
-	counts := arrow.GetData[int32](c.counts.Bytes())
+	c.counts = c.mem.Allocate(4 * c.Values.Len())
+	counts := arrow.GetData[int32](c.counts)
 	clear(counts)
 	if c.codes == nil {
 		at := int32(0)
@@ -140,9 +136,8 @@ func (c *Coded) fits() bool {
 func (c *Coded) Select(rows []int32) (*Coded, error) {
 	place := make([]int32, c.Values.Len()) // of a value among those picked, plus one
 	picked := make([]int32, 0, c.Values.Len())
-	buf := memory.NewResizableBuffer(c.mem)
-	buf.Resize(4 * len(rows))
-	from, codes := c.Codes(), arrow.GetData[int32](buf.Bytes())
+	buf := c.mem.Allocate(4 * len(rows))
+	from, codes := c.Codes(), arrow.GetData[int32](buf)
 	for i, r := range rows {
 		x := from[r]
 		if place[x] == 0 {
@@ -157,7 +152,7 @@ func (c *Coded) Select(rows []int32) (*Coded, error) {
 	}
 	values, err := Take(c.mem, c.typ, c.Values, picked)
 	if err != nil {
-		buf.Release()
+		c.mem.Free(buf)
 		return nil, err
 	}
 	return &Coded{Values: values, typ: c.typ, mem: c.mem, rows: len(rows), codes: buf}, nil

@@ -307,7 +307,7 @@ func (r *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	for i := range r.held {
 		total += r.held[i].rows
 	}
-	var over *held
+	var over held // has rows if they are one vector too many
 	for ; r.next < r.vectors; r.next++ {
 		v := r.next
 		if r.spec.Descending {
@@ -327,7 +327,7 @@ func (r *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 		}
 		h := held{vector: v, rows: n, sel: r.sel}
 		if total+n > MaxBatchRows {
-			over = &h
+			over = h
 			r.next++
 			break
 		}
@@ -339,8 +339,8 @@ func (r *chunkReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	}
 	batch, err := r.batch(ctx, total)
 	r.held = r.held[:0]
-	if over != nil {
-		r.held = append(r.held, *over)
+	if over.rows > 0 {
+		r.held = append(r.held, over)
 	}
 	return batch, err
 }
