@@ -223,8 +223,13 @@ func floatEqualLoop[A, B, W float32 | float64](a col[A], b col[B], bits []byte, 
 }
 
 func floatLessLoop[A, B, W float32 | float64](a col[A], b col[B], bits []byte, n int) {
-	as, bs := a.eight(), b.eight()
 	base := 0
+	if a, ok := any(&a).(*col[float64]); ok {
+		if b, ok := any(&b).(*col[float64]); ok {
+			base = lessFloats(a, b, bits, n)
+		}
+	}
+	as, bs := a.eight(), b.eight()
 	for ; base+8 <= n; base += 8 {
 		x, y := a.eightAt(base, &as), b.eightAt(base, &bs)
 		m := floatLess(W(x[0]), W(y[0])) | floatLess(W(x[1]), W(y[1]))<<1

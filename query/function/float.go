@@ -89,8 +89,16 @@ func finite[A, B, R float](loop func(a col[A], b col[B], out []R) bool, checked 
 
 func addFloats[A, B, R float](a col[A], b col[B], out []R) bool {
 	var odd0, odd1, odd2, odd3 R // one is NaN as soon as a result is infinite or NaN
-	as, bs := a.eight(), b.eight()
 	i := 0
+	if a, ok := any(&a).(*col[float64]); ok {
+		if b, ok := any(&b).(*col[float64]); ok {
+			if out, ok := any(&out).(*[]float64); ok {
+				done, odd := sumFloats(a, b, *out)
+				i, odd0 = done, R(odd)
+			}
+		}
+	}
+	as, bs := a.eight(), b.eight()
 	for ; i+8 <= len(out); i += 8 {
 		x, y, o := a.eightAt(i, &as), b.eightAt(i, &bs), (*[8]R)(out[i:])
 		r0, r1, r2, r3 := R(x[0])+R(y[0]), R(x[1])+R(y[1]), R(x[2])+R(y[2]), R(x[3])+R(y[3])
