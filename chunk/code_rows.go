@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -206,8 +207,8 @@ func (o *coder) put(c *blobColumn, v int, rows []int32) error {
 	case null == nil && p.codes == nil:
 		o.run(o.code(p, 0), n)
 		return nil
-	case null == nil && rows == nil:
-		if done, err := o.putRuns(p, v); done || err != nil {
+	case rows == nil && (null == nil || changes(null) <= maxChanges):
+		if done, err := o.putRuns(p, v, n, null); done || err != nil {
 			return err
 		}
 	}
@@ -239,20 +240,50 @@ func (o *coder) put(c *blobColumn, v int, rows []int32) error {
 	return nil
 }
 
-// putRuns is put of a whole vector without NULLs, if its codes are runs.
-func (o *coder) putRuns(p *places, v int) (done bool, err error) {
-	codes, ends, err := p.codes.Runs(v)
-	if codes == nil {
-		return false, err
+// maxChanges is how often rows of a vector may be NULL after one that is not, or the
+// other way round, for their codes to be better off as runs.
+const maxChanges = VectorRows / 16
+
+// changes counts at which rows of a vector it changes whether they are in the set.
+func changes(b *codec.Bits) (n int) {
+	last := uint64(0)
+	for _, w := range b {
+		n += bits.OnesCount64(w ^ (w<<1 | last))
+		last = w >> 63
+	}
+	return n
+}
+
+// putRuns is put of a whole vector of n rows, if its codes are runs.
+func (o *coder) putRuns(p *places, v, n int, null *codec.Bits) (done bool, err error) {
+	codes, ends := []int64{0}, []int32{int32(n)} // of a constant
+	if p.codes != nil {
+		if codes, ends, err = p.codes.Runs(v); codes == nil {
+			return false, err
+		}
 	}
 	o.runs = slices.Grow(o.runs, len(codes))
-	at := int32(0)
+	at := 0
 	for i, x := range codes {
 		if uint64(x) >= uint64(p.entries.Len()) {
 			return true, corrupt("dictionary: code %d of %d entries in vector %d", x, p.entries.Len(), v)
 		}
-		o.run(o.code(p, x), int(ends[i]-at))
-		at = ends[i]
+		end := int(ends[i])
+		if null == nil {
+			o.run(o.code(p, x), end-at)
+			at = end
+			continue
+		}
+		for at < end {
+			if to := min(nextOne(null, at), end); to > at {
+				o.run(o.code(p, x), to-at)
+				at = to
+			}
+			if to := min(nextZero(null, at), end); to > at {
+				o.run(o.nullCode(), to-at)
+				at = to
+			}
+		}
 	}
 	return true, nil
 }

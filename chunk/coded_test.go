@@ -182,7 +182,9 @@ func TestCodedRuns(t *testing.T) {
 				case k == 0:
 					v = from + int32(i/100*300+i%100)
 				case col.ID == 2:
-					v = word(i)
+					if w := word(i); w != "NULL" {
+						v = w
+					}
 				case col.ID == schema.RowVersionColumn:
 					v = int64(from)
 				}
@@ -197,7 +199,20 @@ func TestCodedRuns(t *testing.T) {
 	runs := chunkOf(0, func(i int) string { return words[i/300%4] })
 	same := chunkOf(100, func(int) string { return "south" })
 	mixed := chunkOf(200, func(int) string { return words[r.IntN(4)] })
-	for _, in := range [][]MergeInput{{runs}, {same}, {mixed}, {runs, same}, {runs, mixed, same}, {same, runs, mixed}} {
+	gap := func(i int) bool { return i/170%3 == 0 || i >= 1000 && i < 2100 }
+	gaps := chunkOf(100, func(i int) string {
+		if gap(i) {
+			return "NULL"
+		}
+		return words[i/130%4]
+	})
+	sameGaps := chunkOf(200, func(i int) string {
+		if gap(i) {
+			return "NULL"
+		}
+		return "south"
+	})
+	for _, in := range [][]MergeInput{{runs}, {same}, {mixed}, {gaps}, {sameGaps}, {runs, same}, {runs, mixed, same}, {same, runs, mixed}, {runs, gaps}, {gaps, sameGaps}} {
 		spec := ScanSpec{Columns: []schema.ColumnID{2, 1}}
 		split := func() Split {
 			if len(in) == 1 {
@@ -209,8 +224,12 @@ func TestCodedRuns(t *testing.T) {
 		want := scanAll(t, mem, split(), &stats)
 		spec.Coded = []schema.ColumnID{2}
 		for i, b := range scanAll(t, mem, split(), &stats) {
-			if _, ok := b.(*CodedBatch); !ok {
+			coded, ok := b.(*CodedBatch)
+			if !ok {
 				t.Fatalf("batch %d is not coded", i)
+			}
+			if len(in) == 1 && (in[0].Entry == gaps.Entry || in[0].Entry == sameGaps.Entry) && coded.Coded(0).runs == nil {
+				t.Fatal("runs of values and NULLs do not come as runs")
 			}
 			flat := b.(*CodedBatch).Flat()
 			if !array.RecordEqual(flat, want[i]) {
