@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -77,12 +76,12 @@ func (r TimeRange) union(o TimeRange) TimeRange {
 	return TimeRange{Min: min(r.Min, o.Min), Max: max(r.Max, o.Max)}
 }
 
-func (s *subtractSplit) Aggregate(context.Context, memory.Allocator, []Aggregate, *ScanStats) ([]Partial, bool, error) {
+func (s *subtractSplit) Aggregate(context.Context, *Room, []Aggregate, *ScanStats) ([]Partial, bool, error) {
 	return nil, false, nil
 }
 
-func (s *subtractSplit) Scan(ctx context.Context, mem memory.Allocator, stats *ScanStats) (BatchReader, error) {
-	r := &subtractReader{subtractSplit: s, mem: mem, stats: stats, rest: s.rows, counts: map[string]int{}}
+func (s *subtractSplit) Scan(ctx context.Context, room *Room, stats *ScanStats) (BatchReader, error) {
+	r := &subtractReader{subtractSplit: s, room: room, stats: stats, rest: s.rows, counts: map[string]int{}}
 	for _, m := range s.marks {
 		if err := r.collect(ctx, m); err != nil {
 			return nil, err
@@ -94,7 +93,7 @@ func (s *subtractSplit) Scan(ctx context.Context, mem memory.Allocator, stats *S
 // A subtractReader yields the batches of a subtractSplit.
 type subtractReader struct {
 	*subtractSplit
-	mem    memory.Allocator
+	room   *Room
 	stats  *ScanStats
 	rest   []Split        // of rows
 	open   BatchReader    // of the split that is being read; nil: none
@@ -107,7 +106,7 @@ type subtractReader struct {
 // collect counts the marks of a split.
 func (r *subtractReader) collect(ctx context.Context, s Split) error {
 	returned := r.stats.RowsReturned
-	reader, err := s.Scan(ctx, r.mem, r.stats)
+	reader, err := s.Scan(ctx, r.room, r.stats)
 	if err != nil {
 		return err
 	}
@@ -177,7 +176,7 @@ func (r *subtractReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 				return nil, io.EOF
 			}
 			var err error
-			if r.open, err = r.rest[0].Scan(ctx, r.mem, r.stats); err != nil {
+			if r.open, err = r.rest[0].Scan(ctx, r.room, r.stats); err != nil {
 				return nil, err
 			}
 			r.rest = r.rest[1:]
@@ -224,7 +223,7 @@ func (r *subtractReader) take(b arrow.RecordBatch, rows []int32) (arrow.RecordBa
 		}
 	}()
 	for i, id := range r.columns {
-		a, err := Take(r.mem, r.layout.Columns[r.layout.Index(id)].Type, b.Column(i), rows)
+		a, err := Take(r.room.mem, r.layout.Columns[r.layout.Index(id)].Type, b.Column(i), rows)
 		if err != nil {
 			return nil, err
 		}

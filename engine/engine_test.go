@@ -637,7 +637,7 @@ func (h *history) sum(tx *engine.Txn, table datum.OID, filter []chunk.Predicate)
 	}
 	for _, s := range splits {
 		var stats chunk.ScanStats
-		parts, ok, err := s.Aggregate(ctx, memory.DefaultAllocator, []chunk.Aggregate{{Func: chunk.AggSum, Column: 3}, {Func: chunk.AggCountStar}}, &stats)
+		parts, ok, err := s.Aggregate(ctx, chunk.NewRoom(memory.DefaultAllocator), []chunk.Aggregate{{Func: chunk.AggSum, Column: 3}, {Func: chunk.AggCountStar}}, &stats)
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -421,7 +421,7 @@ func (a *alteration) hasNull(ctx context.Context, id schema.ColumnID) (bool, err
 // anyRow says whether a split has a row.
 func anyRow(ctx context.Context, sp chunk.Split) (bool, error) {
 	var stats chunk.ScanStats
-	r, err := sp.Scan(ctx, memory.DefaultAllocator, &stats)
+	r, err := sp.Scan(ctx, chunk.NewRoom(memory.DefaultAllocator), &stats)
 	if err != nil {
 		return false, err
 	}

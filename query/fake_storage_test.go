@@ -30,7 +30,7 @@ type fakeStore struct {
 	// beforeChange and beforeDelete, if they are set, are called once, by BeginChange
 	// and Delete: another transaction can be quicker.
 	beforeChange, beforeDelete func()
-	begun        int // calls of BeginChange
+	begun                      int // calls of BeginChange
 }
 
 // A fakeRow is a version of a row: a changed one is another.
@@ -426,8 +426,8 @@ func fakePass(p chunk.Predicate, t datum.Type, v datum.Value) bool {
 	}[p.Op]
 }
 
-func (s *fakeSplit) Scan(_ context.Context, mem memory.Allocator, stats *chunk.ScanStats) (chunk.BatchReader, error) {
-	b := s.batch(mem)
+func (s *fakeSplit) Scan(_ context.Context, room *chunk.Room, stats *chunk.ScanStats) (chunk.BatchReader, error) {
+	b := s.batch(room.Allocator())
 	if b.NumRows() == 0 {
 		b.Release()
 		return &oneBatch{}, nil
@@ -462,7 +462,7 @@ func (s *fakeSplit) batch(mem memory.Allocator) arrow.RecordBatch {
 	return b.NewRecordBatch()
 }
 
-func (s *fakeSplit) Aggregate(context.Context, memory.Allocator, []chunk.Aggregate, *chunk.ScanStats) ([]chunk.Partial, bool, error) {
+func (s *fakeSplit) Aggregate(context.Context, *chunk.Room, []chunk.Aggregate, *chunk.ScanStats) ([]chunk.Partial, bool, error) {
 	return nil, false, nil
 }
 
