@@ -146,6 +146,9 @@ func (c *changer) run(ctx context.Context, params []datum.Value) (again bool, er
 	if again {
 		return true, nil
 	}
+	if err == nil {
+		err = op.Close()
+	}
 	if err != nil {
 		return false, err
 	}
