@@ -16,6 +16,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/bind"
+	"github.com/phyllodb/phyllo/query/exec"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
 )
@@ -32,6 +33,9 @@ func (s *Session) insert(ctx context.Context, p *Portal, st *plan.Insert) error 
 	defer op.Close()
 	w := &inserter{session: s, stmt: st, eval: s.evalContext(ctx, p.params), fields: liveFields(st.Table)}
 	w.schema = arrowSchema(w.fields)
+	subqueries := exec.NewSubqueries(s.runtime(ctx, p.params, nil))
+	defer subqueries.Close()
+	w.eval.Subqueries = subqueries
 	if st.OnConflict != nil {
 		w.touched = map[string]struct{}{}
 	}

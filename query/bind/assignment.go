@@ -158,7 +158,7 @@ func (b *setBinder) row(row *ast.Row) ([]setSource, error) {
 
 // subquery binds a subquery of several columns.
 func (b *setBinder) subquery(q *ast.Subquery, columns int) ([]setSource, error) {
-	n, corr, err := b.nested(q.Query, b.scope)
+	n, corr, err := b.nested(q.Query, b.scope, q.Position())
 	if err != nil {
 		return nil, err
 	}

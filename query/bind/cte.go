@@ -47,6 +47,17 @@ func (s *cteScope) forward(name string) bool {
 	return false
 }
 
+// references counts the places where queries of WITH are read.
+func (s *cteScope) references() int {
+	n := 0
+	for ; s != nil; s = s.parent {
+		for _, d := range s.defs {
+			n += d.refs
+		}
+	}
+	return n
+}
+
 // wrap puts the queries of a WITH clause around a query.
 func (s *cteScope) wrap(body plan.Node) plan.Node {
 	n := &plan.CTE{Body: body}

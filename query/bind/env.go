@@ -67,11 +67,10 @@ func Statement(env *Env, stmt ast.Stmt) (plan.Statement, error) {
 	return s, nil
 }
 
-// Scalar binds an expression without columns, such as a parameter of EXECUTE or
-// the value of SET, and coerces it to the type by assignment (0: as it is).
+// Scalar binds an expression without columns, a parameter of EXECUTE, and coerces it to the type by assignment (0: as it is).
 func Scalar(env *Env, e ast.Expr, t datum.Type) (expr.Expr, error) {
 	b := newBinder(env)
-	x, err := b.expr(e, &scope{frame: &frame{}, clause: clauseOther})
+	x, err := b.expr(e, &scope{frame: &frame{}, clause: clauseExecute})
 	if err != nil {
 		return nil, err
 	}

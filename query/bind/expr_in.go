@@ -159,8 +159,14 @@ func (b *binder) arrayOp(name ast.OpName, l, r expr.Expr, all bool, pos int) (ex
 	return &expr.AnyAll{Op: op.Fn, L: l, R: r, All: all}, nil
 }
 
-// nested binds a subquery that stands in an expression.
-func (b *binder) nested(q *ast.Select, s *scope) (plan.Node, *correlation, error) {
+// nested binds a subquery that stands in an expression; pos is for errors.
+func (b *binder) nested(q *ast.Select, s *scope, pos int) (plan.Node, *correlation, error) {
+	switch s.clause {
+	case clauseCopyWhere:
+		return nil, nil, pgerr.Unsupported("cannot use subquery in COPY FROM WHERE condition").At(pos)
+	case clauseExecute:
+		return nil, nil, pgerr.Unsupported("cannot use subquery in EXECUTE parameter").At(pos)
+	}
 	corr := &correlation{b: b, scope: s}
 	n, err := b.selectStmt(q, &level{parent: s.frame, corr: corr, ctes: s.ctes}, nil)
 	return n, corr, err
@@ -172,7 +178,7 @@ func (b *binder) subqueryOf(kind expr.SubqueryKind, n plan.Node, corr *correlati
 }
 
 func (b *binder) exists(e *ast.Exists, s *scope) (expr.Expr, error) {
-	n, corr, err := b.nested(e.Query, s)
+	n, corr, err := b.nested(e.Query, s, e.Position())
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +186,7 @@ func (b *binder) exists(e *ast.Exists, s *scope) (expr.Expr, error) {
 }
 
 func (b *binder) scalarSubquery(q *ast.Select, s *scope, pos int) (expr.Expr, error) {
-	n, corr, err := b.nested(q, s)
+	n, corr, err := b.nested(q, s, pos)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +197,7 @@ func (b *binder) scalarSubquery(q *ast.Select, s *scope, pos int) (expr.Expr, er
 }
 
 func (b *binder) arraySubquery(e *ast.ArrayQuery, s *scope) (expr.Expr, error) {
-	n, corr, err := b.nested(e.Query, s)
+	n, corr, err := b.nested(e.Query, s, e.Position())
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +222,7 @@ func (b *binder) quantified(name ast.OpName, left ast.Expr, q *ast.Select, all b
 	if r, ok := x.(*expr.RowCtor); ok {
 		l = r.Fields
 	}
-	n, corr, err := b.nested(q, s)
+	n, corr, err := b.nested(q, s, pos)
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +285,7 @@ func (b *binder) rowSubquery(e *ast.Binary, row *ast.Row, sub *ast.Subquery, s *
 	}
 	r := make([]expr.Expr, len(l))
 	for i := range l {
-		n, corr, err := b.nested(sub.Query, s)
+		n, corr, err := b.nested(sub.Query, s, sub.Position())
 		if err != nil {
 			return nil, err
 		}

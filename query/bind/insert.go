@@ -46,15 +46,21 @@ func (b *binder) insert(s *ast.Insert) (plan.Statement, error) {
 	if s.Alias != nil {
 		alias = s.Alias.Name
 	}
+	used := ctes.references()
 	if s.OnConflict != nil {
 		if err := b.onConflict(out, s.OnConflict, alias, lv); err != nil {
 			return nil, err
 		}
 	}
 	if s.Returning != nil {
-		out.Returning, out.Out, err = b.returning(s.Returning, []*item{b.tableItem(t, alias, 0)}, ctes)
+		if out.Returning, out.Out, err = b.returning(s.Returning, []*item{b.tableItem(t, alias, 0)}, ctes); err != nil {
+			return nil, err
+		}
 	}
-	return out, err
+	if ctes.references() > used {
+		return nil, pgerr.Unsupported("queries of WITH are not supported in ON CONFLICT and RETURNING of INSERT").At(s.With.Position())
+	}
+	return out, nil
 }
 
 // insertSource binds what is inserted, completed to the table's live columns.

@@ -112,6 +112,21 @@ func (f *frame) RunSubquery(c *expr.Context, q *expr.Subquery, l, outer []functi
 	})
 }
 
+// Subqueries runs the subqueries of expressions that are computed outside of plans, as
+// they were bound. It is an expr.SubqueryRunner of one goroutine.
+type Subqueries struct{ f *frame }
+
+// NewSubqueries returns a runner, which the caller closes.
+func NewSubqueries(rt *Runtime) *Subqueries { return &Subqueries{newFrame(rt)} }
+
+// RunSubquery implements expr.SubqueryRunner.
+func (s *Subqueries) RunSubquery(c *expr.Context, q *expr.Subquery, l, outer []function.Vec, n int) (function.Vec, error) {
+	return s.f.RunSubquery(c, q, l, outer, n)
+}
+
+// Close forgets the results.
+func (s *Subqueries) Close() { s.f.subs.close() }
+
 // run returns the rows for the given outer values, from the cache if it can.
 func (s *subqueryState) run(ctx context.Context, f *frame, q *expr.Subquery, args []datum.Value) (*subqueryRun, error) {
 	var key []byte

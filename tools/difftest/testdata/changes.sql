@@ -217,3 +217,15 @@ UPDATE stock SET amount = s.amount FROM (SELECT sku, amount + 1 AS amount FROM s
 UPDATE stock SET amount = s.total FROM (SELECT sku, amount + 1 AS total FROM stock) s FULL JOIN (SELECT rate AS total FROM rates) r USING (total) WHERE s.sku = stock.sku RETURNING stock.*, total;
 UPDATE stock SET parts = 1 FROM orders o, LATERAL (SELECT o.n + 1 AS m) l WHERE l.m = stock.parts;
 DELETE FROM stock USING stock other LEFT JOIN rates ON other.status = rates.status WHERE other.sku = stock.sku RETURNING stock.sku, other.parts;
+
+-- Subqueries that INSERT computes outside of its plan.
+INSERT INTO stock VALUES ('i1', 'paid', 1, 1, true), ('i2', 'lost', 2, 2, false) RETURNING sku, (SELECT max(rate) FROM rates r WHERE r.status = stock.status), (SELECT count(*) FROM stock);
+INSERT INTO stock VALUES ('i1', 'new') ON CONFLICT (sku) DO UPDATE SET parts = (SELECT count(*) FROM rates), amount = (SELECT max(rate) FROM rates r WHERE r.status = excluded.status) RETURNING *;
+INSERT INTO stock VALUES ('i1', 'new') ON CONFLICT (sku) DO UPDATE SET parts = 0 WHERE stock.status IN (SELECT status FROM rates WHERE rate > 100) RETURNING *;
+INSERT INTO stock VALUES ('i1', 'new') ON CONFLICT (sku) DO UPDATE SET (parts, ok) = (1, false), parts = 3;
+INSERT INTO stock VALUES ('i1', 'new') ON CONFLICT (sku) DO UPDATE SET (parts) = (1);
+PREPARE x (int) AS SELECT $1;
+EXECUTE x ((SELECT 1));
+EXECUTE x (1 + (SELECT 1));
+EXECUTE x (max(1));
+DEALLOCATE x;

@@ -1,0 +1,18 @@
+package query_test
+
+import "testing"
+
+// TestInsertSubqueries has subqueries where INSERT computes outside of its plan.
+func TestInsertSubqueries(t *testing.T) {
+	_, s := twoTables(t)
+	s.expect(t, "INSERT INTO k VALUES (7, 1), (8, 20) RETURNING id, (SELECT count(*) FROM k), (SELECT max(e.id) FROM e WHERE e.n = k.n)",
+		"7|3|NULL", "8|3|2", "INSERT 0 2")
+	s.expect(t, "INSERT INTO k VALUES (7), (9) ON CONFLICT (id) DO UPDATE SET n = (SELECT sum(n) FROM e WHERE e.id = 1) WHERE k.n IN (SELECT 1) RETURNING id, n",
+		"7|20", "9|NULL", "INSERT 0 2")
+	s.expect(t, "WITH w AS (SELECT 1) INSERT INTO k VALUES (10) RETURNING (SELECT * FROM w)",
+		"0A000 queries of WITH are not supported in ON CONFLICT and RETURNING of INSERT")
+	s.expect(t, "COPY k FROM STDIN WHERE id IN (SELECT id FROM e)", "0A000 cannot use subquery in COPY FROM WHERE condition")
+	s.expect(t, "PREPARE p (int) AS DELETE FROM k WHERE id = $1", "PREPARE")
+	s.expect(t, "EXECUTE p ((SELECT 1))", "0A000 cannot use subquery in EXECUTE parameter")
+	s.expect(t, "EXECUTE p (6 + 1)", "DELETE 1")
+}
