@@ -243,8 +243,9 @@ func (m *Manifest) schemaCurrent(c *Commit) error {
 	return nil
 }
 
-// raiseHorizon never lowers it. A freed chunk at or above the horizon stays
-// listed, since nothing else keeps it from being added again.
+// raiseHorizon never lowers it. Freed chunks are not listed any more, also those at or
+// above the horizon: no commit adds them again, for flushes begin where their sources
+// are folded up to and inputs of compactions are live.
 func (m *Manifest) raiseHorizon(c *Commit) {
 	if compareIDs(c.Horizon, m.horizon) > 0 {
 		m.horizon = c.Horizon
@@ -254,9 +255,7 @@ func (m *Manifest) raiseHorizon(c *Commit) {
 	}
 	garbage := m.garbage.edit(compareGarbage)
 	for _, id := range c.Freed {
-		if compareIDs(id, m.horizon) < 0 {
-			garbage.remove(Garbage{Entry: &chunk.Entry{ID: id}})
-		}
+		garbage.remove(Garbage{Entry: &chunk.Entry{ID: id}})
 	}
 	m.garbage = garbage.done()
 }

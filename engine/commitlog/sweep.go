@@ -71,7 +71,7 @@ func (l *Log) delete(ctx context.Context, entries []*chunk.Entry) error {
 }
 
 // removedBefore returns the garbage of before the time. Chunks above the
-// horizon stay listed, because it alone keeps them from being added again.
+// horizon are left to a later sweep: by their IDs they were made after that time.
 func removedBefore(m *Manifest, before time.Time, horizon chunk.ID) (entries []*chunk.Entry, ids []chunk.ID) {
 	for g := range m.Garbage() {
 		if g.Removed.Before(before) && compareIDs(g.Entry.ID, horizon) < 0 {
