@@ -270,3 +270,6 @@ func timeRange(a arrow.Array) (r TimeRange, nulls, infinite int) {
 	}
 	return r, nulls, infinite
 }
+
+// BatchBytes estimates the memory of a batch's values; of a slice of one, its part.
+func BatchBytes(batch arrow.RecordBatch) int64 { return batchBytes(batch) }

@@ -52,10 +52,12 @@ type DB struct {
 	catalogue *catalogueLog // the committer's, after Open
 	committer *committer
 	flusher   *flusher
+	compactor *compactor
 	cluster   *cluster                         // nil unless the store is shared
 	source    atomic.Pointer[commitlog.Source] // whose log we append to; see own
 	buffered  atomic.Int64                     // bytes of rows of this node that are not in chunks
 	followed  atomic.Int64                     // bytes of such rows of other nodes
+	sealing   atomic.Int32                     // seals that are being made
 
 	pages  *commitlog.PageCache // of the manifests of all partitions
 	partMu sync.Mutex           // guards parts
@@ -89,6 +91,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	db.metrics = newMetrics(db)
 	db.committer = newCommitter(db)
 	db.flusher = newFlusher(db)
+	db.compactor = newCompactor(db)
 	if err := db.recover(ctx); err != nil {
 		if db.cluster != nil {
 			db.cluster.stop()
@@ -99,6 +102,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	}
 	go db.committer.run()
 	db.flusher.start()
+	db.compactor.start()
 	if db.cluster != nil {
 		db.cluster.start(db.cluster.follower.run, db.cluster.inherit)
 	}
@@ -116,6 +120,7 @@ func (db *DB) Close() error {
 		return nil
 	}
 	ctx := context.Background()
+	db.compactor.stop()
 	if db.cluster != nil { // whose store may be out of reach
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, closeWait)
@@ -264,7 +269,7 @@ func (db *DB) ensurePartition(ctx context.Context, id chunk.PartitionID) (*partS
 	if p := db.parts[id]; p != nil {
 		return p, nil // another was faster
 	}
-	p := &partState{part: &partition{id: id, log: log}, manifest: log.Manifest(), pending: emptyDelta}
+	p := &partState{part: &partition{id: id, log: log, compacting: newTurn()}, manifest: log.Manifest(), pending: emptyDelta}
 	db.parts[id] = p
 	return p, nil
 }

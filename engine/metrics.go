@@ -15,6 +15,8 @@ type metrics struct {
 	flushes, flushedRows, chunks   prometheus.Counter
 	flushSeconds                   prometheus.Histogram
 	forwarded                      prometheus.Counter // nil unless in a cluster
+
+	compactions, compactedRead, compactedWritten prometheus.Counter
 }
 
 func newMetrics(db *DB) *metrics {
@@ -34,6 +36,10 @@ func newMetrics(db *DB) *metrics {
 	m.flushes = counter("flushes_total", "Write buffers written to chunks.")
 	m.flushedRows = counter("flushed_rows_total", "Rows written from buffers to chunks.")
 	m.chunks = counter("chunks_total", "Chunks committed by flushes.")
+	m.compactions = counter("compactions_total", "Compactions, and removals of old slices, that were committed.")
+	m.compactedRead = counter("compaction_read_bytes_total", "Bytes of blobs that compactions read.")
+	m.compactedWritten = counter("compaction_written_bytes_total", "Bytes of blobs that compactions wrote.")
+	gauge("compaction_backlog_chunks", "Chunks that are to be merged, as of the last look.", func() float64 { return float64(db.compactor.backlog.Load()) })
 	m.flushSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "phyllo_flush_seconds", Help: "How long a flush of one partition took.",
 		Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)})
 	m.all = append(m.all, m.flushSeconds)

@@ -41,6 +41,16 @@ type Options struct {
 	// SnapshotLifetime is how long the chunks that a snapshot reads are kept
 	// after they were removed. Default an hour.
 	SnapshotLifetime time.Duration
+	// CompactionBytes bounds the rows that a compaction has in memory; two chunks are,
+	// however large. Default 64 MiB, at least 1 MiB.
+	CompactionBytes int64
+	// CompactionRate bounds what compactions in the background read and write, in bytes
+	// a second. Default 64 MiB, negative: no bound.
+	CompactionRate int64
+	// CompactionInterval is how often it is looked for what to compact. Default 5 s.
+	CompactionInterval time.Duration
+	// CompactionPaused has the background compact nothing until PauseCompaction(false).
+	CompactionPaused bool
 	// Cluster, if not nil, makes this one of several nodes on the store, which has
 	// to be a store.Shared.
 	Cluster *ClusterOptions
@@ -61,6 +71,12 @@ const DefaultDatabase = "phyllo"
 // minBufferBytes is the least that a buffer can work with.
 const minBufferBytes = 1 << 20
 
+const (
+	minCompactionBytes     = 1 << 20
+	defaultCompactionBytes = 64 << 20
+	defaultCompactionRate  = 64 << 20
+)
+
 // Validate names the first field whose value is out of its limits.
 func (o Options) Validate() error {
 	switch {
@@ -72,6 +88,10 @@ func (o Options) Validate() error {
 		return fmt.Errorf("engine: SealAge = %v: must not be negative", o.SealAge)
 	case o.SnapshotLifetime < 0:
 		return fmt.Errorf("engine: SnapshotLifetime = %v: must not be negative", o.SnapshotLifetime)
+	case o.CompactionBytes != 0 && o.CompactionBytes < minCompactionBytes:
+		return fmt.Errorf("engine: CompactionBytes = %d: must be at least %d", o.CompactionBytes, minCompactionBytes)
+	case o.CompactionInterval < 0:
+		return fmt.Errorf("engine: CompactionInterval = %v: must not be negative", o.CompactionInterval)
 	}
 	if o.Cluster != nil {
 		return o.Cluster.validate()
@@ -97,6 +117,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SnapshotLifetime == 0 {
 		o.SnapshotLifetime = time.Hour
+	}
+	if o.CompactionBytes == 0 {
+		o.CompactionBytes = defaultCompactionBytes
+	}
+	if o.CompactionRate == 0 {
+		o.CompactionRate = defaultCompactionRate
+	}
+	if o.CompactionInterval == 0 {
+		o.CompactionInterval = 5 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now

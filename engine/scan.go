@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
@@ -24,7 +25,7 @@ func (t *Txn) Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([
 }
 
 func (s *Statement) scan(ctx context.Context, in *tableInfo, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error) {
-	p := &scanPlan{db: s.txn.db, in: in, spec: spec}
+	p := &scanPlan{db: s.txn.db, in: in, spec: spec, asOf: s.asOf}
 	if err := p.prepare(ctx); err != nil {
 		return nil, p.stats, err
 	}
@@ -88,6 +89,7 @@ type scanPlan struct {
 	db     *DB
 	in     *tableInfo
 	spec   chunk.ScanSpec
+	asOf   time.Time
 	stats  chunk.ScanStats
 	splits []chunk.Split
 
@@ -165,7 +167,7 @@ func (p *scanPlan) partition(ctx context.Context, part scanPart) error {
 		return nil
 	}
 	for i := range inputs {
-		if !p.times.mayHold(inputs[i].slice) {
+		if p.in.outdated(inputs[i].slice, p.asOf) || !p.times.mayHold(inputs[i].slice) {
 			p.stats.SlicesSkipped++
 			p.stats.RowsSkippedSlices += inputs[i].rows()
 			continue

@@ -109,6 +109,8 @@ func (db *DB) seal(ctx context.Context, id chunk.PartitionID, in *tableInfo, d *
 		return nil, context.Cause(ctx)
 	}
 	defer db.sealers.Release(1)
+	db.sealing.Add(1)
+	defer db.sealing.Add(-1)
 	o.IDs, o.Mem = db.ids, db.mem
 	var entries []*chunk.Entry
 	var ready []*chunk.Sealed // of several slices: each call costs an fsync

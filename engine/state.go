@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -59,7 +60,39 @@ type partition struct {
 	flush     sync.Mutex
 	unsettled *frozenFlush // a commit of which nobody knows whether it is in the log
 	freed     bool         // the table is gone, and so is the log
+	// compacting is held over a compaction, or the removal of old slices. It comes
+	// before flush, and guards doubtful: one of which nobody knows whether it is in
+	// the log.
+	compacting turn
+	doubtful   *replacement
+	freedMu    sync.Mutex // guards freedIDs
+	freedIDs   []chunk.ID // chunks that are gone and that the log still lists as removed
 }
+
+// A turn is a mutex that can be waited for as long as a context lasts.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t turn) tryTake() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (t turn) give() { <-t }
 
 var emptyDelta = &delta{}
 

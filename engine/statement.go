@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -17,6 +18,7 @@ import (
 type Statement struct {
 	txn     *Txn
 	snap    *state
+	asOf    time.Time
 	catalog *schema.Catalog
 	own     map[chunk.PartitionID]*ownPart // never changed
 	tables  *tableCache
@@ -24,7 +26,7 @@ type Statement struct {
 
 // Statement returns what the statement that Snapshot began reads.
 func (t *Txn) Statement() *Statement {
-	return &Statement{txn: t, snap: t.snap, catalog: t.catalog, own: t.visible, tables: &t.tables}
+	return &Statement{txn: t, snap: t.snap, asOf: t.asOf, catalog: t.catalog, own: t.visible, tables: &t.tables}
 }
 
 // Scan plans the reading of a table, as Txn.Scan does.

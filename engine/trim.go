@@ -183,9 +183,11 @@ func (db *DB) reclaimStorages(number uint64, gone []*storageState) {
 
 // freePartition deletes a partition with all that it has in the store.
 func (db *DB) freePartition(p *partState) {
+	_ = p.part.compacting.take(context.Background()) // so does a compaction, which sees that the table is gone
+	defer p.part.compacting.give()
 	p.part.flush.Lock() // a flush that is under way ends first
 	defer p.part.flush.Unlock()
-	p.part.freed, p.part.unsettled = true, nil
+	p.part.freed, p.part.unsettled, p.part.doubtful = true, nil, nil
 	if err := commitlog.Drop(context.Background(), db.store, p.part.id); err != nil {
 		db.opt.Logger.Warn("a dropped table could not be freed; the next start tries again", slog.String("error", err.Error()))
 	}

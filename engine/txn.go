@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync/atomic"
+	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
@@ -28,7 +29,8 @@ type Txn struct {
 	db    *DB
 	opt   TxnOptions
 	owner *lock.Owner
-	snap  *state // of the statement
+	snap  *state    // of the statement
+	asOf  time.Time // when that was taken: slices that were too old then are left out
 
 	work    work
 	visible map[chunk.PartitionID]*ownPart // of work, as of the statement's start; never changed
@@ -57,7 +59,7 @@ func (db *DB) Begin(ctx context.Context, opt TxnOptions) (*Txn, error) {
 		}
 	}
 	t := &Txn{db: db, opt: opt, owner: db.locks.NewOwner(), work: work{parts: map[chunk.PartitionID]*ownPart{}}}
-	t.snap = db.snapshots.open(db, t)
+	t.snap, t.asOf = db.snapshots.open(db, t), db.opt.Now()
 	t.catalog = t.snap.catalog
 	return t, nil
 }
@@ -82,6 +84,7 @@ func (t *Txn) Snapshot(ctx context.Context) error {
 // refresh moves the snapshot to the current state.
 func (t *Txn) refresh() error {
 	s := t.db.current.Load()
+	t.asOf = t.db.opt.Now() // later than the state: what was removed in it is left out in all partitions
 	if s == t.snap {
 		return nil
 	}

@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"container/heap"
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/phyllodb/phyllo/chunk"
+)
+
+// Which chunks of a slice are merged, and when. docs/design/compaction.md has the
+// reasons and what it costs.
+
+const (
+	// tierRows is the size of the runs of the lowest tier; those of each tier above
+	// are tierFactor times as large.
+	tierRows   = 1024
+	tierFactor = 4
+	// lowestTier and otherTiers are how many runs of a tier there may be before they
+	// are merged. Small ones cost little to rewrite, and less so the fewer commits.
+	lowestTier = 8
+	otherTiers = 4
+	// coldAge is how long no chunk may have come to a slice before it is merged as a
+	// whole; if that rewrites many times the rows that came since the last time it
+	// waits as many times longer, at most coldest times.
+	coldAge = 15 * time.Minute
+	coldest = 24
+)
+
+// An aim is how far a slice is to be compacted.
+type aim uint8
+
+const (
+	// tidy keeps the number of runs of a slice bounded.
+	tidy aim = iota
+	// compacted merges all that overlaps and all neighbours that fit in one chunk.
+	compacted
+	// packed is compacted with no chunk but the last that has room for a row.
+	packed
+)
+
+// A chooser chooses chunks of one slice to be merged.
+type chooser struct {
+	// keyed says that rows of one key have to come together: chunks that share one
+	// key overlap. Else they may, where a run of equal keys is cut.
+	keyed bool
+	// isFull says of a chunk that it was cut although it has fewer rows than others,
+	// because of its bytes.
+	isFull func(chunk.ID) bool
+	now    time.Time
+}
+
+// choose returns chunks to be merged, nil if none are. If there are none but for
+// the time, wait says when to ask again; else it is 0.
+func (c *chooser) choose(entries []*chunk.Entry, to aim) (inputs []*chunk.Entry, wait time.Duration) {
+	switch to {
+	case packed:
+		if in := c.overlapping(entries); in != nil {
+			return in, 0
+		}
+		return c.unpacked(entries), 0
+	case compacted:
+		return c.overlapping(entries), 0
+	}
+	if in := c.tier(entries); in != nil {
+		return in, 0
+	}
+	in := c.overlapping(entries)
+	if in == nil {
+		return nil, 0
+	}
+	if idle, wanted := c.idle(entries), c.patience(in); idle < wanted {
+		return nil, wanted - idle
+	}
+	return in, 0
+}
+
+// idle is for how long no chunk has been made.
+func (c *chooser) idle(entries []*chunk.Entry) time.Duration {
+	newest := time.Time{}
+	for _, e := range entries {
+		if at := e.ID.Time(); at.After(newest) {
+			newest = at
+		}
+	}
+	return c.now.Sub(newest)
+}
+
+// patience is how long chunks are not merged in the hope of more.
+func (c *chooser) patience(inputs []*chunk.Entry) time.Duration {
+	all, most := int64(0), int64(0)
+	for _, r := range c.runs(inputs) {
+		all += r.rows
+		most = max(most, r.rows)
+	}
+	times := coldest
+	if rest := all - most; rest > 0 {
+		times = int(min(all/rest, coldest))
+	}
+	return coldAge * time.Duration(max(times, 1))
+}
+
+// A sortedRun is chunks that do not overlap, by rising keys.
+type sortedRun struct {
+	chunks []*chunk.Entry
+	rows   int64
+}
+
+func (r *sortedRun) min() []byte { return r.chunks[0].KeyMin }
+func (r *sortedRun) max() []byte { return r.chunks[len(r.chunks)-1].KeyMax }
+
+// follows says whether a chunk that begins with a key may come after one that ends
+// with one in a run.
+func (c *chooser) follows(keyMin, keyMax []byte) bool {
+	x := bytes.Compare(keyMin, keyMax)
+	return x > 0 || x == 0 && !c.keyed
+}
+
+// small says that a chunk is worth merging with others like it.
+func (c *chooser) small(e *chunk.Entry) bool { return e.Rows < chunk.MaxRows/2 && !c.isFull(e.ID) }
+
+// tier returns the runs of the lowest tier that has too many, and those below.
+func (c *chooser) tier(entries []*chunk.Entry) []*chunk.Entry {
+	runs := c.runs(entries)
+	slices.SortStableFunc(runs, func(a, b sortedRun) int { return cmp.Compare(a.rows, b.rows) })
+	count := 0
+	for i, r := range runs {
+		if i > 0 && tierOf(r.rows) != tierOf(runs[i-1].rows) {
+			count = 0
+		}
+		count++
+		limit := otherTiers
+		if tierOf(r.rows) == 0 {
+			limit = lowestTier
+		}
+		last := i+1 == len(runs) || tierOf(runs[i+1].rows) != tierOf(r.rows)
+		if last && count >= limit {
+			var out []*chunk.Entry
+			for _, r := range runs[:i+1] {
+				out = append(out, r.chunks...)
+			}
+			return out
+		}
+	}
+	return nil
+}
+
+// tierOf returns the tier of a run.
+func tierOf(rows int64) int {
+	return (bits.Len64(uint64(rows/tierRows)) + 1) / 2
+}
+
+// runs divides chunks into runs as merges and flushes made them, which is what
+// tiers are about: one after the other by rising keys, until a chunk that was not
+// filled. Runs of chunks that are, and whose ranges of keys do not overlap, count
+// as one, for there is nothing to be won by merging them.
+func (c *chooser) runs(entries []*chunk.Entry) []sortedRun {
+	byAge := slices.Clone(entries)
+	slices.SortFunc(byAge, func(a, b *chunk.Entry) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	var small, dense []sortedRun
+	for i := 0; i < len(byAge); {
+		r := sortedRun{chunks: byAge[i : i+1 : i+1], rows: int64(byAge[i].Rows)}
+		for i++; i < len(byAge) && !c.small(byAge[i-1]) && c.follows(byAge[i].KeyMin, byAge[i-1].KeyMax); i++ {
+			r.chunks = append(r.chunks, byAge[i])
+			r.rows += int64(byAge[i].Rows)
+		}
+		if len(r.chunks) == 1 && c.small(r.chunks[0]) {
+			small = append(small, r)
+		} else {
+			dense = append(dense, r)
+		}
+	}
+	return append(small, c.join(dense)...)
+}
+
+// join makes as few runs as possible of those whose ranges do not overlap.
+func (c *chooser) join(runs []sortedRun) []sortedRun {
+	slices.SortStableFunc(runs, func(a, b sortedRun) int {
+		return cmp.Or(bytes.Compare(a.min(), b.min()), bytes.Compare(a.max(), b.max()))
+	})
+	var out runHeap
+	for _, r := range runs {
+		if len(out) > 0 && c.follows(r.min(), out[0].max()) {
+			out[0].chunks = append(slices.Clip(out[0].chunks), r.chunks...)
+			out[0].rows += r.rows
+			heap.Fix(&out, 0)
+			continue
+		}
+		heap.Push(&out, r)
+	}
+	return out
+}
+
+// streams divides chunks into the fewest runs, to be merged.
+func (c *chooser) streams(entries []*chunk.Entry) []sortedRun {
+	one := make([]sortedRun, len(entries))
+	for i, e := range entries {
+		one[i] = sortedRun{chunks: entries[i : i+1 : i+1], rows: int64(e.Rows)}
+	}
+	return c.join(one)
+}
+
+// A runHeap has on top the run that ends with the least key.
+type runHeap []sortedRun
+
+func (h runHeap) Len() int           { return len(h) }
+func (h runHeap) Less(i, j int) bool { return bytes.Compare(h[i].max(), h[j].max()) < 0 }
+func (h runHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *runHeap) Push(x any)        { *h = append(*h, x.(sortedRun)) }
+func (h *runHeap) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	*h = (*h)[:last]
+	return x
+}
+
+// byKey returns the chunks by least key.
+func byKey(entries []*chunk.Entry) []*chunk.Entry {
+	out := slices.Clone(entries)
+	slices.SortFunc(out, func(a, b *chunk.Entry) int {
+		return cmp.Or(bytes.Compare(a.KeyMin, b.KeyMin), bytes.Compare(a.KeyMax, b.KeyMax), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return out
+}
+
+// overlapping returns the first chunks that overlap or are neighbours which fit in
+// one, nil if there are none: then the slice is compacted.
+func (c *chooser) overlapping(entries []*chunk.Entry) []*chunk.Entry {
+	sorted := byKey(entries)
+	for i := 0; i < len(sorted); {
+		n := i + 1
+		reach, rows := sorted[i].KeyMax, sorted[i].Rows
+		for n < len(sorted) {
+			e := sorted[n]
+			fits := rows+e.Rows <= chunk.MaxRows && !c.isFull(sorted[n-1].ID) && !c.isFull(e.ID)
+			if c.follows(e.KeyMin, reach) && !fits {
+				break
+			}
+			if bytes.Compare(e.KeyMax, reach) > 0 {
+				reach = e.KeyMax
+			}
+			rows += e.Rows
+			n++
+		}
+		if n-i > 1 {
+			return sorted[i:n]
+		}
+		i = n
+	}
+	return nil
+}
+
+// unpacked returns the chunks from the first one that has room on, of chunks that do not
+// overlap.
+func (c *chooser) unpacked(entries []*chunk.Entry) []*chunk.Entry {
+	sorted := byKey(entries)
+	for i, e := range sorted {
+		if e.Rows < chunk.MaxRows && i+1 < len(sorted) && !c.isFull(e.ID) {
+			return sorted[i:]
+		}
+	}
+	return nil
+}
+
+// depth returns how many chunks overlap at the key where most do.
+func (c *chooser) depth(entries []*chunk.Entry) int { return len(c.streams(entries)) }
