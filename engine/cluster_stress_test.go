@@ -135,7 +135,7 @@ func newStress(t *testing.T, journaled ...string) *stress {
 	reset := engine.SetCheckpointChanges(3)
 	t.Cleanup(reset)
 	s := &stress{t: t, rng: newRand(t), shared: memstore.New(nil), acked: map[int64]int{}, open: map[int64]bool{}, failed: map[int64]string{}, errors: map[string]int{},
-		opt: engine.Options{SealAge: 100 * time.Millisecond, BufferBytes: 1 << 20}}
+		opt: engine.Options{SealAge: 100 * time.Millisecond, BufferBytes: 1 << 20, CompactionInterval: 20 * time.Millisecond}}
 	t.Cleanup(func() { s.log.show(t); s.describe() })
 	s.quiet.Store(true)
 	for i, name := range []string{"a", "b", "c"} {

@@ -18,17 +18,24 @@ const (
 	// tierRows is the size of the runs of the lowest tier; those of each tier above
 	// are tierFactor times as large.
 	tierRows   = 1024
-	tierFactor = 4
-	// lowestTier and otherTiers are how many runs of a tier there may be before they
-	// are merged. Small ones cost little to rewrite, and less so the fewer commits.
-	lowestTier = 8
-	otherTiers = 4
-	// coldAge is how long no chunk may have come to a slice before it is merged as a
-	// whole; if that rewrites many times the rows that came since the last time it
-	// waits as many times longer, at most coldest times.
-	coldAge = 15 * time.Minute
+	// coldest is how many times limits.cold is waited for at most.
 	coldest = 24
 )
+
+// limits say when chunks are merged.
+type limits struct {
+	// lowest and others are how many runs of the lowest tier, and of each other, there
+	// may be before they are merged. Small ones cost little to rewrite, and less so the
+	// fewer commits.
+	lowest, others int
+	// cold is how long no chunk may have come to a slice before it is merged as a whole;
+	// if that rewrites many times the rows that came since the last time it waits as
+	// many times longer.
+	cold time.Duration
+}
+
+// usual are the limits, but in tests that want more to happen.
+var usual = limits{lowest: 8, others: 4, cold: 15 * time.Minute}
 
 // An aim is how far a slice is to be compacted.
 type aim uint8
@@ -51,6 +58,7 @@ type chooser struct {
 	// because of its bytes.
 	isFull func(chunk.ID) bool
 	now    time.Time
+	limits limits
 }
 
 // choose returns chunks to be merged, nil if none are. If there are none but for
@@ -100,7 +108,7 @@ func (c *chooser) patience(inputs []*chunk.Entry) time.Duration {
 	if rest := all - most; rest > 0 {
 		times = int(min(all/rest, coldest))
 	}
-	return coldAge * time.Duration(max(times, 1))
+	return c.limits.cold * time.Duration(max(times, 1))
 }
 
 // A sortedRun is chunks that do not overlap, by rising keys.
@@ -132,9 +140,9 @@ func (c *chooser) tier(entries []*chunk.Entry) []*chunk.Entry {
 			count = 0
 		}
 		count++
-		limit := otherTiers
+		limit := c.limits.others
 		if tierOf(r.rows) == 0 {
-			limit = lowestTier
+			limit = c.limits.lowest
 		}
 		last := i+1 == len(runs) || tierOf(runs[i+1].rows) != tierOf(r.rows)
 		if last && count >= limit {

@@ -27,7 +27,7 @@ func newChoiceWorld() *choiceWorld {
 }
 
 func (w *choiceWorld) chooser() *chooser {
-	return &chooser{keyed: true, isFull: func(chunk.ID) bool { return false }, now: w.now}
+	return &chooser{keyed: true, isFull: func(chunk.ID) bool { return false }, now: w.now, limits: limits{lowest: 8, others: 4, cold: 15 * time.Minute}}
 }
 
 func keyAt(x uint64) []byte { return binary.BigEndian.AppendUint64(nil, x) }

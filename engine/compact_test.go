@@ -140,3 +140,45 @@ func randomRows(rng *rand.Rand, n int, keyed bool) []row {
 	}
 	return out
 }
+
+// TestSpaceComesBack compacts and looks what is left in the store: nothing but the chunks
+// that are live, once no transaction needs the others, also after a restart.
+func TestSpaceComesBack(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		db := p.open(t, quiet)
+		table := createTable(t, db, "events", false, 0)
+		rng := newRand(t)
+		for range 10 {
+			insert(t, db, table, randomRows(rng, 200, false)...)
+			checkpoint(t, db)
+		}
+		live := func() (n int) {
+			for _, list := range chunksOf(t, db, table) {
+				n += len(list)
+			}
+			return n
+		}
+		before := blobs(t, storeOf(p), table)
+		reader := begin(t, db, engine.TxnOptions{ReadOnly: true})
+		out := vacuum(t, db, table, false)
+		if n := blobs(t, storeOf(p), table); n <= before || out.ChunksAfter >= before {
+			t.Errorf("%d chunks are there, and were %d before: a transaction reads those; %+v", n, before, out)
+		}
+		reader.Rollback()
+		vacuum(t, db, table, false)
+		if n := blobs(t, storeOf(p), table); n != live() || n >= before {
+			t.Errorf("%d chunks are in the store, %d are live, %d were before", n, live(), before)
+		}
+		if n := db.Garbage(table); n != 0 {
+			t.Errorf("%d removed chunks are still listed", n)
+		}
+		insert(t, db, table, randomRows(rng, 200, false)...)
+		vacuum(t, db, table, true)
+		p.crash(t)
+		db = p.open(t, quiet)
+		if n := blobs(t, storeOf(p), table); n != live() {
+			t.Errorf("after a restart %d chunks are in the store, %d are live", n, live())
+		}
+		p.close(t)
+	})
+}

@@ -253,7 +253,7 @@ func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64,
 
 // chooser returns what chooses chunks of a table.
 func (c *compactor) chooser(in *tableInfo) *chooser {
-	return &chooser{keyed: in.keyed(), isFull: c.isFull, now: c.db.opt.Now()}
+	return &chooser{keyed: in.keyed(), isFull: c.isFull, now: c.db.opt.Now(), limits: usual}
 }
 
 func (c *compactor) begin(id chunk.PartitionID, slice int64, kind string) *compactionRecord {

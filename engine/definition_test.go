@@ -153,7 +153,7 @@ func TestKeyAndPlace(t *testing.T) {
 func TestTruncateAgainstInserts(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p place) {
 		ctx := context.Background()
-		db := p.open(t, engine.Options{SealAge: 5 * time.Millisecond, BufferBytes: 1 << 20})
+		db := p.open(t, engine.Options{SealAge: 5 * time.Millisecond, BufferBytes: 1 << 20, CompactionInterval: time.Millisecond})
 		table := createTable(t, db, "events", false, 0)
 		const writers, size = 3, 30
 		batches := int64(80)

@@ -400,7 +400,13 @@ type history struct {
 }
 
 func (h *history) step() {
-	switch n := h.rng.IntN(20); {
+	switch n := h.rng.IntN(24); {
+	case n >= 22:
+		vacuum(h.t, h.db, h.tables[h.rng.IntN(2)], n == 23)
+	case n >= 20:
+		if err := h.db.CompactNow(context.Background()); err != nil {
+			h.t.Fatalf("compaction: %v", err)
+		}
 	case n < 12:
 		h.transaction()
 	case n < 16:

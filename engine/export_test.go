@@ -80,3 +80,20 @@ func (s *state) describe(db *DB, tables []datum.OID) string {
 	}
 	return b.String()
 }
+
+// EagerCompaction has the background merge whatever overlaps, for good.
+func EagerCompaction() { usual = limits{lowest: 2, others: 2} }
+
+// CompactNow does what the background does in its rounds, once.
+func (db *DB) CompactNow(ctx context.Context) error { return db.compactor.once(ctx) }
+
+// Garbage counts the removed chunks of a table that its commit logs list.
+func (db *DB) Garbage(table datum.OID) (n int) {
+	s := db.current.Load()
+	for _, p := range s.storages[s.catalog.Tables[table].Storage].parts {
+		for range p.manifest.Garbage() {
+			n++
+		}
+	}
+	return n
+}

@@ -26,7 +26,7 @@ type deed struct {
 	acked bool
 }
 
-// workload writes, flushes and stages for a while, whatever fails, and tells what
+// workload writes, flushes, stages and compacts for a while, whatever fails, and tells what
 // it did. It needs the disk at all kinds of calls.
 func workload(db *engine.DB, table datum.OID) (deeds []deed) {
 	ctx := context.Background()
@@ -52,6 +52,9 @@ func workload(db *engine.DB, table datum.OID) (deeds []deed) {
 		deeds = append(deeds, d)
 		if i%2 == 1 {
 			_ = db.Checkpoint(ctx) // a failure leaves the rows in the buffer
+		}
+		if i >= 3 {
+			_, _ = db.Vacuum(ctx, table, i == 5) // and the chunks as they were
 		}
 	}
 	return deeds
@@ -236,7 +239,7 @@ func TestFullDisk(t *testing.T) {
 // while flushes and checkpoints run; readers see the sum unchanged, always.
 func TestInvariant(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p place) {
-		db := p.open(t, engine.Options{SealAge: 5 * time.Millisecond, BufferBytes: 1 << 20})
+		db := p.open(t, engine.Options{SealAge: 5 * time.Millisecond, BufferBytes: 1 << 20, CompactionInterval: time.Millisecond})
 		tables := []datum.OID{createTable(t, db, "credit", false, 0), createTable(t, db, "debit", true, schema.DuplicateReplace)}
 		transfers := int64(400)
 		if testing.Short() {

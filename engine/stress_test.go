@@ -22,7 +22,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	engine.EagerCompaction() // where tests have it work at all
+	goleak.VerifyTestMain(m)
+}
 
 // TestCounters has transactions that look counters up and write them back, as ON
 // CONFLICT DO UPDATE does: in the end each counter is the number of commits that
@@ -33,7 +36,7 @@ func TestCounters(t *testing.T) {
 			t.Run(fmt.Sprintf("duplicate=%v/%+v", dup, iso), func(t *testing.T) {
 				eachPlace(t, func(t *testing.T, p place) {
 					c := &counter{t: t, iso: iso, blind: dup == schema.DuplicateReplace}
-					c.db = p.open(t, engine.Options{SealAge: 5 * time.Millisecond, BufferBytes: 1 << 20})
+					c.db = p.open(t, engine.Options{SealAge: 5 * time.Millisecond, BufferBytes: 1 << 20, CompactionInterval: time.Millisecond})
 					c.table = createTable(t, c.db, "counters", true, dup)
 					c.run(newRand(t))
 					settled(t, c.db)
@@ -179,7 +182,7 @@ func TestBudget(t *testing.T) {
 	eachPlace(t, func(t *testing.T, p place) {
 		const budget, writers = 1 << 20, 8
 		ctx := context.Background()
-		db := p.open(t, engine.Options{SealAge: 20 * time.Millisecond, BufferBytes: budget})
+		db := p.open(t, engine.Options{SealAge: 20 * time.Millisecond, BufferBytes: budget, CompactionInterval: 5 * time.Millisecond})
 		tables := []datum.OID{createTable(t, db, "events", false, 0), createTable(t, db, "state", true, schema.DuplicateReplace)}
 		peak := atomic.Int64{}
 		look := func() {
