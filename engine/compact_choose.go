@@ -17,7 +17,7 @@ import (
 const (
 	// tierRows is the size of the runs of the lowest tier; those of each tier above
 	// are tierFactor times as large.
-	tierRows   = 1024
+	tierRows = 1024
 	// coldest is how many times limits.cold is waited for at most.
 	coldest = 24
 )

@@ -51,6 +51,9 @@ type Options struct {
 	CompactionInterval time.Duration
 	// CompactionPaused has the background compact nothing until PauseCompaction(false).
 	CompactionPaused bool
+	// KeepOutdated has this node neither leave out nor drop what is older than the retention
+	// of its table. Such rows are refused all the same.
+	KeepOutdated bool
 	// Cluster, if not nil, makes this one of several nodes on the store, which has
 	// to be a store.Shared.
 	Cluster *ClusterOptions

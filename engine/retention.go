@@ -23,16 +23,16 @@ const retentionGrace = time.Minute
 // outdated says whether a slice has only rows that a table does not keep at a time. Those
 // of NULL and infinite times have no age.
 func (in *tableInfo) outdated(slice int64, at time.Time) bool {
-	if in.def.Retention <= 0 || in.timeAt < 0 || in.layout.Slice <= 0 {
+	if in.retention <= 0 || in.timeAt < 0 || in.layout.Slice <= 0 {
 		return false
 	}
 	r := chunk.SliceRange(in.layout.Slice, slice)
-	return r.Min <= r.Max && r.Max < datum.Micros(at.Add(-in.def.Retention).UnixMicro())
+	return r.Min <= r.Max && r.Max < datum.Micros(at.Add(-in.retention).UnixMicro())
 }
 
 // expired returns the slices of a manifest that can be removed.
 func (db *DB) expired(in *tableInfo, m *commitlog.Manifest, now time.Time) []int64 {
-	if in.def.Retention <= 0 {
+	if in.retention <= 0 {
 		return nil
 	}
 	var out []int64

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
@@ -22,6 +23,8 @@ type tableInfo struct {
 	hash   []int             // places of the columns of HASH
 	router Router            // of LIST
 	timeAt int               // place of the time column, -1: none
+	// retention is after what time slices are dropped; 0: never.
+	retention time.Duration
 }
 
 func (db *DB) newTableInfo(def *schema.Table) (*tableInfo, error) {
@@ -29,7 +32,10 @@ func (db *DB) newTableInfo(def *schema.Table) (*tableInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", def.Name, err)
 	}
-	in := &tableInfo{def: def, layout: l, timeAt: -1}
+	in := &tableInfo{def: def, layout: l, timeAt: -1, retention: def.Retention}
+	if db.opt.KeepOutdated {
+		in.retention = 0
+	}
 	if def.TimeColumn != 0 {
 		in.timeAt = l.Index(def.TimeColumn)
 	}

@@ -118,3 +118,11 @@ func (s *Session) Random() *function.Random { return &s.random }
 
 // TableSize is the size on disk of a table's chunks in bytes.
 func (s *Session) TableSize(table datum.OID) int64 { return s.engine.opt.Storage.TableSize(table) }
+
+// PauseCompaction pauses compaction in the background, or lets it go on.
+func (s *Session) PauseCompaction(pause bool) bool {
+	st := s.engine.opt.Storage
+	was := st.CompactionPaused()
+	st.PauseCompaction(pause)
+	return was != pause
+}

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/catalog"
@@ -30,7 +31,7 @@ func (s *Session) relations() exec.Relations {
 		Cursors:   s.cursorList,
 		Started:   s.engine.started,
 		TableRows: s.txn.TableRows, TableBytes: s.engine.opt.Storage.TableSize,
-		Partitions: s.partitions,
+		Partitions: s.partitions, Compactions: s.compactions,
 	}}
 }
 
@@ -49,6 +50,21 @@ func (s *Session) partitions(ctx context.Context, t *schema.Table) ([]catalog.Pa
 		out[i] = catalog.Partition{Name: name(p.ID.Key), PartitionInfo: p}
 	}
 	return out, nil
+}
+
+// compactions are those of tables that the statement sees.
+func (s *Session) compactions() []catalog.Compaction {
+	tables := map[datum.OID]*schema.Table{}
+	for _, t := range s.txn.Catalog().Tables {
+		tables[t.Storage] = t
+	}
+	var out []catalog.Compaction
+	for _, c := range s.engine.opt.Storage.Compactions() {
+		if t := tables[c.ID.Table]; t != nil {
+			out = append(out, catalog.Compaction{Table: t, Partition: PartitionNames(t)(c.ID.Key), CompactionInfo: c})
+		}
+	}
+	return out
 }
 
 func (s *Session) preparedList() []catalog.Prepared {

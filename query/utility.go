@@ -44,7 +44,7 @@ func (s *Session) utility(ctx context.Context, p *Portal) error {
 	case *ast.Checkpoint:
 		p.tag, err = "CHECKPOINT", s.engine.opt.Storage.Checkpoint(ctx)
 	case *ast.Vacuum:
-		p.tag, err = s.vacuum(st)
+		p.tag, err = s.vacuum(ctx, st)
 	case *ast.Unlisten: // nothing is ever listened to
 		p.tag = "UNLISTEN"
 	default:
@@ -262,22 +262,6 @@ func (s *Session) discard(st *ast.Discard) (string, error) {
 		clear(s.prepared)
 	}
 	return "DISCARD " + st.What, nil
-}
-
-// vacuum does nothing: storage maintains itself and its statistics.
-func (s *Session) vacuum(st *ast.Vacuum) (string, error) {
-	for _, t := range st.Tables {
-		if _, err := s.findRelation(t.Name); err != nil {
-			return "", err
-		}
-	}
-	if !st.Vacuum {
-		return "ANALYZE", nil
-	}
-	if s.inBlock() {
-		return "", pgerr.New(pgerr.ActiveTransaction, "VACUUM cannot run inside a transaction block")
-	}
-	return "VACUUM", nil
 }
 
 // executeCommand is EXECUTE: the portal becomes one of the prepared statement.

@@ -50,8 +50,14 @@ func newMemory() *memory {
 func (m *memory) Begin(context.Context, storage.Isolation, bool) (storage.Txn, error) {
 	return &memoryTxn{store: m}, nil
 }
-func (m *memory) Checkpoint(context.Context) error { return nil }
-func (m *memory) TableSize(datum.OID) int64        { return 0 }
+func (m *memory) Checkpoint(context.Context) error    { return nil }
+func (m *memory) TableSize(datum.OID) int64           { return 0 }
+func (m *memory) Compactions() []chunk.CompactionInfo { return nil }
+func (m *memory) PauseCompaction(bool)                {}
+func (m *memory) CompactionPaused() bool              { return false }
+func (m *memory) Vacuum(context.Context, datum.OID, bool) (chunk.VacuumInfo, error) {
+	return chunk.VacuumInfo{}, nil
+}
 
 func (m *memory) rows() int64 {
 	m.mu.Lock()

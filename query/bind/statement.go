@@ -113,7 +113,7 @@ func (b *binder) explain(s *ast.Explain) (plan.Statement, error) {
 	out := &plan.Explain{Options: plan.ExplainOptions{Costs: true, Timing: true}}
 	summary := false
 	for _, o := range s.Options {
-		v, err := optionBool(o)
+		v, err := OptionBool(o)
 		name := strings.ToLower(o.Name)
 		if name != "format" && err != nil {
 			return nil, err
@@ -160,8 +160,8 @@ func (b *binder) explain(s *ast.Explain) (plan.Statement, error) {
 	return out, nil
 }
 
-// optionBool is the value of a boolean option, as defGetBoolean reads it.
-func optionBool(o ast.Option) (bool, error) {
+// OptionBool is the value of a boolean option, as defGetBoolean reads it.
+func OptionBool(o ast.Option) (bool, error) {
 	switch strings.ToLower(o.Value) {
 	case "true", "on", "1":
 		return true, nil

@@ -31,6 +31,8 @@ type Env struct {
 	// TableRows and TableBytes estimate a table's size.
 	TableRows  func(table datum.OID) int64
 	TableBytes func(table datum.OID) int64
+	// Compactions lists those that are running and those that have ended lately.
+	Compactions func() []Compaction
 	// Partitions describes how a table is stored.
 	Partitions func(ctx context.Context, table *schema.Table) ([]Partition, error)
 }
@@ -74,6 +76,13 @@ type Cursor struct {
 type Partition struct {
 	Name string // the partition's values, for people
 	chunk.PartitionInfo
+}
+
+// A Compaction is one of a partition of a table.
+type Compaction struct {
+	Table     *schema.Table
+	Partition string // as Partition.Name
+	chunk.CompactionInfo
 }
 
 func (e *Env) rows(table datum.OID) int64 {

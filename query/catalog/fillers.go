@@ -58,7 +58,8 @@ var fillers = map[string]filler{
 	"information_schema.column_privileges":               columnPrivileges,
 	"information_schema.role_column_grants":              columnPrivileges,
 
-	"phyllo_catalog.tables":     storedTables,
-	"phyllo_catalog.partitions": storedPartitions,
-	"phyllo_catalog.chunks":     storedChunks,
+	"phyllo_catalog.tables":      storedTables,
+	"phyllo_catalog.partitions":  storedPartitions,
+	"phyllo_catalog.chunks":      storedChunks,
+	"phyllo_catalog.compactions": storedCompactions,
 }

@@ -38,6 +38,12 @@ func ownRelations() []*Relation {
 			{"min_time", ts, false}, {"max_time", ts, false}, {"bytes", int8, true},
 			{"schema_version", int8, true}, {"format_version", datum.Of(datum.Int4), true},
 		}},
+		{Name: "compactions", Columns: []Column{
+			{"table_schema", name, true}, {"table_name", name, true}, {"partition", text, true}, {"slice_start", ts, false},
+			{"kind", text, true}, {"state", text, true}, {"chunks_in", int8, true}, {"chunks_out", int8, true},
+			{"rows_in", int8, true}, {"rows_out", int8, true}, {"bytes_in", int8, true}, {"bytes_out", int8, true},
+			{"memory_bytes", int8, true}, {"started_at", ts, true}, {"ended_at", ts, false}, {"error", text, false},
+		}},
 	}
 	for i, r := range defs {
 		r.Namespace, r.NamespaceOID, r.Kind = "phyllo_catalog", schema.PhylloCatalogOID, 'v'
@@ -152,4 +158,24 @@ func sliceStart(t *schema.Table, slice int64) any {
 		return nil
 	}
 	return datum.Micros(slice * int64(length))
+}
+
+func storedCompactions(_ context.Context, _ *Set, env *Env, w *writer) error {
+	w.columns("table_schema", "table_name", "partition", "slice_start", "kind", "state", "chunks_in", "chunks_out", "rows_in", "rows_out",
+		"bytes_in", "bytes_out", "memory_bytes", "started_at", "ended_at", "error")
+	if env.Compactions == nil {
+		return nil
+	}
+	for _, c := range env.Compactions() {
+		var ended, failure any
+		if !c.Ended.IsZero() {
+			ended = datum.Micros(c.Ended.UnixMicro())
+		}
+		if c.Error != "" {
+			failure = c.Error
+		}
+		w.add(env.namespaceName(c.Table.Namespace), c.Table.Name, c.Partition, sliceStart(c.Table, c.Slice), c.Kind, c.State, c.ChunksIn, c.ChunksOut,
+			c.RowsIn, c.RowsOut, c.BytesIn, c.BytesOut, c.MemoryPeak, datum.Micros(c.Started.UnixMicro()), ended, failure)
+	}
+	return nil
 }

@@ -43,7 +43,7 @@ func ownFunctions() []*Function {
 		Args: []datum.OID{datum.AnyArray}, Ret: datum.Record, RetSet: true, Volatility: Immutable, Strict: true,
 		OutNames: []string{"x", "n"}, OutTypes: []datum.OID{datum.AnyElement, datum.Int4}, EvalSet: expandArray,
 	}
-	return append(append(timeBucketFunctions(), extremeFunctions()...), expand)
+	return append(append(append(timeBucketFunctions(), extremeFunctions()...), compactionFunctions()...), expand)
 }
 
 // builtinAggregates collects the aggregates' kernels by "name(argument OIDs)", or

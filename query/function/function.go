@@ -86,6 +86,9 @@ type Session interface {
 	Cancel(pid int32, terminate bool) bool
 	TransactionStart() time.Time
 	TableSize(table datum.OID) int64
+	// PauseCompaction pauses compaction in the background on this node, or lets it go
+	// on; it returns whether that changed anything.
+	PauseCompaction(pause bool) bool
 	// Random is the session's generator, for random() and setseed().
 	Random() *Random
 }

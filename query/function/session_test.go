@@ -29,5 +29,6 @@ func (testSession) SearchPath(implicit bool) []string {
 }
 func (testSession) Cancel(int32, bool) bool     { return false }
 func (testSession) TransactionStart() time.Time { return testTime }
+func (testSession) PauseCompaction(bool) bool   { return false }
 func (testSession) TableSize(datum.OID) int64   { return 8192 }
 func (s testSession) Random() *function.Random  { return s.random }

@@ -85,6 +85,14 @@ type Storage interface {
 	Begin(ctx context.Context, iso Isolation, readOnly bool) (Txn, error)
 	// Checkpoint seals and flushes every buffer and folds the logs.
 	Checkpoint(ctx context.Context) error
+	// Vacuum merges the chunks of a table and drops what is older than its retention; with
+	// full it fills all chunks of a slice but the last.
+	Vacuum(ctx context.Context, table datum.OID, full bool) (chunk.VacuumInfo, error)
+	// Compactions lists those that are running and those that have ended lately.
+	Compactions() []chunk.CompactionInfo
+	// PauseCompaction stops compactions in the background, or lets them go on.
+	PauseCompaction(pause bool)
+	CompactionPaused() bool
 	// TableSize returns the bytes on disk of a table's chunks.
 	TableSize(table datum.OID) int64
 }

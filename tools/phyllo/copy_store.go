@@ -57,7 +57,7 @@ const (
 // openCopyStore opens a side: it locks a folder, and is a node of a cluster.
 func openCopyStore(ctx context.Context, text string, side copySide, role copyRole, environ []string, log io.Writer) (*copyStore, error) {
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	opt := engine.Options{BufferBytes: copyBufferBytes, Logger: logger,
+	opt := engine.Options{BufferBytes: copyBufferBytes, KeepOutdated: true, CompactionPaused: true, Logger: logger,
 		Router: func(t *schema.Table) (engine.Router, error) { return query.Router(t) }}
 	s := &copyStore{name: text}
 	var err error

@@ -32,6 +32,9 @@ type settings struct {
 	QueriesMiB     *int           `name:"memory-queries-mib" help:"Memory for all queries together (default: 128)." placeholder:"MIB"`
 	CacheMiB       *int           `name:"memory-cache-mib" help:"Memory for column blobs read from disk (default: 64)." placeholder:"MIB"`
 	ManifestMiB    *int           `name:"memory-manifest-mib" help:"Memory for entries of chunks read from checkpoints (default: 16)." placeholder:"MIB"`
+	CompactionMiB  *int           `name:"memory-compaction-mib" help:"Memory for the rows of a compaction (default: 64)." placeholder:"MIB"`
+	RateMiB        *int           `name:"compaction-rate-mib" help:"What compaction in the background reads and writes in a second; 0: no bound (default: 64)." placeholder:"MIB"`
+	Paused         *bool          `name:"compaction-paused" help:"Compact nothing in the background (default: false)."`
 	SealAge        *time.Duration `help:"Buffered rows older than this are written to chunks (default: 1m)." placeholder:"DURATION"`
 	MessageMiB     *int           `name:"limits-message-mib" help:"Largest message or row from a client (default: 32)." placeholder:"MIB"`
 	RequestMiB     *int           `name:"limits-request-mib" help:"Largest HTTP request, unpacked (default: 1024)." placeholder:"MIB"`
@@ -121,6 +124,9 @@ func (s settings) load() (server.Config, error) {
 	put(flags, "memory.queries_mib", s.QueriesMiB)
 	put(flags, "memory.cache_mib", s.CacheMiB)
 	put(flags, "memory.manifest_mib", s.ManifestMiB)
+	put(flags, "memory.compaction_mib", s.CompactionMiB)
+	put(flags, "compaction.rate_mib", s.RateMiB)
+	put(flags, "compaction.paused", s.Paused)
 	put(flags, "seal.age", s.SealAge)
 	put(flags, "limits.message_mib", s.MessageMiB)
 	put(flags, "limits.request_mib", s.RequestMiB)
@@ -178,6 +184,6 @@ func tuneCollector(c server.Config) {
 		// Beside its budgets the process needs memory for connections, for rows on
 		// their way and for chunks being encoded.
 		const rest = 128
-		debug.SetMemoryLimit(int64(c.Memory.BuffersMiB+c.Memory.QueriesMiB+c.Memory.CacheMiB+c.Memory.ManifestMiB+rest) << 20)
+		debug.SetMemoryLimit(int64(c.Memory.BuffersMiB+c.Memory.QueriesMiB+c.Memory.CacheMiB+c.Memory.ManifestMiB+c.Memory.CompactionMiB+rest) << 20)
 	}
 }

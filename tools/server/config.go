@@ -46,14 +46,19 @@ type Config struct {
 		Format string `koanf:"format"` // text, json
 	} `koanf:"log"`
 	Memory struct {
-		BuffersMiB  int `koanf:"buffers_mib"`  // rows not yet in chunks
-		QueriesMiB  int `koanf:"queries_mib"`  // all queries together
-		CacheMiB    int `koanf:"cache_mib"`    // column blobs read from disk
-		ManifestMiB int `koanf:"manifest_mib"` // entries of chunks read from checkpoints
+		BuffersMiB    int `koanf:"buffers_mib"`    // rows not yet in chunks
+		QueriesMiB    int `koanf:"queries_mib"`    // all queries together
+		CacheMiB      int `koanf:"cache_mib"`      // column blobs read from disk
+		ManifestMiB   int `koanf:"manifest_mib"`   // entries of chunks read from checkpoints
+		CompactionMiB int `koanf:"compaction_mib"` // rows of a compaction
 	} `koanf:"memory"`
 	Seal struct {
 		Age time.Duration `koanf:"age"` // a buffer older than this is written to chunks
 	} `koanf:"seal"`
+	Compaction struct {
+		Paused  bool `koanf:"paused"`   // nothing is compacted in the background
+		RateMiB int  `koanf:"rate_mib"` // read and written in the background, a second; 0: no bound
+	} `koanf:"compaction"`
 	Limits struct {
 		MessageMiB int `koanf:"message_mib"` // a message or row from a client
 		RequestMiB int `koanf:"request_mib"` // the body of an HTTP request, unpacked
@@ -68,6 +73,7 @@ func Default() Config {
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Memory.BuffersMiB, c.Memory.QueriesMiB, c.Memory.CacheMiB = 96, 128, 64
 	c.Memory.ManifestMiB = 16
+	c.Memory.CompactionMiB, c.Compaction.RateMiB = 64, 64
 	c.Seal.Age = time.Minute
 	c.Cassandra, c.Durability = defaultCassandra(), "cluster"
 	c.Limits.MessageMiB, c.Limits.RequestMiB = 32, 1024
@@ -82,8 +88,9 @@ func keys() map[string]any {
 		"data": c.Data, "pg": c.PG, "http": c.HTTP, "user": "", "password": "", "tls.cert": "", "tls.key": "",
 		"max_connections": c.MaxConnections, "timezone": c.TimeZone, "log.level": c.Log.Level, "log.format": c.Log.Format,
 		"memory.buffers_mib": c.Memory.BuffersMiB, "memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB,
-		"memory.manifest_mib": c.Memory.ManifestMiB,
-		"seal.age":            c.Seal.Age.String(), "limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB,
+		"memory.manifest_mib": c.Memory.ManifestMiB, "memory.compaction_mib": c.Memory.CompactionMiB,
+		"compaction.paused": c.Compaction.Paused, "compaction.rate_mib": c.Compaction.RateMiB,
+		"seal.age": c.Seal.Age.String(), "limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB,
 		"node": "", "durability": c.Durability,
 	} {
 		out[key] = value
@@ -233,7 +240,7 @@ func (c Config) Validate() error {
 		return badValue("data", `""`, "a folder is needed")
 	}
 	for key, n := range map[string]int{"max_connections": c.MaxConnections, "memory.buffers_mib": c.Memory.BuffersMiB,
-		"memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB, "memory.manifest_mib": c.Memory.ManifestMiB,
+		"memory.queries_mib": c.Memory.QueriesMiB, "memory.cache_mib": c.Memory.CacheMiB, "memory.manifest_mib": c.Memory.ManifestMiB, "memory.compaction_mib": c.Memory.CompactionMiB,
 		"limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB} {
 		if n < 1 {
 			return badValue(key, n, "must be at least 1")
@@ -244,6 +251,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.validateStore(); err != nil {
 		return err
+	}
+	if c.Compaction.RateMiB < 0 {
+		return badValue("compaction.rate_mib", c.Compaction.RateMiB, "must not be negative")
 	}
 	if c.Seal.Age <= 0 {
 		return badValue("seal.age", c.Seal.Age, "must be positive")
@@ -324,8 +334,12 @@ func (c Config) Print() string {
 	line("  ", "queries_mib", c.Memory.QueriesMiB)
 	line("  ", "cache_mib", c.Memory.CacheMiB)
 	line("  ", "manifest_mib", c.Memory.ManifestMiB)
+	line("  ", "compaction_mib", c.Memory.CompactionMiB)
 	b.WriteString("seal:\n")
 	line("  ", "age", c.Seal.Age)
+	b.WriteString("compaction:\n")
+	line("  ", "paused", c.Compaction.Paused)
+	line("  ", "rate_mib", c.Compaction.RateMiB)
 	b.WriteString("limits:\n")
 	line("  ", "message_mib", c.Limits.MessageMiB)
 	line("  ", "request_mib", c.Limits.RequestMiB)

@@ -127,8 +127,12 @@ func (c Config) tls() (*tls.Config, error) {
 func (s *Server) open(ctx context.Context) error {
 	opt := engine.Options{
 		Writer: "local", BufferBytes: int64(s.config.Memory.BuffersMiB) << 20, SealAge: s.config.Seal.Age,
-		ManifestBytes: int64(s.config.Memory.ManifestMiB) << 20,
-		Logger:        s.log, Registerer: s.metrics, Router: router,
+		ManifestBytes: int64(s.config.Memory.ManifestMiB) << 20, CompactionBytes: int64(s.config.Memory.CompactionMiB) << 20,
+		CompactionRate: int64(s.config.Compaction.RateMiB) << 20, CompactionPaused: s.config.Compaction.Paused,
+		Logger: s.log, Registerer: s.metrics, Router: router,
+	}
+	if opt.CompactionRate == 0 {
+		opt.CompactionRate = -1
 	}
 	var err error
 	if s.config.Clustered() {

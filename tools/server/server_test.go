@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 func testConfig(t *testing.T) Config {
@@ -221,4 +222,71 @@ func (h readyHandler) Handle(_ context.Context, r slog.Record) error {
 		close(h.ready)
 	}
 	return nil
+}
+
+// notices runs a statement and returns the notices that come with it.
+func notices(t *testing.T, s *Server, sql string) (out []string) {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(fmt.Sprintf("postgres://tester@%s/phyllo?sslmode=disable", s.PGAddr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { out = append(out, n.Severity+": "+n.Message) }
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return out
+}
+
+// TestVacuum compacts through SQL.
+func TestVacuum(t *testing.T) {
+	c := testConfig(t)
+	c.Compaction.Paused = true
+	s := startTest(t, c)
+	defer stopTest(t, s)
+	notices(t, s, "CREATE TABLE bus (id int, ts timestamptz, v int, PRIMARY KEY (id, ts)) PARTITION BY HASH (id) WITH (partitions = 2); CREATE VIEW now AS SELECT 1")
+	for i := range 5 {
+		notices(t, s, fmt.Sprintf("INSERT INTO bus SELECT i, '2026-01-01'::timestamptz + i %% 2 * interval '1 day', %d FROM generate_series(1, 100) i", i))
+		notices(t, s, "CHECKPOINT")
+	}
+	const chunks = "SELECT count(*)::text || ' ' || sum(rows)::text FROM phyllo_catalog.chunks WHERE table_name = 'bus'"
+	if got := ask(t, s, chunks); got != "20 500" {
+		t.Errorf("chunks and rows before: %s", got)
+	}
+	size := ask(t, s, "SELECT pg_table_size('bus')::text")
+	got := strings.Join(notices(t, s, "VACUUM (VERBOSE, FULL false) bus, now"), "\n")
+	for _, want := range []string{`WARNING: skipping "now"`, `INFO: vacuuming "phyllo.public.bus"`, "chunks: 20 before, 4 now; rows: 500 before, 100 now"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q among the notices:\n%s", want, got)
+		}
+	}
+	if got := ask(t, s, chunks); got != "4 100" {
+		t.Errorf("chunks and rows after: %s", got)
+	}
+	if got := ask(t, s, "SELECT count(*)::text || ' ' || sum(v)::text FROM bus"); got != "100 400" {
+		t.Errorf("rows and their sum: %s", got)
+	}
+	if got := ask(t, s, "SELECT pg_table_size('bus')::text"); len(got) > len(size) || len(got) == len(size) && got >= size {
+		t.Errorf("%s bytes before and %s after", size, got)
+	}
+	const done = "SELECT string_agg(DISTINCT kind || ' ' || state || ' ' || chunks_in || ' ' || chunks_out || ' ' || (ended_at >= started_at), ',') FROM phyllo_catalog.compactions WHERE table_name = 'bus'"
+	if got := ask(t, s, done); got != "compaction done 5 1 true" {
+		t.Errorf("compactions: %s", got)
+	}
+	if got := notices(t, s, "VACUUM FULL VERBOSE"); len(got) != 2 || !strings.Contains(got[1], "0 compactions") {
+		t.Errorf("a second one: %q", got)
+	}
+	for _, step := range []struct{ sql, want string }{
+		{"SELECT phyllo_catalog.resume_compaction()::text", "true"}, {"SELECT phyllo_catalog.resume_compaction()::text", "false"},
+		{"SELECT phyllo_catalog.pause_compaction()::text", "true"}, {"SELECT phyllo_catalog.pause_compaction()::text", "false"},
+	} {
+		if got := ask(t, s, step.sql); got != step.want {
+			t.Errorf("%s = %s, want %s", step.sql, got, step.want)
+		}
+	}
 }

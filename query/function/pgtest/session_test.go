@@ -187,5 +187,6 @@ func (s *session) SearchPath(implicit bool) []string {
 }
 func (s *session) Cancel(int32, bool) bool     { return false }
 func (s *session) TransactionStart() time.Time { return s.env.Now }
+func (s *session) PauseCompaction(bool) bool   { return false }
 func (s *session) TableSize(datum.OID) int64   { return 0 }
 func (s *session) Random() *function.Random    { return &s.random }
