@@ -121,7 +121,6 @@ type compactionJob struct {
 	ready   []*chunk.Sealed
 	size    int64 // of ready
 	adds    []*chunk.Entry
-	full    []chunk.ID // of adds, those that were cut by their bytes
 }
 
 // run merges and commits. After an error nothing has changed, or if it wraps
@@ -135,17 +134,15 @@ func (j *compactionJob) run(ctx context.Context) error {
 		if !errors.Is(err, commitlog.ErrUnknown) {
 			j.db.deleteChunks(j.part.id, j.adds)
 		}
-		return err
 	}
-	j.db.compactor.noteFull(j.full)
-	return nil
+	return err
 }
 
 // merge writes the merged chunks and returns the commit that is to be made.
 func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 	budget := j.db.opt.CompactionBytes
 	j.mem = newMeter(j.db.mem)
-	m, inputs, err := newMerging(ctx, j.in, j.mem, j.runs, func(e *chunk.Entry) chunk.Fetch { return j.db.fetch(j.part.id, j.in, e) }, budget/2)
+	m, inputs, err := newMerging(ctx, j.in, j.mem, j.runs, func(e *chunk.Entry) chunk.Fetch { return j.db.fetch(j.part.id, j.in, e) }, budget/4)
 	if err != nil {
 		return nil, err
 	}
@@ -211,17 +208,14 @@ func (j *compactionJob) seal(ctx context.Context, last bool) error {
 	if len(chunks) > 0 {
 		j.pending = 0
 	}
-	if last || j.pending > j.db.opt.CompactionBytes/8 {
+	if last || j.pending > j.db.opt.CompactionBytes/4 {
 		rest, err := j.builder.Finish()
 		if err != nil {
 			return err
 		}
 		chunks, j.pending = append(chunks, rest...), 0
 	}
-	for i, c := range chunks {
-		if c.Entry.Rows < chunk.MaxRows && (!last || i+1 < len(chunks)) {
-			j.full = append(j.full, c.Entry.ID)
-		}
+	for _, c := range chunks {
 		j.ready = append(j.ready, c)
 		for _, b := range c.Blobs {
 			j.size += int64(len(b))

@@ -53,10 +53,7 @@ const (
 type chooser struct {
 	// keyed says that rows of one key have to come together: chunks that share one
 	// key overlap. Else they may, where a run of equal keys is cut.
-	keyed bool
-	// isFull says of a chunk that it was cut although it has fewer rows than others,
-	// because of its bytes.
-	isFull func(chunk.ID) bool
+	keyed  bool
 	now    time.Time
 	limits limits
 }
@@ -127,8 +124,17 @@ func (c *chooser) follows(keyMin, keyMax []byte) bool {
 	return x > 0 || x == 0 && !c.keyed
 }
 
-// small says that a chunk is worth merging with others like it.
-func (c *chooser) small(e *chunk.Entry) bool { return e.Rows < chunk.MaxRows/2 && !c.isFull(e.ID) }
+// small says that a chunk is worth merging with others like it, unless it was cut.
+func small(e *chunk.Entry) bool { return e.Rows < chunk.MaxRows/2 }
+
+// cut says whether a chunk ends before another one, the next by its keys, because of its
+// bytes: who makes several goes on with one when that before it is full. Chunks that were
+// made together have the same number in Tombstones, which otherwise says nothing here: it
+// is that of the last commit that who made them knew. If two tell so by chance they are
+// not merged for being small.
+func cut(e, next *chunk.Entry) bool {
+	return e.Tombstones > 0 && e.Tombstones == next.Tombstones && bytes.Compare(e.ID[:], next.ID[:]) < 0
+}
 
 // tier returns the runs of the lowest tier that has too many, and those below.
 func (c *chooser) tier(entries []*chunk.Entry) []*chunk.Entry {
@@ -168,20 +174,20 @@ func tierOf(rows int64) int {
 func (c *chooser) runs(entries []*chunk.Entry) []sortedRun {
 	byAge := slices.Clone(entries)
 	slices.SortFunc(byAge, func(a, b *chunk.Entry) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	var small, dense []sortedRun
+	var single, dense []sortedRun
 	for i := 0; i < len(byAge); {
 		r := sortedRun{chunks: byAge[i : i+1 : i+1], rows: int64(byAge[i].Rows)}
-		for i++; i < len(byAge) && !c.small(byAge[i-1]) && c.follows(byAge[i].KeyMin, byAge[i-1].KeyMax); i++ {
+		for i++; i < len(byAge) && (!small(byAge[i-1]) || cut(byAge[i-1], byAge[i])) && c.follows(byAge[i].KeyMin, byAge[i-1].KeyMax); i++ {
 			r.chunks = append(r.chunks, byAge[i])
 			r.rows += int64(byAge[i].Rows)
 		}
-		if len(r.chunks) == 1 && c.small(r.chunks[0]) {
-			small = append(small, r)
+		if len(r.chunks) == 1 && small(r.chunks[0]) {
+			single = append(single, r)
 		} else {
 			dense = append(dense, r)
 		}
 	}
-	return append(small, c.join(dense)...)
+	return append(single, c.join(dense)...)
 }
 
 // join makes as few runs as possible of those whose ranges do not overlap.
@@ -243,7 +249,7 @@ func (c *chooser) overlapping(entries []*chunk.Entry) []*chunk.Entry {
 		reach, rows := sorted[i].KeyMax, sorted[i].Rows
 		for n < len(sorted) {
 			e := sorted[n]
-			fits := rows+e.Rows <= chunk.MaxRows && !c.isFull(sorted[n-1].ID) && !c.isFull(e.ID)
+			fits := rows+e.Rows <= chunk.MaxRows && !cut(sorted[n-1], e)
 			if c.follows(e.KeyMin, reach) && !fits {
 				break
 			}
@@ -266,7 +272,7 @@ func (c *chooser) overlapping(entries []*chunk.Entry) []*chunk.Entry {
 func (c *chooser) unpacked(entries []*chunk.Entry) []*chunk.Entry {
 	sorted := byKey(entries)
 	for i, e := range sorted {
-		if e.Rows < chunk.MaxRows && i+1 < len(sorted) && !c.isFull(e.ID) {
+		if e.Rows < chunk.MaxRows && i+1 < len(sorted) && !cut(e, sorted[i+1]) {
 			return sorted[i:]
 		}
 	}

@@ -16,7 +16,8 @@ type choiceWorld struct {
 	now     time.Time
 	ids     *chunk.IDs
 	slices  map[int64][]*chunk.Entry
-	rewrote int64 // rows
+	seq     uint64 // of the last commit
+	rewrote int64  // rows
 	merges  int
 }
 
@@ -27,7 +28,7 @@ func newChoiceWorld() *choiceWorld {
 }
 
 func (w *choiceWorld) chooser() *chooser {
-	return &chooser{keyed: true, isFull: func(chunk.ID) bool { return false }, now: w.now, limits: limits{lowest: 8, others: 4, cold: 15 * time.Minute}}
+	return &chooser{keyed: true, now: w.now, limits: limits{lowest: 8, others: 4, cold: 15 * time.Minute}}
 }
 
 func keyAt(x uint64) []byte { return binary.BigEndian.AppendUint64(nil, x) }
@@ -35,10 +36,11 @@ func keyAt(x uint64) []byte { return binary.BigEndian.AppendUint64(nil, x) }
 // add makes the chunks of rows whose keys are spread over a range.
 func (w *choiceWorld) add(slice int64, low, high uint64, rows int) (out []*chunk.Entry) {
 	n := (rows + chunk.MaxRows - 1) / chunk.MaxRows
+	w.seq++
 	for left, from := rows, low; left > 0; {
 		take := min(left, chunk.MaxRows)
 		to := from + (high-low)/uint64(n)
-		out = append(out, &chunk.Entry{ID: w.ids.Next(), Slice: slice, Rows: take, KeyMin: keyAt(from), KeyMax: keyAt(to - 1)})
+		out = append(out, &chunk.Entry{ID: w.ids.Next(), Slice: slice, Rows: take, Tombstones: w.seq, KeyMin: keyAt(from), KeyMax: keyAt(to - 1)})
 		left, from = left-take, to
 	}
 	w.slices[slice] = append(w.slices[slice], out...)
@@ -208,5 +210,27 @@ func TestChoiceEnds(t *testing.T) {
 				t.Fatalf("chunk %d of %d has %d rows", i, len(w.slices[0]), e.Rows)
 			}
 		}
+	}
+}
+
+// TestChoiceOfWideRows: chunks that were cut because of their bytes are left alone, also by
+// who did not see them made.
+func TestChoiceOfWideRows(t *testing.T) {
+	w := newChoiceWorld()
+	w.seq = 7
+	for i := range uint64(50) {
+		w.slices[0] = append(w.slices[0], &chunk.Entry{ID: w.ids.Next(), Rows: 900, Tombstones: w.seq, KeyMin: keyAt(i << 20), KeyMax: keyAt(i<<20 + 5)})
+	}
+	w.now = w.now.Add(100 * time.Hour)
+	for _, to := range []aim{tidy, compacted, packed} {
+		w.compact(to)
+	}
+	if w.merges != 0 {
+		t.Errorf("%d merges", w.merges)
+	}
+	w.add(0, 3<<20, 4<<20, 10)
+	w.compact(packed)
+	if n := len(w.slices[0]); w.chooser().depth(w.slices[0]) != 1 || n < 2 {
+		t.Errorf("%d chunks, %d overlap", n, w.chooser().depth(w.slices[0]))
 	}
 }

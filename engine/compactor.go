@@ -28,8 +28,7 @@ type compactor struct {
 	round sync.Mutex // held over a round in the background; guards memos
 	memos map[chunk.PartitionID]*compactionMemo
 
-	mu   sync.Mutex // guards the fields below
-	full map[chunk.ID]bool
+	mu   sync.Mutex // guards shut
 	shut bool
 }
 
@@ -52,15 +51,12 @@ const (
 	// maxLooks bounds the slices whose chunks are looked at in a round: after a start
 	// that is all that have several.
 	maxLooks = 256
-	// maxFull bounds the chunks that are known to be full. One that is forgotten may be
-	// merged once more.
-	maxFull = 1 << 16
 	// forgetAfter is after how many commits a log does not tell any more what became of one.
 	forgetAfter = 512
 )
 
 func newCompactor(db *DB) *compactor {
-	c := &compactor{db: db, pace: &pace{bytesPerSecond: db.opt.CompactionRate}, memos: map[chunk.PartitionID]*compactionMemo{}, full: map[chunk.ID]bool{}}
+	c := &compactor{db: db, pace: &pace{bytesPerSecond: db.opt.CompactionRate}, memos: map[chunk.PartitionID]*compactionMemo{}}
 	c.records = &compactionRecords{now: db.opt.Now, metrics: db.metrics}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.paused.Store(db.opt.CompactionPaused)
@@ -253,29 +249,11 @@ func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64,
 
 // chooser returns what chooses chunks of a table.
 func (c *compactor) chooser(in *tableInfo) *chooser {
-	return &chooser{keyed: in.keyed(), isFull: c.isFull, now: c.db.opt.Now(), limits: usual}
+	return &chooser{keyed: in.keyed(), now: c.db.opt.Now(), limits: usual}
 }
 
 func (c *compactor) begin(id chunk.PartitionID, slice int64, kind string) *compactionRecord {
 	return c.records.begin(id, slice, kind)
-}
-
-func (c *compactor) isFull(id chunk.ID) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.full[id]
-}
-
-// noteFull remembers chunks that have few rows because these are large.
-func (c *compactor) noteFull(ids []chunk.ID) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.full)+len(ids) > maxFull {
-		clear(c.full)
-	}
-	for _, id := range ids {
-		c.full[id] = true
-	}
 }
 
 func countSlices(m *commitlog.Manifest) (n int) {

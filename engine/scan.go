@@ -392,7 +392,16 @@ func (db *DB) freed(ctx context.Context, id chunk.PartitionID, c chunk.ID) (bool
 		return true, nil
 	}
 	p := st.part(id.Key)
-	if e, err := p.manifest.Chunk(ctx, c); e != nil || err != nil {
+	e, err := p.manifest.Chunk(ctx, c)
+	if e != nil && err == nil && db.cluster != nil { // another node may have compacted it longer ago than we looked
+		if _, err = p.part.log.Refresh(ctx); err == nil {
+			e, err = p.part.log.Manifest().Chunk(ctx, c)
+		}
+		if e == nil && err == nil {
+			err = db.cluster.follower.once(ctx, p.part) // so that the next statement knows
+		}
+	}
+	if e != nil || err != nil {
 		return false, err
 	}
 	staged := func(d *delta) bool {

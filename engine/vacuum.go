@@ -101,6 +101,9 @@ func (db *DB) vacuumPartition(ctx context.Context, part *partition, full bool, o
 		if err := db.freeOld(ctx, part); err != nil {
 			return err
 		}
+		if err := db.cluster.follower.once(ctx, part); err != nil { // what others compacted shows, too
+			return err
+		}
 	}
 	if _, m, err = db.compactable(ctx, part); err != nil {
 		return err
