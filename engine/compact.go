@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/internal/reading"
 )
 
 // errGone ends a compaction of a table that was dropped or truncated.
@@ -140,6 +141,7 @@ func (j *compactionJob) run(ctx context.Context) error {
 
 // merge writes the merged chunks and returns the commit that is to be made.
 func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
+	ctx = reading.With(ctx, reading.Options{Once: true})
 	budget := j.db.opt.CompactionBytes
 	j.mem = newMeter(j.db.mem)
 	m, inputs, err := newMerging(ctx, j.in, j.mem, j.runs, func(e *chunk.Entry) chunk.Fetch { return j.db.fetch(j.part.id, j.in, e) }, budget/4)

@@ -182,3 +182,53 @@ func TestSpaceComesBack(t *testing.T) {
 		p.close(t)
 	})
 }
+
+// TestFilesGo has flushes write chunks of slices of which some are merged later and some
+// are not: VACUUM leaves no file of which half is deleted, VACUUM FULL none of which
+// anything is.
+func TestFilesGo(t *testing.T) {
+	p := &diskPlace{rng: newRand(t)}
+	db := p.open(t, quiet)
+	table := createTable(t, db, "events", false, 0)
+	want := map[row]int{}
+	for i := range int64(8) {
+		var rows []row
+		for j := range int64(200) {
+			rows = append(rows, row{"a", j, i}, row{"a", (i + 1) * hour, j}) // one slice of all, one of its own
+		}
+		insert(t, db, table, rows...)
+		for _, r := range rows {
+			want[r]++
+		}
+		checkpoint(t, db)
+	}
+	deleted := func(what string) (n int) {
+		for bucket := range 4 {
+			uses, err := p.s.PartlyDeleted(context.Background(), chunk.PartitionID{Table: table, Key: string([]byte{0, byte(bucket)})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range uses {
+				t.Logf("%s: a file with %d bytes of chunks and %d deleted", what, u.Live, u.Dead)
+				if u.Dead >= u.Live {
+					t.Errorf("%s: it should have gone", what)
+				}
+				n++
+			}
+		}
+		return n
+	}
+	vacuum(t, db, table, false)
+	deleted("vacuum")
+	insert(t, db, table, row{"a", 1, -1})
+	want[row{"a", 1, -1}]++
+	vacuum(t, db, table, true)
+	if n := deleted("vacuum full"); n > 0 {
+		t.Errorf("%d files are deleted in part", n)
+	}
+	sameRows(t, "at last", mustRead(t, db, table), want)
+	p.crash(t)
+	db = p.open(t, quiet)
+	sameRows(t, "after a crash", mustRead(t, db, table), want)
+	p.close(t)
+}

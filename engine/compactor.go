@@ -38,6 +38,7 @@ type compactionMemo struct {
 	manifest *commitlog.Manifest // as of the last look
 	again    time.Time           // when to look although nothing changed; zero: never
 	freeAt   time.Time           // when to look for what can be freed
+	repackAt time.Time           // when to look for files of which much is deleted
 	slices   map[int64]sliceMemo
 }
 
@@ -231,13 +232,24 @@ func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64,
 	if _, err := c.db.retain(ctx, part); err != nil {
 		return false, err
 	}
+	stale := false
 	for _, slice := range todo {
 		if c.paused.Load() {
 			return false, nil
 		}
-		if _, _, err := c.db.compactSlice(ctx, part, slice, tidy, c.pace); err != nil {
+		did, _, err := c.db.compactSlice(ctx, part, slice, tidy, c.pace)
+		if err != nil {
 			return false, err
 		}
+		stale = stale || !did
+	}
+	if stale && c.db.cluster != nil { // another node did it, of which our state does not know
+		if err := c.db.cluster.follower.once(ctx, part); err != nil {
+			return false, err
+		}
+	}
+	if err := c.repack(ctx, part); err != nil {
+		return false, err
 	}
 	if free {
 		if err := c.db.freeOld(ctx, part); err != nil {
@@ -245,6 +257,20 @@ func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64,
 		}
 	}
 	return true, nil
+}
+
+// repackEvery is how often files of which much is deleted are looked for in a partition,
+// after compactions.
+const repackEvery = 10 * time.Minute
+
+// repack gives back space in files; c.round is held.
+func (c *compactor) repack(ctx context.Context, part *partition) error {
+	memo, now := c.memos[part.id], c.db.opt.Now()
+	if memo == nil || now.Before(memo.repackAt) {
+		return nil
+	}
+	memo.repackAt = now.Add(repackEvery)
+	return c.db.repack(ctx, part, false)
 }
 
 // chooser returns what chooses chunks of a table.

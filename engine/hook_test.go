@@ -108,3 +108,13 @@ func (s *hookedStore) PutChunks(ctx context.Context, part chunk.PartitionID, chu
 	}
 	return err
 }
+
+// PartlyDeleted is what an embedded store tells beside.
+func (s *hookedStore) PartlyDeleted(ctx context.Context, part chunk.PartitionID) ([]store.FileUse, error) {
+	if f, ok := s.Store.(interface {
+		PartlyDeleted(context.Context, chunk.PartitionID) ([]store.FileUse, error)
+	}); ok {
+		return f.PartlyDeleted(ctx, part)
+	}
+	return nil, nil
+}

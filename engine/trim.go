@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
@@ -183,7 +184,10 @@ func (db *DB) reclaimStorages(number uint64, gone []*storageState) {
 
 // freePartition deletes a partition with all that it has in the store.
 func (db *DB) freePartition(p *partState) {
-	_ = p.part.compacting.take(context.Background()) // so does a compaction, which sees that the table is gone
+	if !p.part.compacting.tryTake() { // a compaction sees soon that the table is gone
+		db.snapshots.remove(0, time.Time{}, func() { db.freePartition(p) })
+		return
+	}
 	defer p.part.compacting.give()
 	p.part.flush.Lock() // a flush that is under way ends first
 	defer p.part.flush.Unlock()

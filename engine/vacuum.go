@@ -44,6 +44,12 @@ func (db *DB) Vacuum(ctx context.Context, table datum.OID, full bool) (chunk.Vac
 	}
 	db.reclaim()
 	for _, p := range st.parts {
+		if err := db.repackPartition(ctx, p.part, full); err != nil && !errors.Is(err, errGone) {
+			return out, err
+		}
+	}
+	db.reclaim()
+	for _, p := range st.parts {
 		if db.cluster == nil {
 			db.tellFreed(p.part)
 		}
@@ -118,6 +124,9 @@ const leaseWait = 100 * time.Millisecond
 // awaitCompaction takes the lease of a partition when no other node has it.
 func (db *DB) awaitCompaction(ctx context.Context, id chunk.PartitionID) (release func(), err error) {
 	for {
+		if st := db.current.Load().storages[id.Table]; st == nil {
+			return nil, errGone
+		}
 		release, held, err := db.leaseCompaction(ctx, id)
 		if err != nil || held {
 			return release, err
@@ -128,4 +137,16 @@ func (db *DB) awaitCompaction(ctx context.Context, id chunk.PartitionID) (releas
 		case <-time.After(leaseWait):
 		}
 	}
+}
+
+// repackPartition gives back the space in files that have deleted chunks beside others.
+func (db *DB) repackPartition(ctx context.Context, part *partition, all bool) error {
+	if err := part.compacting.take(ctx); err != nil {
+		return err
+	}
+	defer part.compacting.give()
+	if err := db.settleDoubtful(ctx, part); err != nil {
+		return err
+	}
+	return db.repack(ctx, part, all)
 }

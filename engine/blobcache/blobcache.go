@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -41,6 +42,7 @@ type load struct {
 	waiters int // guarded by the cache's mu; the read is given up when none is left
 	cancel  context.CancelFunc
 	void    bool // guarded by the cache's mu: what is read is not kept
+	keep    bool // guarded by the cache's mu: one of who wait may ask for it again
 	done    chan struct{}
 	content
 	err error
@@ -61,13 +63,15 @@ func New[K comparable](budgetBytes int64) *Cache[K] {
 func (c *Cache[K]) Counters() *Counters { return &c.counters }
 
 // Get returns the blob of a column by its key, which nobody may change, from the
-// cache, also if ctx is done, or by read. The context that read gets ends when nobody waits for it any
-// more. checked says that the blob's checksum holds: it is compared once, when the
-// blob was read. One that is wrong is returned all the same, for who reads the
-// column says what is wrong.
+// cache, also if ctx is done, or by read. The context that read gets ends when nobody
+// waits for it any more. What is read only Once (reading.Options) is not kept.
+// checked says that the blob's checksum holds: it is compared once, when the blob was
+// read. One that is wrong is returned all the same, for who reads the column says what
+// is wrong.
 func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([]byte, error)) (blob []byte, checked bool, err error) {
+	once := reading.From(ctx).Once
 	c.mu.Lock()
-	if in, ok := c.look(key); ok {
+	if in, ok := c.look(key, once); ok {
 		c.mu.Unlock()
 		return in.blob, in.checked, nil
 	}
@@ -81,12 +85,13 @@ func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([
 		c.counters.Hits.Add(1)
 	} else {
 		c.counters.Misses.Add(1)
-		var reading context.Context
+		var loading context.Context
 		l = &load{waiters: 1, done: make(chan struct{})}
-		reading, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		loading, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		c.loading[key] = l
-		go c.run(reading, key, l, read)
+		go c.run(loading, key, l, read)
 	}
+	l.keep = l.keep || !once
 	c.mu.Unlock()
 	select {
 	case <-l.done:
@@ -102,17 +107,20 @@ func (c *Cache[K]) Get(ctx context.Context, key K, read func(context.Context) ([
 func (c *Cache[K]) Peek(key K) (blob []byte, checked, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	in, ok := c.look(key)
+	in, ok := c.look(key, false)
 	return in.blob, in.checked, ok
 }
 
-// look returns what is kept of a key, and counts that it was asked for; c.mu is held.
-func (c *Cache[K]) look(key K) (content, bool) {
+// look returns what is kept of a key, and counts that it was asked for, as used just
+// now unless that is but once; c.mu is held.
+func (c *Cache[K]) look(key K, once bool) (content, bool) {
 	e, ok := c.entries[key]
 	if !ok {
 		return content{}, false
 	}
-	c.recent.MoveToFront(e)
+	if !once {
+		c.recent.MoveToFront(e)
+	}
 	c.counters.Hits.Add(1)
 	return e.Value.(*cached[K]).content, true
 }
@@ -125,7 +133,7 @@ func (c *Cache[K]) run(ctx context.Context, key K, l *load, read func(context.Co
 	if c.loading[key] == l {
 		delete(c.loading, key)
 	}
-	if l.err == nil && !l.void {
+	if l.err == nil && !l.void && l.keep {
 		c.put(key, l.content)
 	}
 	c.mu.Unlock()

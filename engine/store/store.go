@@ -132,3 +132,10 @@ func CheckTTL(ttl time.Duration) error {
 	}
 	return nil
 }
+
+// A FileUse is a file of a store that has several chunks in one, of which some have been
+// deleted: their space comes back with the last of the others.
+type FileUse struct {
+	Chunks     []chunk.ID // that are left, in order
+	Live, Dead int64      // bytes of the blobs of those, and of the deleted ones
+}

@@ -15,6 +15,9 @@ type Options struct {
 	// outcome of a write is read as it has to be. A store that has no replicas takes
 	// no notice; one that does not know the level fails the read.
 	Consistency string
+	// Once says that what is read will not be asked for again: it does not take the place
+	// of other things in memory.
+	Once bool
 }
 
 type key struct{}
