@@ -1,6 +1,9 @@
 package chunk
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
@@ -26,6 +29,43 @@ func (l *Layout) Marked(batch arrow.RecordBatch) bool {
 // IsMark is the predicate that only marks pass, or, if marks is false, only rows.
 func IsMark(marks bool) Predicate {
 	return Predicate{Column: schema.RowDeletedColumn, Op: OpEQ, Values: []datum.Value{marks}}
+}
+
+// marksOf says which rows, counted through batches, are marks; nil if none is.
+func marksOf(l *Layout, batches []arrow.RecordBatch) []bool {
+	var out []bool
+	at := 0
+	for _, b := range batches {
+		if l.Marked(b) {
+			if out == nil {
+				out = make([]bool, at, totalRows(batches))
+			}
+			marks := b.Column(l.Index(schema.RowDeletedColumn)).(*array.Boolean)
+			for i := range marks.Len() {
+				out = append(out, marks.Value(i))
+			}
+		} else if out != nil {
+			out = append(out, make([]bool, b.NumRows())...)
+		}
+		at += int(b.NumRows())
+	}
+	return out
+}
+
+func totalRows(batches []arrow.RecordBatch) (n int64) {
+	for _, b := range batches {
+		n += b.NumRows()
+	}
+	return n
+}
+
+// marksFirst puts marks before other rows, both in their order: who merges chunks is to
+// meet a mark before the row that it takes away.
+func marksFirst(marks []bool, rows []int32) {
+	if marks == nil {
+		return
+	}
+	slices.SortStableFunc(rows, func(a, b int32) int { return cmp.Compare(bit(marks[b]), bit(marks[a])) })
 }
 
 // anySet says whether an array of booleans, none of them NULL, has a true one.

@@ -15,8 +15,8 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
-// SliceRows are rows of one slice, sorted by the table's sort key; rows of equal
-// keys keep the order in which they came.
+// SliceRows are rows of one slice, sorted by the table's sort key; of equal keys
+// marks come first, and else they keep the order in which they came.
 type SliceRows struct {
 	Slice int64
 	Batch arrow.RecordBatch // the receiver releases it
@@ -36,8 +36,10 @@ func SortRows(mem memory.Allocator, l *Layout, batches []arrow.RecordBatch) ([]S
 	}
 	defer keys.Release()
 	groups := groupBySlice(kl, keys)
+	marks := marksOf(l, batches)
 	out := make([]SliceRows, 0, len(groups))
 	for _, g := range groups {
+		marksFirst(marks, g.rows)
 		sortRows(kl, keys, g.rows)
 		b, err := takeBatches(mem, l, batches, g.rows)
 		if err != nil {

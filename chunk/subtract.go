@@ -242,16 +242,16 @@ func (r *subtractReader) Close() error {
 	return err
 }
 
-// appendImages appends what is equal for equal rows, and for no others: the
-// values as they lie in memory.
 func appendImages(dst []byte, b arrow.RecordBatch, row int) []byte {
 	for _, c := range b.Columns() {
-		dst = appendImage(dst, c, row)
+		dst = AppendImage(dst, c, row)
 	}
 	return dst
 }
 
-func appendImage(dst []byte, a arrow.Array, row int) []byte {
+// AppendImage appends what is equal for equal values, and for no others of their
+// type: the value as it lies in memory.
+func AppendImage(dst []byte, a arrow.Array, row int) []byte {
 	if a.IsNull(row) {
 		return append(dst, 0)
 	}
@@ -266,7 +266,7 @@ func appendImage(dst []byte, a arrow.Array, row int) []byte {
 		from, to := a.ValueOffsets(row)
 		dst = binary.AppendUvarint(dst, uint64(to-from))
 		for i := from; i < to; i++ {
-			dst = appendImage(dst, a.ListValues(), int(i))
+			dst = AppendImage(dst, a.ListValues(), int(i))
 		}
 		return dst
 	}

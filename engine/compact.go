@@ -150,6 +150,11 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 	}
 	defer m.close()
 	j.inputs = inputs
+	if m.marks != nil && j.in.keyed() {
+		if m.marks.below, err = j.db.marksBelow(ctx, j.part, j.slice, inputs); err != nil {
+			return nil, err
+		}
+	}
 	j.record.began(inputs)
 	j.builder = chunk.NewBuilder(j.in.layout, chunk.SealOptions{
 		Slice: j.slice, Schema: j.in.def.Version, Tombstones: j.seq, IDs: j.db.ids, Mem: j.mem,
@@ -164,8 +169,10 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows += batch.NumRows()
-		err = j.add(ctx, batch)
+		if batch.NumRows() > 0 {
+			rows += batch.NumRows()
+			err = j.add(ctx, batch)
+		}
 		batch.Release()
 		if err == nil {
 			err = j.rest(ctx, m.read-read)
@@ -187,6 +194,9 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 	for _, e := range inputs {
 		c.Removes = append(c.Removes, e.ID)
 		had += int64(e.Rows)
+	}
+	if m.marks != nil {
+		rows += 2 * m.marks.pairs
 	}
 	if rows > had || !j.in.keyed() && rows != had {
 		return nil, fmt.Errorf("%w: %d rows of chunks merge to %d", chunk.ErrCorrupt, had, rows)

@@ -117,11 +117,21 @@ type sortedRun struct {
 func (r *sortedRun) min() []byte { return r.chunks[0].KeyMin }
 func (r *sortedRun) max() []byte { return r.chunks[len(r.chunks)-1].KeyMax }
 
-// follows says whether a chunk that begins with a key may come after one that ends
-// with one in a run.
-func (c *chooser) follows(keyMin, keyMax []byte) bool {
-	x := bytes.Compare(keyMin, keyMax)
-	return x > 0 || x == 0 && !c.keyed
+// follows says whether a chunk may come, in a run, after others of which the greatest
+// key is given. Rows of a key that go on in the next chunk are none to be merged, unless
+// one of them may be taken away by a mark.
+func (c *chooser) follows(next *chunk.Entry, before []*chunk.Entry, keyMax []byte) bool {
+	x := bytes.Compare(next.KeyMin, keyMax)
+	if x != 0 || c.keyed {
+		return x > 0
+	}
+	return !slices.ContainsFunc(before, func(e *chunk.Entry) bool { return mustMeet(e, next) && bytes.Equal(e.KeyMax, keyMax) })
+}
+
+// mustMeet says whether marks of one of two chunks may be of rows of the other. They are
+// not if both were made at once, by a merge that would have found them.
+func mustMeet(a, b *chunk.Entry) bool {
+	return (a.Marked() || b.Marked()) && (a.Tombstones == 0 || a.Tombstones != b.Tombstones)
 }
 
 // small says that a chunk is worth merging with others like it, unless it was cut.
@@ -177,7 +187,7 @@ func (c *chooser) runs(entries []*chunk.Entry) []sortedRun {
 	var single, dense []sortedRun
 	for i := 0; i < len(byAge); {
 		r := sortedRun{chunks: byAge[i : i+1 : i+1], rows: int64(byAge[i].Rows)}
-		for i++; i < len(byAge) && (!small(byAge[i-1]) || cut(byAge[i-1], byAge[i])) && c.follows(byAge[i].KeyMin, byAge[i-1].KeyMax); i++ {
+		for i++; i < len(byAge) && (!small(byAge[i-1]) || cut(byAge[i-1], byAge[i])) && c.follows(byAge[i], byAge[i-1:i], byAge[i-1].KeyMax); i++ {
 			r.chunks = append(r.chunks, byAge[i])
 			r.rows += int64(byAge[i].Rows)
 		}
@@ -197,7 +207,7 @@ func (c *chooser) join(runs []sortedRun) []sortedRun {
 	})
 	var out runHeap
 	for _, r := range runs {
-		if len(out) > 0 && c.follows(r.min(), out[0].max()) {
+		if len(out) > 0 && c.follows(r.chunks[0], out[0].chunks, out[0].max()) {
 			out[0].chunks = append(slices.Clip(out[0].chunks), r.chunks...)
 			out[0].rows += r.rows
 			heap.Fix(&out, 0)
@@ -250,7 +260,7 @@ func (c *chooser) overlapping(entries []*chunk.Entry) []*chunk.Entry {
 		for n < len(sorted) {
 			e := sorted[n]
 			fits := rows+e.Rows <= chunk.MaxRows && !cut(sorted[n-1], e)
-			if c.follows(e.KeyMin, reach) && !fits {
+			if c.follows(e, sorted[i:n], reach) && !fits {
 				break
 			}
 			if bytes.Compare(e.KeyMax, reach) > 0 {

@@ -27,6 +27,7 @@ type merging struct {
 	read    int64  // bytes of blobs
 	last    []byte // key of the last row that came out
 	started bool
+	marks   *markMerge // nil if no chunk has marks
 }
 
 // A mergeStream is a run being read.
@@ -101,6 +102,9 @@ func newMerging(ctx context.Context, in *tableInfo, mem *meter, runs []sortedRun
 		}
 		blobs += most
 	}
+	if slices.ContainsFunc(inputs, (*chunk.Entry).Marked) {
+		m.marks = newMarkMerge(in, mem, limit)
+	}
 	return m, inputs, nil
 }
 
@@ -108,7 +112,7 @@ func newMerging(ctx context.Context, in *tableInfo, mem *meter, runs []sortedRun
 func (s *mergeStream) fill(ctx context.Context, m *merging) error {
 	for s.batch == nil && len(s.chunks) > 0 {
 		if s.reader == nil {
-			r, err := s.split(s.chunks[0]).Scan(ctx, m.mem, &s.stats)
+			r, err := s.split(s.chunks[0]).Scan(ctx, chunk.NewRoom(m.mem), &s.stats)
 			if err != nil {
 				return err
 			}
@@ -157,7 +161,7 @@ func (s *mergeStream) take(l *chunk.Layout, upTo []byte) arrow.RecordBatch {
 }
 
 // next returns the next rows, with the layout's columns, which the caller releases, or
-// io.EOF. Each call merges the rows up to the least of the keys that the batches in
+// io.EOF; there may be none. Each call merges the rows up to the least of the keys that the batches in
 // memory end with, so that at least one of them is used up.
 func (m *merging) next(ctx context.Context) (arrow.RecordBatch, error) {
 	var upTo []byte
@@ -192,16 +196,19 @@ func (m *merging) next(ctx context.Context) (arrow.RecordBatch, error) {
 		}
 	}
 	if len(pieces) == 0 {
-		return nil, io.EOF
+		return m.marks.rest()
 	}
 	slices.SortStableFunc(pieces, func(a, b piece) int { return bytes.Compare(a.from[:], b.from[:]) })
 	batches := make([]arrow.RecordBatch, len(pieces))
 	for i, p := range pieces {
 		batches[i] = p.rows
 	}
-	out, err := m.merge(batches)
+	out, err := m.merge(batches, upTo)
 	if err != nil {
 		return nil, err
+	}
+	if out.NumRows() == 0 {
+		return out, nil
 	}
 	if err := m.inOrder(out); err != nil {
 		out.Release()
@@ -210,17 +217,35 @@ func (m *merging) next(ctx context.Context) (arrow.RecordBatch, error) {
 	return out, nil
 }
 
-// merge makes one sorted run of sorted runs, the oldest first, which have all rows that
-// are left of their keys in the slice's chunks being merged, but for equal keys of tables
+// merge makes one sorted run of sorted runs, the oldest first, which have all rows up to
+// a key that are left of the slice's chunks being merged, but for equal keys of tables
 // without a primary key, of which the next call may bring more. It is the one place where
-// rows meet: what takes rows away, as marks of deleted ones do, belongs here.
+// rows meet, and marks take rows away.
 //
 // Rows keep their versions: others with the same keys may be in chunks that are not
 // merged, in buffers, or in logs of other nodes, and versions decide between them.
-func (m *merging) merge(runs []arrow.RecordBatch) (arrow.RecordBatch, error) {
+func (m *merging) merge(runs []arrow.RecordBatch, upTo []byte) (arrow.RecordBatch, error) {
 	if m.in.keyed() {
-		return chunk.MergeRows(m.mem, m.in.layout, runs)
+		rows, err := chunk.MergeRows(m.mem, m.in.layout, runs)
+		if err != nil || m.marks == nil {
+			return rows, err
+		}
+		defer rows.Release()
+		return m.marks.drop(rows)
 	}
+	if m.marks == nil {
+		return m.sort(runs)
+	}
+	rows, err := m.sort(m.marks.with(runs))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Release()
+	return m.marks.subtract(rows, upTo)
+}
+
+// sort makes one run of runs of a table without a primary key.
+func (m *merging) sort(runs []arrow.RecordBatch) (arrow.RecordBatch, error) {
 	if len(runs) == 1 {
 		runs[0].Retain()
 		return runs[0], nil
@@ -250,6 +275,7 @@ func (m *merging) inOrder(rows arrow.RecordBatch) error {
 }
 
 func (m *merging) close() {
+	m.marks.release()
 	for _, s := range m.streams {
 		if s.batch != nil {
 			s.batch.Release()

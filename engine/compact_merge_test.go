@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -38,12 +40,13 @@ func mergeTable(key string) *schema.Table {
 type mergeRow struct {
 	key     string
 	version int64
+	mark    bool
 	text    string
 }
 
 func mergeRows(in *tableInfo, b arrow.RecordBatch) (out []mergeRow) {
 	for i := range int(b.NumRows()) {
-		r := mergeRow{key: string(in.layout.AppendSortKey(nil, b, i))}
+		r := mergeRow{key: string(in.layout.AppendSortKey(nil, b, i)), mark: b.Column(len(in.live)).(*array.Boolean).Value(i)}
 		for k := range in.live {
 			r.text += string(appendShown(nil, in.layout.Columns[k].Type, b.Column(k), i)) + "|"
 		}
@@ -53,6 +56,13 @@ func mergeRows(in *tableInfo, b arrow.RecordBatch) (out []mergeRow) {
 		out = append(out, r)
 	}
 	return out
+}
+
+func (r mergeRow) weight() int {
+	if r.mark {
+		return -1
+	}
+	return 1
 }
 
 // TestMerging merges random chunks against a plain model, with more and less memory.
@@ -69,6 +79,7 @@ func TestMerging(t *testing.T) {
 			}
 			for seed := range uint64(rounds) {
 				m := &mergeTest{t: t, in: in, rng: rand.New(rand.NewPCG(seed, 7)), ids: chunk.NewIDs(nil), blobs: map[chunk.ID][][]byte{}}
+				m.marks = seed%2 == 1
 				m.run(fmt.Sprintf("seed %d", seed))
 			}
 		})
@@ -83,10 +94,12 @@ type mergeTest struct {
 	next  int64
 	blobs map[chunk.ID][][]byte
 	rows  map[chunk.ID][]mergeRow
+	marks bool            // there are some
+	made  [][]datum.Value // rows
 }
 
 func (m *mergeTest) random(rows int) arrow.RecordBatch {
-	sch, err := m.in.layout.Schema(columnIDs(m.in))
+	sch, err := m.in.layout.Schema(columnIDs(m.in.layout))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -100,22 +113,21 @@ func (m *mergeTest) random(rows int) arrow.RecordBatch {
 	}
 	for range rows {
 		m.next++
-		values := []datum.Value{null(fmt.Sprintf("key %d", m.rng.IntN(7))), null(datum.Micros(m.rng.IntN(40))), nil, m.next, m.next}
+		values := []datum.Value{null(fmt.Sprintf("key %d", m.rng.IntN(7))), null(datum.Micros(m.rng.IntN(40))), nil, m.next, false, m.next}
 		if x := m.rng.IntN(5); x > 0 {
 			values[2] = datum.DecimalFromInt(int64(x))
+		}
+		if m.marks && len(m.made) > 0 && m.rng.IntN(3) == 0 {
+			values = slices.Clone(m.made[m.rng.IntN(len(m.made))])
+			values[4], values[5] = true, m.next
+		} else {
+			m.made = append(m.made, values)
 		}
 		for k, c := range m.in.layout.Columns {
 			datum.Append(b.Field(k), c.Type, values[k])
 		}
 	}
 	return b.NewRecordBatch()
-}
-
-func columnIDs(in *tableInfo) (out []schema.ColumnID) {
-	for _, c := range in.layout.Columns {
-		out = append(out, c.ID)
-	}
-	return out
 }
 
 // seal makes the chunks of a run.
@@ -167,11 +179,18 @@ func (m *mergeTest) run(what string) {
 	if err != nil {
 		m.t.Fatalf("%s: %v", what, err)
 	}
-	want := map[string]int{}
+	below := int64(math.MinInt64)
+	if m.rng.IntN(2) == 0 {
+		below = m.rng.Int64N(m.next + 1)
+	}
+	if merging.marks != nil {
+		merging.marks.below = below
+	}
+	want := map[string]int{} // rows less marks
 	newest := map[string]mergeRow{}
 	for _, e := range inputs {
 		for _, r := range m.rows[e.ID] {
-			want[r.text]++
+			want[r.text] += r.weight()
 			if old, ok := newest[r.key]; !ok || r.version > old.version {
 				newest[r.key] = r
 			}
@@ -180,7 +199,9 @@ func (m *mergeTest) run(what string) {
 	if m.in.keyed() {
 		clear(want)
 		for _, r := range newest {
-			want[fmt.Sprintf("%s%d", r.text, r.version)]++
+			if !r.mark || r.version >= below {
+				want[fmt.Sprintf("%s%d", r.text, r.version)] += r.weight()
+			}
 		}
 	}
 	got := map[string]int{}
@@ -201,11 +222,14 @@ func (m *mergeTest) run(what string) {
 			if m.in.keyed() {
 				r.text = fmt.Sprintf("%s%d", r.text, r.version)
 			}
-			got[r.text]++
+			got[r.text] += r.weight()
 		}
 		b.Release()
 	}
 	merging.close()
+	zero := func(_ string, n int) bool { return n == 0 }
+	maps.DeleteFunc(got, zero)
+	maps.DeleteFunc(want, zero)
 	if !maps.Equal(got, want) {
 		m.t.Fatalf("%s: %d different rows of %d chunks, want %d", what, len(got), len(inputs), len(want))
 	}
