@@ -254,13 +254,14 @@ func byKey(entries []*chunk.Entry) []*chunk.Entry {
 // one, nil if there are none: then the slice is compacted.
 func (c *chooser) overlapping(entries []*chunk.Entry) []*chunk.Entry {
 	sorted := byKey(entries)
+	room := capacities(sorted)
 	for i := 0; i < len(sorted); {
 		n := i + 1
-		reach, rows := sorted[i].KeyMax, sorted[i].Rows
+		reach, rows, most := sorted[i].KeyMax, sorted[i].Rows, room[i]
 		for n < len(sorted) {
 			e := sorted[n]
-			fits := rows+e.Rows <= chunk.MaxRows && !cut(sorted[n-1], e)
-			if c.follows(e, sorted[i:n], reach) && !fits {
+			most = min(most, room[n])
+			if c.follows(e, sorted[i:n], reach) && rows+e.Rows > most {
 				break
 			}
 			if bytes.Compare(e.KeyMax, reach) > 0 {
@@ -281,12 +282,32 @@ func (c *chooser) overlapping(entries []*chunk.Entry) []*chunk.Entry {
 // overlap.
 func (c *chooser) unpacked(entries []*chunk.Entry) []*chunk.Entry {
 	sorted := byKey(entries)
-	for i, e := range sorted {
-		if e.Rows < chunk.MaxRows && i+1 < len(sorted) && !cut(e, sorted[i+1]) {
+	for i, most := range capacities(sorted) {
+		full := sorted[i].Rows == most || most < chunk.MaxRows && sorted[i].Rows >= most/2 // rows differ in size
+		if !full && i+1 < len(sorted) {
 			return sorted[i:]
 		}
 	}
 	return nil
+}
+
+// capacities returns, of chunks by their keys, how many rows there is room for in each, as
+// far as it shows in them or in what was made with them.
+func capacities(sorted []*chunk.Entry) []int {
+	out := make([]int, len(sorted))
+	for i, e := range sorted {
+		most := 0
+		if i > 0 && cut(sorted[i-1], e) {
+			most = sorted[i-1].Rows
+		}
+		if i+1 < len(sorted) && cut(e, sorted[i+1]) {
+			most = max(most, e.Rows)
+		}
+		if out[i] = most; most == 0 {
+			out[i] = chunk.MaxRows
+		}
+	}
+	return out
 }
 
 // depth returns how many chunks overlap at the key where most do.

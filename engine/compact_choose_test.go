@@ -229,8 +229,8 @@ func TestChoiceOfWideRows(t *testing.T) {
 		t.Errorf("%d merges", w.merges)
 	}
 	w.add(0, 3<<20, 4<<20, 10)
-	w.compact(packed)
-	if n := len(w.slices[0]); w.chooser().depth(w.slices[0]) != 1 || n < 2 {
-		t.Errorf("%d chunks, %d overlap", n, w.chooser().depth(w.slices[0]))
+	w.compact(compacted)
+	if n := len(w.slices[0]); w.chooser().depth(w.slices[0]) != 1 || n != 50 || w.merges != 1 {
+		t.Errorf("%d chunks, %d overlap, after %d merges", n, w.chooser().depth(w.slices[0]), w.merges)
 	}
 }
