@@ -199,7 +199,8 @@ func (db *DB) foldLog(ctx context.Context, part *partition) error {
 	return nil
 }
 
-// TableSize returns the bytes of a table's chunks in the store.
+// TableSize returns the bytes of a table's chunks in the store, and about those of its
+// manifests.
 func (db *DB) TableSize(table datum.OID) int64 {
 	s := db.current.Load()
 	def := s.catalog.Tables[table]
@@ -208,10 +209,13 @@ func (db *DB) TableSize(table datum.OID) int64 {
 	}
 	n := int64(0)
 	for _, p := range s.storages[def.Storage].parts {
-		n += p.manifest.Bytes()
+		n += p.manifest.Bytes() + int64(p.manifest.Len())*entrySize(len(s.storages[def.Storage].info.layout.Columns))
 	}
 	return n
 }
+
+// entrySize is about what a manifest has of a chunk, in bytes: 400 for ten columns.
+func entrySize(columns int) int64 { return 100 + 30*int64(columns) }
 
 // Admit says whether more rows are welcome: ErrBusy while buffers are full.
 func (db *DB) Admit() error {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/phyllodb/phyllo/engine/blobcache"
+	"github.com/phyllodb/phyllo/internal/reading"
 	"go.uber.org/goleak"
 )
 
@@ -162,5 +164,43 @@ func TestForgetsWhatIsBeingRead(t *testing.T) {
 	get(t, c, r, 1, 10)
 	if r.reads[1] != 1 {
 		t.Fatal("what was forgotten was kept")
+	}
+}
+
+// TestOnce: what is read once takes nobody's place, unless somebody else waits for it too.
+func TestOnce(t *testing.T) {
+	c, r := blobcache.New[int](100), &reader{reads: map[int]int{}}
+	once := reading.With(t.Context(), reading.Options{Once: true})
+	get(t, c, r, 1, 60)
+	for range 2 {
+		if _, _, err := c.Get(once, 2, r.read(2, 60)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Get(once, 1, r.read(1, 60)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.reads[1] != 1 || r.reads[2] != 2 || c.Counters().Bytes.Load() != 60 {
+		t.Errorf("reads %v, %d bytes in memory", r.reads, c.Counters().Bytes.Load())
+	}
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	slow := func(context.Context) ([]byte, error) { close(begun); <-goOn; return make([]byte, 30), nil }
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, _, err := c.Get(once, 3, slow); err != nil {
+			t.Error(err)
+		}
+	})
+	<-begun
+	hits := c.Counters().Hits.Load()
+	wg.Go(func() { get(t, c, r, 3, 30) })
+	for c.Counters().Hits.Load() == hits { // it waits for the same read
+		runtime.Gosched()
+	}
+	close(goOn)
+	wg.Wait()
+	get(t, c, r, 3, 30)
+	if r.reads[3] != 0 {
+		t.Error("what others waited for was not kept")
 	}
 }

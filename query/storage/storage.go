@@ -93,6 +93,6 @@ type Storage interface {
 	// PauseCompaction stops compactions in the background, or lets them go on.
 	PauseCompaction(pause bool)
 	CompactionPaused() bool
-	// TableSize returns the bytes on disk of a table's chunks.
+	// TableSize returns the bytes on disk of a table's chunks and manifests.
 	TableSize(table datum.OID) int64
 }
