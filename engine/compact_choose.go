@@ -140,11 +140,16 @@ func small(e *chunk.Entry) bool { return e.Rows < chunk.MaxRows/2 }
 // cut says whether a chunk ends before another one, the next by its keys, because of its
 // bytes: who makes several goes on with one when that before it is full. Chunks that were
 // made together have the same number in Tombstones, which otherwise says nothing here: it
-// is that of the last commit that who made them knew. If two tell so by chance they are
-// not merged for being small.
+// is that of the last commit that who made them knew. Flushes of two nodes may have the same
+// one; those that are large and lie beside each other are not merged.
 func cut(e, next *chunk.Entry) bool {
-	return e.Tombstones > 0 && e.Tombstones == next.Tombstones && bytes.Compare(e.ID[:], next.ID[:]) < 0
+	return e.Tombstones > 0 && e.Tombstones == next.Tombstones && bytes.Compare(e.ID[:], next.ID[:]) < 0 &&
+		(e.Rows == chunk.MaxRows || entryBytes(e) >= minCutBytes)
 }
+
+// minCutBytes is less than what a chunk that was cut because of its bytes has when encoded,
+// unless all its rows are alike.
+const minCutBytes = 32 << 10
 
 // tier returns the runs of the lowest tier that has too many, and those below.
 func (c *chooser) tier(entries []*chunk.Entry) []*chunk.Entry {

@@ -219,7 +219,8 @@ func TestChoiceOfWideRows(t *testing.T) {
 	w := newChoiceWorld()
 	w.seq = 7
 	for i := range uint64(50) {
-		w.slices[0] = append(w.slices[0], &chunk.Entry{ID: w.ids.Next(), Rows: 900, Tombstones: w.seq, KeyMin: keyAt(i << 20), KeyMax: keyAt(i<<20 + 5)})
+		w.slices[0] = append(w.slices[0], &chunk.Entry{ID: w.ids.Next(), Rows: 900, Tombstones: w.seq, KeyMin: keyAt(i << 20), KeyMax: keyAt(i<<20 + 5),
+			Columns: []chunk.ColumnEntry{{Size: 1 << 20}}})
 	}
 	w.now = w.now.Add(100 * time.Hour)
 	for _, to := range []aim{tidy, compacted, packed} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
@@ -70,13 +71,18 @@ func TestVacuum(t *testing.T) {
 	for _, keyed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("keyed=%v", keyed), func(t *testing.T) {
 			eachPlace(t, func(t *testing.T, p place) {
-				db := p.open(t, quiet)
+				db := p.open(t, engine.Options{SealAge: time.Hour, BufferBytes: 1 << 20})
 				table := createTable(t, db, "events", keyed, schema.DuplicateReplace)
 				rng := newRand(t)
 				want := map[row]int{}
 				newest := map[row]int64{}
-				for range 12 {
+				for i := range 12 {
 					rows := randomRows(rng, 300, keyed)
+					if i%4 == 1 { // a transaction that is staged
+						for j := range int64(15_000) {
+							rows = append(rows, row{"many", j * 1000, int64(i)})
+						}
+					}
 					insert(t, db, table, rows...)
 					for _, r := range rows {
 						want[r]++

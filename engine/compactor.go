@@ -40,6 +40,7 @@ type compactionMemo struct {
 	freeAt   time.Time           // when to look for what can be freed
 	repackAt time.Time           // when to look for files of which much is deleted
 	slices   map[int64]sliceMemo
+	failed   map[int64]time.Time // slices that could not be merged, and when that is tried again
 }
 
 // A sliceMemo is of a slice that has nothing to be merged.
@@ -52,6 +53,8 @@ const (
 	// maxLooks bounds the slices whose chunks are looked at in a round: after a start
 	// that is all that have several.
 	maxLooks = 256
+	// failedAge is how long a slice is left alone that could not be merged.
+	failedAge = 10 * time.Minute
 	// forgetAfter is after how many commits a log does not tell any more what became of one.
 	forgetAfter = 512
 )
@@ -154,12 +157,16 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 	in, m := st.info, st.part(part.id.Key).manifest
 	memo := c.memos[part.id]
 	if memo == nil {
-		memo = &compactionMemo{slices: map[int64]sliceMemo{}}
+		memo = &compactionMemo{slices: map[int64]sliceMemo{}, failed: map[int64]time.Time{}}
 		c.memos[part.id] = memo
 	}
 	now := db.opt.Now()
 	expired := len(db.expired(in, m, now)) > 0
-	free := db.cluster != nil && !now.Before(memo.freeAt) && db.anyToFree(m, now)
+	free := false
+	if db.cluster != nil && !now.Before(memo.freeAt) {
+		free = db.anyToFree(m, now)
+		memo.freeAt = now.Add(time.Minute)
+	}
 	if memo.manifest == m && (memo.again.IsZero() || now.Before(memo.again)) && !expired && !free {
 		return 0, nil
 	}
@@ -168,6 +175,10 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 	for info := range m.Slices() {
 		if info.Chunks < 2 {
 			delete(memo.slices, info.Slice)
+			continue
+		}
+		if at, bad := memo.failed[info.Slice]; bad && now.Before(at) {
+			again = earliest(again, at)
 			continue
 		}
 		known, ok := memo.slices[info.Slice]
@@ -207,9 +218,6 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 			return left, err
 		}
 		memo.manifest = nil // look again, at what there is now
-		if free {
-			memo.freeAt = now.Add(time.Minute)
-		}
 		return 0, nil
 	}
 	if memo.manifest, memo.again = m, again; !all {
@@ -233,15 +241,20 @@ func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64,
 		return false, err
 	}
 	stale := false
+	var errs []error
 	for _, slice := range todo {
 		if c.paused.Load() {
 			return false, nil
 		}
 		did, _, err := c.db.compactSlice(ctx, part, slice, tidy, c.pace)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil || errors.Is(err, errGone) || errors.Is(err, commitlog.ErrUnknown):
 			return false, err
+		case err != nil: // it is the slice's own, as a damaged chunk or a full disk
+			c.memos[part.id].failed[slice] = c.db.opt.Now().Add(failedAge)
+			errs = append(errs, err)
 		}
-		stale = stale || !did
+		stale = stale || !did && err == nil
 	}
 	if stale && c.db.cluster != nil { // another node did it, of which our state does not know
 		if err := c.db.cluster.follower.once(ctx, part); err != nil {
@@ -256,7 +269,7 @@ func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64,
 			return false, err
 		}
 	}
-	return true, nil
+	return true, errors.Join(errs...)
 }
 
 // repackEvery is how often files of which much is deleted are looked for in a partition,
