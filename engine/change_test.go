@@ -3,6 +3,8 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -221,5 +223,57 @@ func TestChangeStaged(t *testing.T) {
 			sameRows(t, "in chunks", mustRead(t, db, table), want)
 		}
 		p.close(t)
+	})
+}
+
+// TestVacuumMarks deletes and updates rows that lie in chunks: after VACUUM there is no
+// mark, and no row that one took away.
+func TestVacuumMarks(t *testing.T) {
+	eachTable(t, func(t *testing.T, p place, db *engine.DB, table datum.OID, keyed bool) {
+		rng := newRand(t)
+		want := map[row]int{}
+		for i := range int64(3000) {
+			want[row{fmt.Sprint("k", i%50), i / 50 * 1000, i}] = 1
+		}
+		insert(t, db, table, slices.Collect(maps.Keys(want))...)
+		checkpoint(t, db)
+		for range 3 {
+			var old, updated []row
+			for r := range want {
+				switch rng.IntN(4) {
+				case 0:
+					old = append(old, r)
+				case 1:
+					old = append(old, r)
+					updated = append(updated, row{r.k, r.ts, r.v + 10_000})
+				}
+			}
+			tx := begin(t, db, engine.TxnOptions{})
+			change(t, tx, table, old, updated)
+			if err := tx.Commit(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range old {
+				delete(want, r)
+			}
+			for _, r := range updated {
+				want[r]++
+			}
+			checkpoint(t, db)
+			sameRows(t, "with marks", mustRead(t, db, table), want)
+		}
+		vacuum(t, db, table, false)
+		sameRows(t, "after VACUUM", mustRead(t, db, table), want)
+		rows := 0
+		for _, list := range chunksOf(t, db, table) {
+			for _, e := range list {
+				if rows += e.Rows; e.Marked() {
+					t.Errorf("chunk %v of %d rows has marks", e.ID, e.Rows)
+				}
+			}
+		}
+		if rows != len(want) {
+			t.Errorf("%d rows in chunks, %d are there", rows, len(want))
+		}
 	})
 }
