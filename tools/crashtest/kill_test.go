@@ -22,10 +22,11 @@ var (
 
 // A ledger notes what was sent and what was acknowledged.
 type ledger struct {
-	mu    sync.Mutex
-	next  int64
-	rows  map[int64]int  // by batch: how many rows it has
-	acked map[int64]bool // by batch
+	mu      sync.Mutex
+	next    int64
+	rows    map[int64]int  // by batch: how many rows it has
+	acked   map[int64]bool // by batch
+	changes *changes
 }
 
 func (l *ledger) begin(rows int) int64 {
@@ -42,7 +43,7 @@ func (l *ledger) ack(batch int64) {
 	l.acked[batch] = true
 }
 
-// TestKill kills the server under concurrent COPY, INSERT and HTTP.
+// TestKill kills the server under concurrent COPY, INSERT, HTTP, UPDATE, DELETE and VACUUM.
 func TestKill(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
@@ -50,12 +51,12 @@ func TestKill(t *testing.T) {
 	t.Logf("seed %d (give it back with -seed)", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	store := newStore(t)
-	l := &ledger{rows: map[int64]int{}, acked: map[int64]bool{}}
+	l := &ledger{rows: map[int64]int{}, acked: map[int64]bool{}, changes: newChanges()}
 	// Buffers that seal often put flushes and commits into the way of the kill.
 	env := []string{"PHYLLO_SEAL_AGE=150ms", "PHYLLO_MEMORY_BUFFERS_MIB=16"}
 	p := start(t, store, env...)
 	create(t, p)
-	sent, acked := 0, 0
+	sent, acked, changed := 0, 0, 0
 	for round := range *rounds {
 		work(t, p, l, time.Duration(200+rng.IntN(600))*time.Millisecond, rng.Uint64())
 		p = start(t, store, env...)
@@ -65,15 +66,16 @@ func TestKill(t *testing.T) {
 		}
 		// Each round reads all rows: many rounds begin anew now and then.
 		if (round+1)%roundsKept == 0 || round+1 == *rounds {
-			sent, acked = sent+len(l.rows), acked+len(l.acked)
+			sent, acked, changed = sent+len(l.rows), acked+len(l.acked), changed+len(l.changes.batches)
 			clear(l.rows)
 			clear(l.acked)
+			clear(l.changes.batches)
 			truncate(t, p)
 		}
 	}
 	p.stop()
-	t.Logf("%d rounds, %d batches sent, %d acknowledged", *rounds, sent, acked)
-	if acked < *rounds {
+	t.Logf("%d rounds, %d batches sent, %d acknowledged, %d changed", *rounds, sent, acked, changed)
+	if acked < *rounds || changed < *rounds {
 		t.Errorf("only %d batches were acknowledged: the test did not test", acked)
 	}
 }
@@ -89,7 +91,7 @@ func truncate(t *testing.T, p *process) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(context.Background(), "TRUNCATE events, keyed"); err != nil {
+	if _, err := conn.Exec(context.Background(), "TRUNCATE events, keyed, moved, state"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -101,10 +103,10 @@ func create(t *testing.T, p *process) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	for _, sql := range []string{
+	for _, sql := range append([]string{
 		`CREATE TABLE events (batch bigint, n int, ts timestamptz, value double precision) PARTITION BY HASH (n) WITH (partitions = 4, slice = '1 hour')`,
 		`CREATE TABLE keyed (n int, ts timestamptz, batch bigint, PRIMARY KEY (n, batch, ts)) PARTITION BY HASH (n) WITH (partitions = 2)`,
-	} {
+	}, changeTables...) {
 		if _, err := conn.Exec(context.Background(), sql); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +116,8 @@ func create(t *testing.T, p *process) {
 // work runs writers until the kill, and returns when all have noticed it.
 func work(t *testing.T, p *process, l *ledger, d time.Duration, seed uint64) {
 	var wg sync.WaitGroup
-	for i, writer := range []func(*process, *ledger, *rand.Rand) error{copyBatch, copyBatch, insertBatch, insertBatch, httpBatch, httpBatch, largeCopy} {
+	for i, writer := range []func(*process, *ledger, *rand.Rand) error{copyBatch, copyBatch, insertBatch, insertBatch, httpBatch, httpBatch, largeCopy,
+		l.changes.changeBatch, l.changes.changeBatch, vacuum} {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -258,6 +261,7 @@ func verify(t *testing.T, p *process, l *ledger) {
 			t.Fatal(err)
 		}
 	}
+	l.changes.verify(t, conn)
 	for batch, want := range l.rows {
 		switch got := found[batch]; {
 		case got == want:
