@@ -2,12 +2,13 @@ package chunk
 
 import "time"
 
-// A CompactionInfo is a compaction, or the removal of slices that are older than a table's
-// retention, for people and their tools.
+// A CompactionInfo is a compaction, or what is done beside, for people and their tools.
 type CompactionInfo struct {
 	ID    PartitionID
 	Slice int64
-	Kind  string // compaction, retention
+	// Kind is compaction, retention (slices that are too old are removed), or repacking
+	// (chunks are copied out of files of which much is deleted).
+	Kind string
 	// State is running, done, failed, discarded (somebody else changed the chunks
 	// meanwhile), or unknown (whether it was committed shows later).
 	State               string

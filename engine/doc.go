@@ -11,6 +11,12 @@
 // in the partitions' deltas. The flusher (flush.go) turns a partition's delta
 // into chunks and a commit. Open (recover.go) folds the logs back into a state.
 //
+// The compactor (compactor.go), and VACUUM (vacuum.go), choose chunks of a slice
+// (compact_choose.go), merge their rows (compact_merge.go) and replace them by one
+// commit (compact.go); they drop slices that are older than a table's retention
+// (retention.go) and give space back (free.go, repack.go). docs/design/compaction.md
+// has the reasons.
+//
 // Nodes that share a store (cluster.go) follow each other's source logs in rounds
 // (follow.go, round.go), which statements wait for if they have to be newer
 // (fresh.go); rows of other nodes stay apart until they are in chunks (followed.go,
