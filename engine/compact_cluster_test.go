@@ -392,3 +392,89 @@ func TestCompactionMemory(t *testing.T) {
 	}
 	p.close(t)
 }
+
+func countRows(db *engine.DB, table datum.OID) (int, error) {
+	ctx := context.Background()
+	tx, err := db.Begin(ctx, engine.TxnOptions{ReadOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	if err := tx.Snapshot(ctx); err != nil {
+		return 0, err
+	}
+	got, err := read(tx, table)
+	return len(got), err
+}
+
+// TestClusterRetention has one of two nodes drop slices, one partition after the other:
+// neither sees half of one, whatever its state has.
+func TestClusterRetention(t *testing.T) {
+	clock := &testClock{}
+	opt := quiet
+	opt.Now = clock.now
+	shared := memstore.New(nil)
+	a, b := newNode(t, shared, "a", opt), newNode(t, shared, "b", opt)
+	table := retentionTable(t, a.db, true)
+	start := clock.now().Truncate(time.Hour)
+	want := map[row]int{}
+	for i, n := range []*node{a, b} {
+		var rows []row
+		for j := range int64(20) {
+			k := string(rune('a' + j))
+			rows = append(rows, row{k, start.Add(-time.Hour).UnixMicro() + int64(i), j}, row{k, start.UnixMicro() + int64(i), j})
+		}
+		insert(t, n.db, table, rows...)
+		if n == a { // b's rows are in buffers when they become too old
+			checkpoint(t, a.db)
+		}
+		for j, r := range rows {
+			if j%2 == 1 {
+				want[r] = 1
+			}
+		}
+	}
+	for _, n := range []*node{a, b} {
+		if got := len(n.latest(table)); got != 80 {
+			t.Fatalf("node %s sees %d rows at first", n.name, got)
+		}
+	}
+	clock.add(start.Add(2*time.Hour + 2*time.Minute).Sub(clock.now()))
+	var over atomic.Bool
+	var readers sync.WaitGroup
+	for _, n := range []*node{a, b} {
+		readers.Go(func() {
+			for !over.Load() {
+				if got, err := countRows(n.db, table); err != nil || got != len(want) {
+					t.Errorf("node %s sees %d rows, want %d; %v", n.name, got, len(want), err)
+					return
+				}
+			}
+		})
+	}
+	if err := a.db.CompactNow(context.Background()); err != nil {
+		t.Error(err)
+	}
+	checkpoint(t, b.db)
+	dropped := vacuum(t, a.db, table, false).SlicesDropped + vacuum(t, b.db, table, false).SlicesDropped
+	over.Store(true)
+	readers.Wait()
+	if dropped == 0 {
+		t.Error("what b had in buffers was not dropped later")
+	}
+	for _, n := range []*node{a, b} {
+		sameRows(t, "node "+n.name, n.latest(table), want)
+		n.close()
+	}
+	c := newNode(t, shared, "c", opt)
+	sameRows(t, "a node that starts later", c.latest(table), want)
+	for part, list := range chunksOf(t, c.db, table) {
+		for _, e := range list {
+			if e.Time.Max < datum.Micros(start.UnixMicro()) {
+				t.Errorf("partition %x: a chunk of %d rows is left", part, e.Rows)
+			}
+		}
+	}
+	c.close()
+	shared.Close()
+}
