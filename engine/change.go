@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -23,7 +24,7 @@ func (t *Txn) BeginChange(ctx context.Context, table datum.OID) error {
 	if t.done.Load() {
 		return errTxnDone
 	}
-	in, err := t.lockRows(ctx, table)
+	in, err := t.lockTable(ctx, table, true)
 	if err != nil {
 		return err
 	}
@@ -38,16 +39,36 @@ func (t *Txn) BeginChange(ctx context.Context, table datum.OID) error {
 	if err := t.Snapshot(ctx); err != nil {
 		return err
 	}
-	if !in.keyed() && t.opt.RepeatableRead {
-		if st := t.db.current.Load().storages[in.def.Storage]; st != nil && st.changed > t.snap.clock {
-			return errConcurrentUpdate()
-		}
+	if err := t.LockRows(ctx, table); err != nil { // from now on the statement's
+		return err
+	}
+	if !in.keyed() && t.opt.RepeatableRead && t.changedSince(in) {
+		return errConcurrentUpdate()
 	}
 	if t.changing == nil {
 		t.changing = map[datum.OID]bool{}
 	}
 	t.changing[table] = true
 	return nil
+}
+
+// changedSince says whether rows of a table without a key may have been deleted since the
+// snapshot. What other nodes did is known by their logs, if these are not trimmed, and
+// by versions that need not be above those of the snapshot; so anything of theirs
+// that came since counts.
+func (t *Txn) changedSince(in *tableInfo) bool {
+	now, then := t.db.current.Load(), t.snap
+	st, old := now.storages[in.def.Storage], then.storages[in.def.Storage]
+	if st == nil {
+		return false
+	}
+	if t.db.cluster == nil {
+		return st.changed > then.clock
+	}
+	if st.changed > then.clock || !maps.Equal(now.heads, then.heads) {
+		return true
+	}
+	return !slices.EqualFunc(st.parts, old.parts, func(a, b *partState) bool { return a.manifest.Seq() == b.manifest.Seq() })
 }
 
 func errConcurrentUpdate() error {

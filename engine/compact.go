@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/reading"
 )
 
@@ -36,9 +37,13 @@ func (db *DB) replace(ctx context.Context, part *partition, r *replacement) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replaceWait)
 	defer cancel()
 	err := db.commitPublished(ctx, part, r.commit)
-	part.doubtful = nil
-	if errors.Is(err, commitlog.ErrUnknown) {
+	switch {
+	case errors.Is(err, commitlog.ErrUnknown):
 		part.doubtful = r
+	case err == nil || errors.Is(err, commitlog.ErrPrecondition) || errors.Is(err, errGone):
+		part.doubtful = nil
+	case part.doubtful == r: // it is as unknown as it was
+		return fmt.Errorf("%w: %w", commitlog.ErrUnknown, err)
 	}
 	if err != nil {
 		return err
@@ -198,6 +203,9 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 	if m.marks != nil {
 		rows += 2 * m.marks.pairs
 	}
+	if len(m.streams) == 1 && len(j.adds) >= len(inputs) && rows == had && m.marks == nil {
+		return nil, errNoGain // they were cut because of their bytes in memory
+	}
 	if rows > had || !j.in.keyed() && rows != had {
 		return nil, fmt.Errorf("%w: %d rows of chunks merge to %d", chunk.ErrCorrupt, had, rows)
 	}
@@ -307,6 +315,34 @@ func (db *DB) compactable(ctx context.Context, part *partition) (*tableInfo, *co
 	return st.info, st.part(part.id.Key).manifest, nil
 }
 
+// definitionOf returns the table of chunks as it was when they were written, or later: who
+// does not know a column yet that they have would lose it. In a cluster another node may be
+// ahead in the catalogue.
+func (db *DB) definitionOf(ctx context.Context, part *partition, chunks []*chunk.Entry) (*tableInfo, error) {
+	newest := uint64(0)
+	for _, e := range chunks {
+		newest = max(newest, e.Schema)
+	}
+	if db.cluster != nil && newest > db.current.Load().catalog.Seq {
+		if err := db.cluster.follower.wait(ctx, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	s := db.current.Load()
+	st := s.storages[part.id.Table]
+	switch {
+	case st == nil:
+		return nil, errGone
+	case newest > s.catalog.Seq:
+		return nil, pgerr.New(pgerr.ObjectInUse, "chunks of table %q were written under a definition that this node does not know yet", st.info.name()).
+			WithHint("Try again in a moment.")
+	}
+	return st.info, nil
+}
+
+// errNoGain ends a compaction whose outcome would be what is there.
+var errNoGain = errors.New("merging these chunks makes no fewer")
+
 // compactSlice merges chunks of a slice once, if there are some to be merged. It returns
 // whether it did, and else when to ask again, 0 if only after a change. The caller holds
 // part.compacting, and in a cluster the lease.
@@ -327,10 +363,17 @@ func (db *DB) compactSlice(ctx context.Context, part *partition, slice int64, to
 	if len(inputs) == 0 {
 		return false, wait, nil
 	}
+	if in, err = db.definitionOf(ctx, part, inputs); err != nil {
+		return false, 0, err
+	}
 	j := &compactionJob{db: db, part: part, in: in, slice: slice, seq: m.Seq(), inputs: slices.Clone(inputs), runs: c.streams(inputs), pace: p}
 	smallestFirst(j.runs)
 	j.record = db.compactor.begin(part.id, slice, "compaction")
 	err = j.run(ctx)
+	if errors.Is(err, errNoGain) {
+		j.record.end(nil)
+		return false, 0, err
+	}
 	j.record.end(err)
 	if errors.Is(err, commitlog.ErrPrecondition) && db.cluster != nil {
 		return true, 0, nil // another node was faster; what there is now is another matter

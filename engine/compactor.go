@@ -226,6 +226,10 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 	return 0, nil
 }
 
+// noGainAge is for how long a slice is left alone of which chunks that seem to fit in one
+// do not.
+const noGainAge = 6 * time.Hour
+
 // maintain does the work of one partition, unless another node is at it.
 func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64, free bool) (done bool, err error) {
 	if !part.compacting.tryTake() {
@@ -250,6 +254,8 @@ func (c *compactor) maintain(ctx context.Context, part *partition, todo []int64,
 		switch {
 		case ctx.Err() != nil || errors.Is(err, errGone) || errors.Is(err, commitlog.ErrUnknown):
 			return false, err
+		case errors.Is(err, errNoGain):
+			c.memos[part.id].failed[slice] = c.db.opt.Now().Add(noGainAge)
 		case err != nil: // it is the slice's own, as a damaged chunk or a full disk
 			c.memos[part.id].failed[slice] = c.db.opt.Now().Add(failedAge)
 			errs = append(errs, err)

@@ -36,7 +36,7 @@ func (t *Txn) Insert(ctx context.Context, table datum.OID, batch arrow.RecordBat
 	if err := in.checkBatch(batch); err != nil {
 		return 0, nil, err
 	}
-	if err := t.checkRetention(in, batch); err != nil {
+	if err := t.checkRetention(in, batch, t.changing[table]); err != nil {
 		return 0, nil, err
 	}
 	if batch.NumRows() == 0 {
@@ -84,9 +84,15 @@ func (in *tableInfo) mode(m chunk.InsertMode) chunk.InsertMode {
 	return chunk.InsertError
 }
 
-// lockRows locks a table against changes of its definition and returns it as it
-// is then.
+// lockRows locks a table against changes of its definition and returns it as it is then,
+// for a call whose rows are those of Catalog: if they would be others it fails.
 func (t *Txn) lockRows(ctx context.Context, table datum.OID) (*tableInfo, error) {
+	return t.lockTable(ctx, table, false)
+}
+
+// lockTable is lockRows; begin says that no rows are given, so that they may have become
+// others.
+func (t *Txn) lockTable(ctx context.Context, table datum.OID, begin bool) (*tableInfo, error) {
 	if err := t.writable(); err != nil {
 		return nil, err
 	}
@@ -99,32 +105,53 @@ func (t *Txn) lockRows(ctx context.Context, table datum.OID) (*tableInfo, error)
 	}
 	// The definition may have changed before the lock was granted.
 	now := t.db.current.Load()
-	if cur := now.catalog.Tables[table]; cur != in.def && !t.changed(table) {
-		if cur == nil {
-			return nil, pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", in.name())
+	cur := now.catalog.Tables[table]
+	switch {
+	case cur == in.def || t.changed(table):
+		return in, nil
+	case cur == nil:
+		return nil, pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", in.name())
+	case t.bound[table] && cur.Storage == in.def.Storage:
+		return in, nil // another node changed it since, which its rows can be conformed to
+	case !t.opt.RepeatableRead && (begin || sameRows(cur, in.def)):
+		if err := t.refresh(); err != nil {
+			return nil, err
 		}
-		if cur.Storage != in.def.Storage || !sameRows(cur, in.def) {
-			if t.opt.RepeatableRead {
-				return nil, pgerr.New(pgerr.SerializationFailure, "could not serialize access due to a concurrent change of table %q", in.name())
-			}
-			if err := t.refresh(); err != nil {
-				return nil, err
-			}
-			return t.info(table)
-		}
+		return t.info(table)
+	case cur.Storage == in.def.Storage && sameRows(cur, in.def):
+		return t.tables.info(t.db, cur)
 	}
-	return in, nil
+	return nil, pgerr.New(pgerr.SerializationFailure, "could not serialize access due to a concurrent change of table %q", in.name())
 }
 
-// checkRetention refuses rows that are older than the table keeps.
-func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch) error {
+// LockRows keeps the definition of a table that the statement writes to as it is until the
+// transaction ends. Catalog has then what it has become, and the statement goes on with
+// that, whatever other nodes do.
+func (t *Txn) LockRows(ctx context.Context, table datum.OID) error {
+	if _, err := t.lockTable(ctx, table, true); err != nil {
+		return err
+	}
+	if t.bound == nil {
+		t.bound = map[datum.OID]bool{}
+	}
+	t.bound[table] = true
+	return nil
+}
+
+// checkRetention refuses rows that are older than the table keeps; of new versions of rows
+// that can be seen those whose slice cannot.
+func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch, changed bool) error {
 	if in.def.Retention <= 0 || in.timeAt < 0 {
 		return nil
 	}
-	limit := arrow.Timestamp(t.db.opt.Now().Add(-in.def.Retention).UnixMicro())
+	now := t.db.opt.Now()
+	limit := arrow.Timestamp(now.Add(-in.def.Retention).UnixMicro())
 	times := batch.Column(in.timeAt).(*array.Timestamp)
 	for row, v := range times.TimestampValues() {
 		if v < limit && !times.IsNull(row) {
+			if changed && !in.outdated(chunk.SliceOf(in.layout.Slice, datum.Micros(v), false), now) {
+				continue
+			}
 			t.db.metrics.refused.Inc()
 			e := pgerr.New(pgerr.CheckViolation, "row is older than the retention of table %q", in.name()).
 				WithDetail("Failing row contains (%s); rows are kept for %v.", in.rowText(batch, row), in.def.Retention)

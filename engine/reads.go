@@ -35,8 +35,8 @@ func (t *Txn) noteReads(in *tableInfo, f *finding) error {
 	for _, g := range f.groups {
 		t.work.readRows += len(g.rows)
 		if t.work.readRows > maxReadRows {
-			return pgerr.New(pgerr.ProgramLimitExceeded, "ON CONFLICT looks up more than %d rows of table %q in one transaction", maxReadRows, in.name()).
-				WithHint("Commit more often.")
+			return pgerr.New(pgerr.ProgramLimitExceeded, "ON CONFLICT, UPDATE and DELETE look up more than %d rows of table %q in one transaction", maxReadRows, in.name()).
+				WithHint("Change fewer rows at a time.")
 		}
 		g.keys.Retain()
 		r := readKeys{in: in, group: g, clock: f.clock}

@@ -59,6 +59,15 @@ func (db *DB) retain(ctx context.Context, part *partition) (dropped int, err err
 	if err != nil {
 		return 0, err
 	}
+	if db.cluster != nil && len(db.expired(in, m, db.opt.Now())) > 0 {
+		// Another node may have changed the retention.
+		if err := db.cluster.follower.wait(ctx, time.Now()); err != nil {
+			return 0, err
+		}
+		if in, m, err = db.compactable(ctx, part); err != nil {
+			return 0, err
+		}
+	}
 	var removed []*chunk.Entry
 	remove := func(slice int64) error {
 		if len(removed) == 0 {

@@ -86,8 +86,9 @@ func (t *Txn) keepStaged(id chunk.PartitionID, s stagedPart) {
 	t.grow(-bytes)
 	for i := range t.marks {
 		m := &t.marks[i]
-		// One without rows was staged to its end before.
-		if q := m.parts[id]; q != nil && q.bytes() > 0 {
+		// One without rows was staged to its end before. One from before ALTER TABLE
+		// keeps its rows, for the chunks have the new columns.
+		if q := m.parts[id]; q != nil && q.bytes() > 0 && sameColumns(q.info.layout, p.info.layout) {
 			end := ends[len(q.deltas)-1]
 			m.bytes -= q.bytes()
 			m.parts[id] = newOwnPart(q.info, all[:end:end])

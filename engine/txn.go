@@ -43,6 +43,7 @@ type Txn struct {
 	claimed   []datum.OID        // see claim
 	claimedAs commitlog.Source   // ours when the first claim was taken
 	alone     bool               // one of the claims is not only shared
+	bound     map[datum.OID]bool // tables of LockRows, of the statement
 	changing  map[datum.OID]bool // tables of which BeginChange was called
 	handed    *commitRequest     // to the committer
 	done      atomic.Bool
@@ -72,6 +73,7 @@ func (t *Txn) Snapshot(ctx context.Context) error {
 		return errTxnDone
 	}
 	t.visible = maps.Clone(t.work.parts)
+	clear(t.bound)
 	if t.opt.RepeatableRead {
 		return nil
 	}

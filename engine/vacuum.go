@@ -95,7 +95,11 @@ func (db *DB) vacuumPartition(ctx context.Context, part *partition, full bool, o
 			continue
 		}
 		for did := true; did; {
-			if did, _, err = db.compactSlice(ctx, part, info.Slice, to, nil); err != nil {
+			did, _, err = db.compactSlice(ctx, part, info.Slice, to, nil)
+			if errors.Is(err, errNoGain) {
+				break
+			}
+			if err != nil {
 				return err
 			}
 			if did {

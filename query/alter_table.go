@@ -195,6 +195,9 @@ func (a *alteration) addColumn(ctx context.Context, x *ast.AlterAction) error {
 	return nil
 }
 
+// exactText writes floats so that they are read back as they were.
+var exactText = &datum.Env{ExtraFloatDigits: 1}
+
 // withoutPosition is an error about a value as PostgreSQL gives it, which looks at
 // defaults when the statement has been taken apart.
 func withoutPosition(err error) error {
@@ -219,7 +222,7 @@ func (a *alteration) constant(ctx context.Context, e expr.Expr, t datum.Type) (*
 	if v.Array.IsNull(0) {
 		return nil, nil
 	}
-	text := string(datum.AppendTextAt(nil, t, v.Array, 0, &datum.Env{}))
+	text := string(datum.AppendTextAt(nil, t, v.Array, 0, exactText))
 	return &text, nil
 }
 
@@ -301,6 +304,9 @@ func (a *alteration) alterType(ctx context.Context, x *ast.AlterAction, c *schem
 		return pgerr.Unsupported("changing the type of column %q from %v to %v is not supported", c.Name, c.Type, t).
 			WithHint("Types can be widened: smallint to integer to bigint, real to double precision, varchar to a longer one or text, numeric to more digits.").At(x.Position())
 	}
+	if c.Missing, err = widened(c.Missing, c.Type, t); err != nil {
+		return err
+	}
 	a.typed = append(a.typed, c.ID)
 	c.Type = t
 	if c.Default != "" {
@@ -313,6 +319,22 @@ func (a *alteration) alterType(ctx context.Context, x *ast.AlterAction, c *schem
 		}
 	}
 	return nil
+}
+
+// widened returns the text of a value as one of a wider type: that of 1.1 as real is
+// 1.100000023841858 as double precision, as rows that have it are read.
+func widened(text *string, from, to datum.Type) (*string, error) {
+	if text == nil || from.OID != datum.Float4 {
+		return text, nil
+	}
+	v, err := datum.Parse(from, *text, exactText)
+	if err != nil {
+		return nil, err
+	}
+	a := datum.NewArray(memory.DefaultAllocator, to, float64(v.(float32)), 1)
+	defer a.Release()
+	wide := string(datum.AppendTextAt(nil, to, a, 0, exactText))
+	return &wide, nil
 }
 
 func isColumn(e ast.Expr, name string) bool {

@@ -18,6 +18,15 @@ func (s *Session) copy(ctx context.Context, p *Portal, c *plan.Copy) error {
 		return pgerr.Unsupported("COPY with files or programs of the server is not supported").
 			WithHint("Use COPY FROM STDIN or TO STDOUT, or psql's \\copy.")
 	}
+	if c.Stmt.From {
+		err := s.writable("COPY FROM")
+		if err == nil {
+			c, err = settled(ctx, s, p, c, c.Table)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	names := copyColumnNames(c)
 	opt, err := copyOptions(c.Stmt, names)
 	if err != nil {
@@ -25,9 +34,6 @@ func (s *Session) copy(ctx context.Context, p *Portal, c *plan.Copy) error {
 	}
 	var n int64
 	if c.Stmt.From {
-		if err := s.writable("COPY FROM"); err != nil {
-			return err
-		}
 		n, err = s.copyFrom(ctx, p, c, opt, names)
 	} else {
 		n, err = s.copyTo(ctx, p, c, opt, names)

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -20,20 +21,25 @@ type completer struct {
 	fields  []plan.Field
 	schema  *arrow.Schema
 	exprs   []expr.Expr // of each live column, over the copied columns
+	whole   bool        // the copied columns are all live ones, in their order
 }
 
 func (s *Session) newCompleter(ctx context.Context, p *Portal, c *plan.Copy) (*completer, error) {
-	d := &completer{session: s, stmt: c, eval: s.evalContext(ctx, p.params), fields: liveFields(c.Table)}
+	d := &completer{session: s, stmt: c, eval: s.evalContext(ctx, p.params), fields: liveFields(c.Table), whole: true}
 	d.schema = arrowSchema(d.fields)
 	d.exprs = make([]expr.Expr, len(d.fields))
-	for i, f := range d.fields {
-		d.exprs[i] = &expr.Const{T: f.Type}
-		if def := c.Defaults[i]; def != nil {
-			d.exprs[i] = def
+	at := 0 // among the live columns
+	for i, col := range c.Table.Columns {
+		if col.Type.OID == 0 {
+			continue
 		}
-	}
-	for i, col := range c.Columns {
-		d.exprs[col] = &expr.Column{Index: i, Name: d.fields[col].Name, T: d.fields[col].Type}
+		if from := slices.Index(c.Columns, i); from >= 0 {
+			d.exprs[at] = &expr.Column{Index: from, Name: col.Name, T: col.Type}
+			d.whole = d.whole && from == at
+		} else if d.exprs[at], d.whole = c.Defaults[i], false; d.exprs[at] == nil {
+			d.exprs[at] = &expr.Const{T: col.Type}
+		}
+		at++
 	}
 	return d, nil
 }
@@ -60,19 +66,10 @@ func (d *completer) insert(ctx context.Context, in arrow.RecordBatch) (int64, er
 }
 
 func (d *completer) complete(in arrow.RecordBatch) (arrow.RecordBatch, error) {
-	if len(d.stmt.Columns) == len(d.fields) && inOrder(d.stmt.Columns) {
+	if d.whole {
 		return array.NewRecordBatch(d.schema, in.Columns(), in.NumRows()), nil
 	}
 	return project(d.eval, d.exprs, d.fields, in)
-}
-
-func inOrder(columns []int) bool {
-	for i, c := range columns {
-		if i != c {
-			return false
-		}
-	}
-	return true
 }
 
 // ofRow makes an error about a row of a part of a batch one about the batch's.

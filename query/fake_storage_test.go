@@ -42,6 +42,12 @@ func newFakeStore() *fakeStore {
 
 func (s *fakeStore) Checkpoint(context.Context) error { return nil }
 func (s *fakeStore) TableSize(datum.OID) int64        { return 0 }
+func (s *fakeStore) Vacuum(context.Context, datum.OID, bool) (chunk.VacuumInfo, error) {
+	return chunk.VacuumInfo{}, nil
+}
+func (s *fakeStore) Compactions() []chunk.CompactionInfo { return nil }
+func (s *fakeStore) PauseCompaction(bool)                {}
+func (s *fakeStore) CompactionPaused() bool              { return false }
 
 func (s *fakeStore) Begin(_ context.Context, iso storage.Isolation, readOnly bool) (storage.Txn, error) {
 	t := &fakeTxn{store: s, fixed: iso == storage.RepeatableRead, readOnly: readOnly}
@@ -203,6 +209,8 @@ func (t *fakeTxn) remove(table datum.OID, r *fakeRow) {
 	}
 	t.work.deleted[r] = true
 }
+
+func (t *fakeTxn) LockRows(context.Context, datum.OID) error { return nil }
 
 func (t *fakeTxn) Insert(_ context.Context, table datum.OID, batch arrow.RecordBatch, mode chunk.InsertMode) (int64, []int32, error) {
 	if t.readOnly {

@@ -26,6 +26,10 @@ func (s *Session) insert(ctx context.Context, p *Portal, st *plan.Insert) error 
 	if err := s.writable("INSERT"); err != nil {
 		return err
 	}
+	st, err := settled(ctx, s, p, st, st.Table)
+	if err != nil {
+		return err
+	}
 	op, err := s.open(ctx, st.Source, p.params, nil)
 	if err != nil {
 		return err

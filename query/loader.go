@@ -39,7 +39,14 @@ func (e *Engine) NewLoader(ctx context.Context, user, table string) (*Loader, er
 	if ns, rest, ok := strings.Cut(table, "."); ok {
 		name = ast.Name{Schema: ns, Name: rest}
 	}
-	if l.table, err = s.findTable(name); err != nil {
+	l.table, err = s.findTable(name)
+	if err == nil {
+		err = s.txn.LockRows(ctx, l.table.OID)
+	}
+	if err == nil { // as it is now
+		l.table, err = s.findTable(name)
+	}
+	if err != nil {
 		l.Rollback()
 		return nil, err
 	}

@@ -41,6 +41,10 @@ type Txn interface {
 	Apply(ctx context.Context, c schema.Change) error
 	// Truncate empties a table.
 	Truncate(ctx context.Context, table datum.OID) error
+	// LockRows keeps the definition of a table that the statement writes to as it is until
+	// the transaction ends, after waiting for transactions that change it. Catalog has
+	// then what it has become, and the statement goes on with that.
+	LockRows(ctx context.Context, table datum.OID) error
 	// Insert adds the rows of batch, whose columns are the table's live columns in
 	// definition order; the callee keeps its own reference. It returns how
 	// many rows went in, and for InsertIgnore which (nil: all).

@@ -69,9 +69,10 @@ type readBatch struct {
 // readTable reads a table from a position on and calls do with each batch, while
 // the next ones are being read.
 func readTable(ctx context.Context, tx *engine.Txn, def *schema.Table, from position, do func(b readBatch) error) error {
-	columns := make([]schema.ColumnID, len(def.Columns))
-	types := make([]datum.Type, len(def.Columns))
-	for i, c := range def.Columns {
+	live := def.Live()
+	columns := make([]schema.ColumnID, len(live))
+	types := make([]datum.Type, len(live))
+	for i, c := range live {
 		columns[i], types[i] = c.ID, c.Type
 	}
 	splits, _, err := tx.Scan(ctx, def.OID, chunk.ScanSpec{Columns: columns})

@@ -60,6 +60,16 @@ SELECT sku, weight FROM stock ORDER BY sku;
 INSERT INTO stock (sku, weight) VALUES ('sku exact', 1.23456) RETURNING weight;
 ALTER TABLE stock ALTER nothing TYPE text;
 
+-- Floats keep all their digits.
+ALTER TABLE events ADD COLUMN third double precision DEFAULT 1.0::float8 / 3, ADD COLUMN r real DEFAULT 1.1;
+INSERT INTO events (id) VALUES (99);
+SELECT count(*) FROM events WHERE third = 1.0::float8 / 3;
+DELETE FROM events WHERE id = 2;
+ALTER TABLE events ALTER r TYPE double precision;
+SELECT id, third, r, count(*) FROM events GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+DELETE FROM events WHERE id = 99;
+ALTER TABLE events DROP COLUMN third, DROP COLUMN r;
+
 -- Names.
 ALTER TABLE stock RENAME COLUMN weight TO mass;
 ALTER TABLE stock RENAME status TO mass;
