@@ -34,6 +34,8 @@ var doors = map[string][]string{
 	"github.com/knadh/koanf":                                  {"tools"},
 	"github.com/alecthomas/kong":                              {"tools", "benchmarks"},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"tools"},
+	"github.com/jackc/pgx/v5/pgconn":                          {"tools"},
+	"github.com/apache/arrow-go/v18/parquet":                  {"tools/arrowfile"},
 	"golang.org/x/sys":                                        {"internal/vfs", "tools", "benchmarks"},
 }
 

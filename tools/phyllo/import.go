@@ -23,19 +23,22 @@ import (
 
 type importCommand struct {
 	Table    string   `arg:"" help:"Table, or schema.table."`
-	Files    []string `arg:"" type:"existingfile" help:"Files: .csv (with a header line) or .ndjson, .jsonl, also with .gz or .zst. Each is one transaction."`
-	Server   string   `help:"The server's HTTP address." default:"http://127.0.0.1:8080" env:"PHYLLO_SERVER"`
-	Format   string   `help:"csv or ndjson; by default what the file's name says." enum:",csv,ndjson" default:""`
+	Files    []string `arg:"" type:"existingfile" help:"Files: .csv (with a header line) or .ndjson, .jsonl, also with .gz or .zst, each one transaction; .parquet, .arrow, .arrows, which are gone on with after an interruption."`
+	Server   string   `help:"The server's HTTP address, for CSV and NDJSON." default:"http://127.0.0.1:8080" env:"PHYLLO_SERVER"`
+	Format   string   `help:"csv, ndjson, parquet, arrow or arrows; by default what the file's name says." enum:",csv,ndjson,parquet,arrow,arrows" default:""`
 	User     string   `help:"User, if the server wants one; the password comes from PHYLLO_PASSWORD."`
 	Quiet    bool     `short:"q" help:"No progress bar."`
 	Attempts int      `help:"How often a file is tried while the server is busy." default:"60"`
+
+	sessionFlags  `embed:""`
+	columnarFlags `embed:""`
 }
 
 // Run sends the files one after the other.
 func (c *importCommand) Run(ctx context.Context) error {
 	var total int64
 	for _, path := range c.Files {
-		n, err := c.file(ctx, path)
+		n, err := c.one(ctx, path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
@@ -43,6 +46,17 @@ func (c *importCommand) Run(ctx context.Context) error {
 	}
 	fmt.Printf("%d rows\n", total)
 	return nil
+}
+
+// one imports one file.
+func (c *importCommand) one(ctx context.Context, path string) (int64, error) {
+	if f := columnarFormat(path, c.Format); f != "" {
+		return c.columnar(ctx, path, f)
+	}
+	if c.Create {
+		return 0, fmt.Errorf("--create: only Parquet and Arrow say what their columns are")
+	}
+	return c.file(ctx, path)
 }
 
 // file sends one file, again while the server says that it is busy: a request

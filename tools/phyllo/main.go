@@ -19,7 +19,8 @@ type cli struct {
 	Migrate migrateCommand `cmd:"" help:"Make the tables in a keyspace of Cassandra, or bring them up to date."`
 	Doctor  doctorCommand  `cmd:"" help:"Look at a cluster of Cassandra for what would hurt, and say what to do."`
 	Forget  forgetCommand  `cmd:"" help:"Give up what a node with durability = local had on a disk that is lost."`
-	Import  importCommand  `cmd:"" help:"Load CSV or NDJSON files into a table of a running server."`
+	Import  importCommand  `cmd:"" help:"Load CSV, NDJSON, Parquet or Arrow files into a table of a running server."`
+	Export  exportCommand  `cmd:"" help:"Write a table or a query's rows to a CSV, Parquet or Arrow file."`
 	Copy    copyCommand    `cmd:"" help:"Copy tables between a folder and a cluster of Cassandra, or two of them."`
 	Inspect inspectCommand `cmd:"" help:"Show what a data folder holds, from its tables down to the encoding of a column, and check it."`
 	Version versionCommand `cmd:"" help:"Print the version."`
