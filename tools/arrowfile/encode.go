@@ -41,13 +41,15 @@ type Encoder struct {
 type encoderColumn struct {
 	field    int // of the file
 	from, to datum.Type
+	notNull  bool
 }
 
 // A Target is a column of a table with the field of the file that fills it.
 type Target struct {
-	Name  string
-	Type  datum.Type
-	Field int
+	Name    string
+	Type    datum.Type
+	NotNull bool
+	Field   int
 }
 
 // NewEncoder returns an encoder of a file's batches; a field whose values a column
@@ -66,7 +68,7 @@ func NewEncoder(s *arrow.Schema, targets []Target, o Options) (*Encoder, error) 
 		if !castable(from, t.Type) {
 			return nil, pgerr.New(pgerr.DatatypeMismatch, "column %q: the file has %s, which a column of type %s cannot hold", t.Name, f.Type, t.Type)
 		}
-		e.columns = append(e.columns, encoderColumn{t.Field, from, t.Type})
+		e.columns = append(e.columns, encoderColumn{t.Field, from, t.Type, t.NotNull})
 	}
 	return e, nil
 }
@@ -75,6 +77,7 @@ func NewEncoder(s *arrow.Schema, targets []Target, o Options) (*Encoder, error) 
 type Rows struct {
 	fields []func(dst []byte, i int) ([]byte, error)
 	arrays []arrow.Array
+	nulls  []bool // are there to be some
 }
 
 // Bind returns the encoder of a batch's rows, to be used while the batch lives.
@@ -87,7 +90,7 @@ func (e *Encoder) Bind(b arrow.RecordBatch) (r *Rows, err error) {
 			if f == nil {
 				f = e.slow(a, c)
 			}
-			r.arrays, r.fields = append(r.arrays, a), append(r.fields, f)
+			r.arrays, r.fields, r.nulls = append(r.arrays, a), append(r.fields, f), append(r.nulls, !c.notNull)
 		}
 		return nil
 	})
@@ -103,6 +106,9 @@ func (r *Rows) Append(dst []byte, from, rows, most int) (out []byte, next int, e
 			dst = binary.BigEndian.AppendUint16(dst, uint16(len(r.fields)))
 			for column = range r.fields {
 				if r.arrays[column].IsNull(row) {
+					if !r.nulls[column] {
+						return errNull
+					}
 					dst = append(dst, 0xff, 0xff, 0xff, 0xff)
 					continue
 				}
@@ -119,11 +125,19 @@ func (r *Rows) Append(dst []byte, from, rows, most int) (out []byte, next int, e
 	return dst, row, nil
 }
 
+var errNull = pgerr.New(pgerr.NotNullViolation, "NULL in a column that says NOT NULL")
+
 // maxShown bounds the data shown in an error.
 const maxShown = 100
 
 func (r *Rows) show(row, column int) (s string) {
-	_ = guard(func() error { s = r.arrays[column].ValueStr(row); return nil })
+	_ = guard(func() error {
+		if r.arrays[column].IsNull(row) {
+			return nil
+		}
+		s = r.arrays[column].ValueStr(row)
+		return nil
+	})
 	if len(s) > maxShown {
 		s = strings.ToValidUTF8(s[:maxShown], "") + "..."
 	}
@@ -203,6 +217,9 @@ func (e *Encoder) slow(a arrow.Array, c encoderColumn) func(dst []byte, i int) (
 		}
 		if err != nil {
 			return dst, err
+		}
+		if v == nil && c.notNull {
+			return dst, errNull
 		}
 		if v == nil {
 			return append(dst, 0xff, 0xff, 0xff, 0xff), nil

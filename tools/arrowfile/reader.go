@@ -83,7 +83,7 @@ func Open(path string, f Format) (r *Reader, err error) {
 			f = Arrow
 		}
 	}
-	r = &Reader{file: in, rows: -1}
+	r = &Reader{file: in}
 	err = guard(func() error { return r.open(f) })
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -95,6 +95,10 @@ func Open(path string, f Format) (r *Reader, err error) {
 }
 
 func (r *Reader) open(f Format) error {
+	info, err := r.file.Stat()
+	if err != nil {
+		return err
+	}
 	mem := limited{memory.DefaultAllocator, maxMemory}
 	limits := []ipc.Option{ipc.WithAllocator(mem), ipc.WithBodySizeLimit(maxMemory), ipc.WithMetadataSizeLimit(maxMetadata)}
 	switch f {
@@ -106,6 +110,11 @@ func (r *Reader) open(f Format) error {
 		if err != nil {
 			return err
 		}
+		if stored := p.MetaData().KeyValueMetadata().FindValue("ARROW:schema"); stored != nil {
+			if err := checkStoredSchema(*stored); err != nil {
+				return fmt.Errorf("the schema of Arrow in it: %w", err)
+			}
+		}
 		a, err := pqarrow.NewFileReader(p, pqarrow.ArrowReadProperties{BatchSize: batchRows}, mem)
 		if err != nil {
 			return err
@@ -116,12 +125,18 @@ func (r *Reader) open(f Format) error {
 		r.rows = p.NumRows()
 		r.src = &parquetSource{file: p, arrow: a}
 	case Arrow:
+		if r.rows, err = checkFile(r.file, info.Size()); err != nil {
+			return err
+		}
 		a, err := ipc.NewFileReader(r.file, limits...)
 		if err != nil {
 			return err
 		}
 		r.schema, r.src = a.Schema(), &fileSource{file: a}
 	default:
+		if r.rows, err = checkStream(r.file, info.Size()); err != nil {
+			return err
+		}
 		a, err := ipc.NewReader(r.file, limits...)
 		if err != nil {
 			return err
@@ -134,7 +149,7 @@ func (r *Reader) open(f Format) error {
 // Schema is the file's.
 func (r *Reader) Schema() *arrow.Schema { return r.schema }
 
-// Rows is how many rows the file says that it has, -1 if it does not.
+// Rows is how many rows the file says that it has.
 func (r *Reader) Rows() int64 { return r.rows }
 
 // Row is how many rows were read or skipped: the number, from 0, of the row after
@@ -174,7 +189,7 @@ func (r *Reader) Next(ctx context.Context) (b arrow.RecordBatch, err error) {
 		}
 		err = guard(func() (err error) { b, err = r.src.next(ctx); return err })
 		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			if r.rows >= 0 && r.row < r.rows {
+			if r.row != r.rows {
 				return nil, fmt.Errorf("%w: it has %d rows, and says that it has %d", ErrCorrupt, r.row, r.rows)
 			}
 			return nil, io.EOF

@@ -14,10 +14,13 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
-// valueAt returns element i, which is not NULL, as a value of the type that
-// typeOf says, and may share the array's memory.
+// valueAt returns element i, which its array does not say is NULL, as a value of
+// the type that typeOf says; nil if it is NULL all the same, as those of a
+// dictionary may be. It may share the array's memory.
 func valueAt(a arrow.Array, i int, o Options) (datum.Value, error) {
 	switch a := a.(type) {
+	case *array.Null:
+		return nil, nil
 	case *array.Boolean:
 		return a.Value(i), nil
 	case *array.Int8:

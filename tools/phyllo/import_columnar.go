@@ -136,7 +136,7 @@ func (c *importCommand) columnarOnce(ctx context.Context, path string, f arrowfi
 	if c.Quiet {
 		out = io.Discard
 	}
-	j.bar = newRowBar(out, filepath.Base(path), max(j.reader.Rows(), 0))
+	j.bar = newRowBar(out, filepath.Base(path), j.reader.Rows())
 	defer j.bar.end()
 	return j.at.rows, j.send(ctx)
 }
@@ -204,7 +204,7 @@ func (j *columnarImport) prepare(ctx context.Context) (finished bool, err error)
 
 // columns reads the table's columns, and its OID, "" if there is no such table.
 func (j *columnarImport) columns(ctx context.Context) (columns []importColumn, oid string, err error) {
-	found, err := rows(ctx, j.conn, `SELECT c.oid, a.attname, a.atttypid, a.atttypmod FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	found, err := rows(ctx, j.conn, `SELECT c.oid, a.attname, a.atttypid, a.atttypmod, a.attnotnull FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, j.table.schema, j.table.name)
 	if err != nil {
 		return nil, "", err
@@ -216,14 +216,15 @@ JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = $1 AND c.relname = $
 			return nil, "", err
 		}
 		oid = r[0]
-		columns = append(columns, importColumn{r[1], datum.Type{OID: datum.OID(id), Mod: int32(mod)}})
+		columns = append(columns, importColumn{r[1], datum.Type{OID: datum.OID(id), Mod: int32(mod)}, r[4] == "t"})
 	}
 	return columns, oid, nil
 }
 
 type importColumn struct {
-	name string
-	t    datum.Type
+	name    string
+	t       datum.Type
+	notNull bool
 }
 
 // match finds the field of each column by its name.
@@ -236,7 +237,7 @@ func (j *columnarImport) match(columns []importColumn) error {
 	for _, c := range columns {
 		i, ok := fields[c.name]
 		if ok {
-			j.targets = append(j.targets, arrowfile.Target{Name: c.name, Type: c.t, Field: i})
+			j.targets = append(j.targets, arrowfile.Target{Name: c.name, Type: c.t, NotNull: c.notNull, Field: i})
 			delete(fields, c.name)
 		} else if !j.Partial {
 			return pgerr.New(pgerr.UndefinedColumn, "column %q of the table is missing from the file\nhint: With --partial it takes its default", c.name)
