@@ -149,6 +149,9 @@ type exporter struct {
 }
 
 func (e *exporter) write(ctx context.Context, w io.Writer) (int64, error) {
+	if err := run(ctx, e.conn, "BEGIN READ ONLY"); err != nil { // until the session ends
+		return 0, err
+	}
 	if e.format == "csv" {
 		tag, err := e.conn.CopyTo(ctx, &lineBar{w, e.bar}, "COPY ("+e.query+") TO STDOUT (FORMAT csv, HEADER)")
 		return tag.RowsAffected(), err
@@ -167,7 +170,7 @@ func (e *exporter) write(ctx context.Context, w io.Writer) (int64, error) {
 func (e *exporter) columns(r *pgconn.ResultReader, w io.Writer) (int64, error) {
 	more := r.NextRow() // errors of the query come before descriptions that are none
 	if !more && len(r.FieldDescriptions()) == 0 {
-		return 0, nil
+		return 0, fmt.Errorf("a file without columns cannot be written")
 	}
 	var columns []arrowfile.Column
 	for _, f := range r.FieldDescriptions() {
