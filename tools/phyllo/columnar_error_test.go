@@ -91,7 +91,8 @@ func TestImportForeignTypes(t *testing.T) {
 // TestImportErrors checks that errors say what is wrong and where.
 func TestImportErrors(t *testing.T) {
 	p, conn := startServer(t)
-	execute(t, conn, "CREATE TABLE t (a int NOT NULL, b text)", `CREATE TABLE wide (a numeric(4, 2), b real, c timestamptz, d uuid)`)
+	execute(t, conn, "CREATE TABLE t (a int NOT NULL, b text)", `CREATE TABLE wide (a numeric(4, 2), b real, c timestamptz, d uuid)`,
+		"CREATE TABLE keys (id int PRIMARY KEY)", "CREATE TABLE recent (at timestamptz) WITH (retention = '1 day')")
 	b := field("b", arrow.BinaryTypes.String)
 	ns := &arrow.TimestampType{Unit: arrow.Nanosecond, TimeZone: "UTC"}
 	for _, c := range []struct {
@@ -111,7 +112,10 @@ func TestImportErrors(t *testing.T) {
 		{"nanoseconds", arrowFile(t, `[{"c": "2026-01-01 00:00:00.000000001Z"}]`, field("c", ns)), "wide", `is finer than a microsecond, which is all that a column keeps` + "\nhint: --round-times", partial},
 		{"far", arrowFile(t, `[{"c": 9223372036854775}]`, field("c", &arrow.TimestampType{Unit: arrow.Second, TimeZone: "UTC"})), "wide", `out of range: 9223372036854775 s`, partial},
 		{"uuid", arrowFile(t, `[{"d": "AAEC"}]`, field("d", arrow.BinaryTypes.Binary)), "wide", `a uuid has 16 bytes, not 3`, partial},
-		{"union", arrowFile(t, `[{"a": 1}]`, field("a", arrow.PrimitiveTypes.Int32), b), "made", `--primary-key: the file has no column "z"; its columns are a, b`, func(c *importCommand) { c.Create, c.PrimaryKey = true, []string{"z"} }},
+		{"clause", arrowFile(t, `[{"b": "x"}]`, b), "made", `SQLSTATE 42601)`, func(c *importCommand) { c.Create, c.PartitionBy = true, "CHANCE" }},
+		{"key", arrowFile(t, `[{"a": 1}]`, field("a", arrow.PrimitiveTypes.Int32), b), "made", `--primary-key: the file has no column "z"; its columns are a, b`, func(c *importCommand) { c.Create, c.PrimaryKey = true, []string{"z"} }},
+		{"duplicate", arrowFile(t, `[{"id": 1}, {"id": 2}, {"id": 1}]`, field("id", arrow.PrimitiveTypes.Int32)), "keys", `duplicate key value violates unique constraint "keys_pkey" (SQLSTATE 23505)` + "\ndetail: Key (id)=(1) already exists.", nil},
+		{"old", arrowFile(t, `[{"at": "2126-01-01T00:00:00Z"}, {"at": "1999-01-01T00:00:00Z"}]`, field("at", ns)), "recent", `row 2`, nil},
 		{"exists", arrowFile(t, `[{"a": 1}]`, field("a", arrow.PrimitiveTypes.Int32), b), "t", `relation "public.t" already exists`, func(c *importCommand) { c.Create = true }},
 	} {
 		n, err := importFrom(t, p, c.table, c.path, c.change)
@@ -132,3 +136,27 @@ func TestImportErrors(t *testing.T) {
 }
 
 func partial(c *importCommand) { c.Partial = true }
+
+// TestImportMended makes a table from a file with a bad row, and mends the file.
+func TestImportMended(t *testing.T) {
+	p, conn := startServer(t)
+	ns := field("at", &arrow.TimestampType{Unit: arrow.Nanosecond})
+	path := arrowFile(t, `[{"at": "2026-01-01 00:00:00.000000001"}]`, ns)
+	create := func(c *importCommand) { c.Create = true }
+	if _, err := importFrom(t, p, "events", path, create); err == nil {
+		t.Fatal("a bad row was taken")
+	}
+	mended, err := os.ReadFile(arrowFile(t, `[{"at": "2026-01-01 00:00:00"}]`, ns))
+	if err == nil {
+		err = os.WriteFile(path, mended, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := importFrom(t, p, "events", path, create); n != 1 || err != nil {
+		t.Fatalf("%d rows, %v", n, err)
+	}
+	if got := textOf(t, conn, "SELECT at FROM events"); got != "[\"2026-01-01 00:00:00\"]\n" {
+		t.Error(got)
+	}
+}

@@ -177,15 +177,15 @@ func (j *columnarImport) prepare(ctx context.Context) (finished bool, err error)
 		return false, err
 	}
 	j.at = importStep{run: 1, fingerprint: print, oid: oid}
+	ours := last != nil && last.oid == oid
 	if last != nil {
-		same := last.oid == oid
 		j.at.run = last.run + 1
 		switch {
-		case !same || j.Again: // the table was dropped meanwhile
+		case !ours || j.Again: // the table was dropped meanwhile
 		case last.finished && last.fingerprint == print:
 			j.at = *last
 			return true, nil
-		case last.finished:
+		case last.finished, last.rows == 0 && last.fingerprint != print:
 		case last.fingerprint != print:
 			return false, fmt.Errorf("the file has changed since %s of it were imported, and cannot be gone on with\nhint: Put the old one back, or import this one from its beginning with --again", plural(last.rows, "row"))
 		default:
@@ -193,7 +193,7 @@ func (j *columnarImport) prepare(ctx context.Context) (finished bool, err error)
 			return false, nil
 		}
 	}
-	if !j.Create {
+	if !j.Create || ours {
 		return false, nil
 	}
 	if oid != "" {

@@ -75,7 +75,8 @@ func isBusy(err error) bool {
 // explained adds what a server's error has beside its message.
 func explained(err error) error {
 	var e *pgconn.PgError
-	if !errors.As(err, &e) {
+	var done *serverError
+	if errors.As(err, &done) || !errors.As(err, &e) {
 		return err
 	}
 	text := fmt.Sprintf("%s (SQLSTATE %s)", e.Message, e.Code)
