@@ -141,13 +141,13 @@ func checkMessage(b []byte) (rows, body int64, err error) {
 // A message is where a message lies.
 type message struct{ at, meta, body int64 }
 
+// errEnd is the mark at the end of a stream.
+var errEnd = errors.New("the stream ends")
+
 // readMessage checks the message at a place of a file. At the end of a stream it
-// returns io.EOF.
+// returns errEnd.
 func readMessage(src io.ReaderAt, at, size int64) (m message, rows int64, err error) {
 	head := make([]byte, 8)
-	if at == size {
-		return m, 0, io.EOF
-	}
 	if size-at < 8 {
 		return m, 0, io.ErrUnexpectedEOF
 	}
@@ -161,7 +161,7 @@ func readMessage(src io.ReaderAt, at, size int64) (m message, rows int64, err er
 		length = int64(int32(binary.LittleEndian.Uint32(head)))
 	}
 	if length == 0 {
-		return m, 0, io.EOF
+		return m, 0, errEnd
 	}
 	if length < 0 || length > maxMetadata {
 		return m, 0, fmt.Errorf("%w: %d bytes of them", errMetadata, length)
@@ -181,12 +181,17 @@ func readMessage(src io.ReaderAt, at, size int64) (m message, rows int64, err er
 	return m, rows, err
 }
 
-// checkStream checks a stream and returns its rows.
+// checkStream checks a stream and returns its rows. The format allows a stream to
+// end without a mark; such a file is refused, for it looks like one that was cut
+// off between two messages.
 func checkStream(src io.ReaderAt, size int64) (rows int64, err error) {
 	for at, n := int64(0), 1; ; n++ {
 		m, r, err := readMessage(src, at, size)
-		if err == io.EOF && at > 0 {
+		if err == errEnd && at > 0 {
 			return rows, nil
+		}
+		if at == size && at > 0 {
+			return 0, fmt.Errorf("the mark at the end of the stream is missing after message %d: %w", n-1, io.ErrUnexpectedEOF)
 		}
 		if err != nil {
 			return 0, fmt.Errorf("message %d at byte %d: %w", n, at, unexpected(err))
@@ -258,6 +263,6 @@ func checkStoredSchema(text string) error {
 			return err
 		}
 	}
-	_, err = checkStream(bytes.NewReader(b), int64(len(b)))
+	_, _, err = readMessage(bytes.NewReader(b), 0, int64(len(b)))
 	return err
 }
