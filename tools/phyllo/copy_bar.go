@@ -21,7 +21,7 @@ type rowBar struct {
 }
 
 // newRowBar makes a bar; most is a bound of the rows, for versions that newer
-// rows replace are in it.
+// rows replace are in it, and 0 if none is known: then nothing is said of the end.
 func newRowBar(out io.Writer, name string, most int64) *rowBar {
 	b := &rowBar{}
 	f, ok := out.(*os.File)
@@ -30,13 +30,16 @@ func newRowBar(out io.Writer, name string, most int64) *rowBar {
 	}
 	begin := time.Now()
 	b.container = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
+	speed := decor.Any(func(decor.Statistics) string {
+		return fmt.Sprintf("  %.1f MB/s", float64(b.bytes.Load())/1e6/max(time.Since(begin).Seconds(), 1e-3))
+	})
+	right := []decor.Decorator{decor.Percentage(), speed, decor.Name("  left "), decor.AverageETA(decor.ET_STYLE_GO)}
+	if most == 0 {
+		right = []decor.Decorator{speed}
+	}
 	b.bar = b.container.AddBar(most,
 		mpb.PrependDecorators(decor.Name(name+" "), decor.Any(func(decor.Statistics) string { return count(b.rows.Load()) + " rows" })),
-		mpb.AppendDecorators(decor.Percentage(),
-			decor.Any(func(decor.Statistics) string {
-				return fmt.Sprintf("  %.1f MB/s", float64(b.bytes.Load())/1e6/max(time.Since(begin).Seconds(), 1e-3))
-			}),
-			decor.Name("  left "), decor.AverageETA(decor.ET_STYLE_GO)))
+		mpb.AppendDecorators(right...))
 	return b
 }
 

@@ -153,6 +153,7 @@ func (e *exporter) write(ctx context.Context, w io.Writer) (int64, error) {
 		return 0, err
 	}
 	if e.format == "csv" {
+		e.bar.add(contentSum{rows: -1}) // the line of names is none
 		tag, err := e.conn.CopyTo(ctx, &lineBar{w, e.bar}, "COPY ("+e.query+") TO STDOUT (FORMAT csv, HEADER)")
 		return tag.RowsAffected(), err
 	}

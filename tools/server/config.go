@@ -189,7 +189,7 @@ func loadFile(k *koanf.Koanf, path string) error {
 
 // otherVariables are no settings of the server: of the program's commands, and of
 // make cassandra.
-var otherVariables = []string{"PHYLLO_CONFIG", "PHYLLO_SERVER", "PHYLLO_CASSANDRA_DIR"}
+var otherVariables = []string{"PHYLLO_CONFIG", "PHYLLO_SERVER", "PHYLLO_DATABASE", "PHYLLO_CASSANDRA_DIR"}
 
 // environment picks our variables; one that names no key is an error, because
 // a misspelt setting must not be ignored.
