@@ -5,7 +5,7 @@ export CGO_ENABLED ?= 0
 # Kernels in AVX-512; docs/design/kernels.md says what a build without it lacks.
 export GOEXPERIMENT ?= simd
 
-.PHONY: build demo test check lint bench soak fuzz docs cassandra cassandra-stop clean
+.PHONY: build demo test check lint bench soak fuzz docs density cassandra cassandra-stop clean
 build: ## bin/phyllo, one static binary
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/phyllo ./tools/phyllo
 
@@ -31,6 +31,9 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 bench: build ## comparison with PostgreSQL, and on Cassandra with a CQL table, on bus positions
 	$(GO) run ./benchmarks/bus
 	$(GO) run ./benchmarks/cassandra
+
+density: ## bytes a row beside Parquet, DuckDB and ClickHouse; DATA=file?key=a,b&time=c
+	$(GO) run ./benchmarks/density $(if $(DATA),--data '$(DATA)')
 
 docs: ## run the examples of the pages and write down what they print
 	$(GO) test ./tools/doctest -count=1 -rewrite
