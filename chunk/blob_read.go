@@ -68,7 +68,7 @@ func checkHeader(src []byte) error {
 	if len(src) < blobHeaderSize+blobCRCSize || string(src[:2]) != blobMagic {
 		return corrupt("no column blob: %d bytes", len(src))
 	}
-	if src[2] != BlobVersion {
+	if src[2] == 0 || src[2] > BlobVersion {
 		return corrupt("blob version %d is not known", src[2])
 	}
 	return nil

@@ -12,8 +12,9 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
-// BlobVersion is the version of blobs that this package writes.
-const BlobVersion = 1
+// BlobVersion is the version of blobs that this package writes. It reads every
+// version from 1 on.
+const BlobVersion = 2
 
 const (
 	blobMagic      = "Ph"

@@ -234,10 +234,14 @@ const (
 	indexMinCut = 2
 	indexMaxCut = 4
 	indexNoMax  = 8 // the cut maximum is unbounded
+	// Since version 2:
+	indexFollows = 16 // the minimum is the maximum of the vector before
+	indexOne     = 32 // the maximum is the minimum
 )
 
 // appendIndex appends the index; forms without bounds have none.
 func appendIndex(dst []byte, o order, f form, index []bounds) []byte {
+	var before *bounds // the vector before, if it has a maximum
 	for i := range index {
 		b := &index[i]
 		if b.unknown {
@@ -256,30 +260,77 @@ func appendIndex(dst []byte, o order, f form, index []bounds) []byte {
 				flags |= indexNoMax
 			}
 		}
-		dst = append(dst, flags)
 		if !b.any {
+			dst = append(dst, flags)
+			before = nil
 			continue
 		}
-		switch o {
-		case orderInts, orderBits, orderNumeric:
-			dst = binary.AppendVarint(dst, b.minI)
-			dst = binary.AppendUvarint(dst, uint64(b.maxI)-uint64(b.minI))
-		case orderFloats:
-			if f == formFloat32 {
-				dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(b.minF)))
-				dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(b.maxF)))
-			} else {
-				dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(b.minF))
-				dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(b.maxF))
-			}
-		default:
-			dst = append(append(dst, byte(len(b.minB))), b.minB...)
-			if b.maxB != nil || !b.maxCut {
-				dst = append(append(dst, byte(len(b.maxB))), b.maxB...)
-			}
+		if before != nil && sameBound(o, b, false, before, true) {
+			flags |= indexFollows
+		}
+		if flags&indexNoMax == 0 && sameBound(o, b, false, b, true) {
+			flags |= indexOne
+		}
+		dst = append(dst, flags)
+		if flags&indexFollows == 0 {
+			dst = appendMin(dst, o, f, b)
+		}
+		if flags&(indexOne|indexNoMax) == 0 {
+			dst = appendMax(dst, o, f, b)
+		}
+		before = b
+		if flags&indexNoMax != 0 {
+			before = nil
 		}
 	}
 	return dst
+}
+
+// sameBound says whether a bound of a and one of b have the same bits.
+func sameBound(o order, a *bounds, aMax bool, b *bounds, bMax bool) bool {
+	x, y := a.bound(aMax), b.bound(bMax)
+	switch o {
+	case orderInts, orderBits, orderNumeric:
+		return x.minI == y.minI
+	case orderFloats:
+		return math.Float64bits(x.minF) == math.Float64bits(y.minF)
+	}
+	return bytes.Equal(x.minB, y.minB)
+}
+
+// bound returns one of the bounds as a minimum.
+func (b *bounds) bound(max bool) bounds {
+	if max {
+		return bounds{minI: b.maxI, minF: b.maxF, minB: b.maxB}
+	}
+	return bounds{minI: b.minI, minF: b.minF, minB: b.minB}
+}
+
+func appendMin(dst []byte, o order, f form, b *bounds) []byte {
+	switch o {
+	case orderInts, orderBits, orderNumeric:
+		return binary.AppendVarint(dst, b.minI)
+	case orderFloats:
+		return appendFloatBound(dst, f, b.minF)
+	}
+	return append(append(dst, byte(len(b.minB))), b.minB...)
+}
+
+func appendMax(dst []byte, o order, f form, b *bounds) []byte {
+	switch o {
+	case orderInts, orderBits, orderNumeric:
+		return binary.AppendUvarint(dst, uint64(b.maxI)-uint64(b.minI))
+	case orderFloats:
+		return appendFloatBound(dst, f, b.maxF)
+	}
+	return append(append(dst, byte(len(b.maxB))), b.maxB...)
+}
+
+func appendFloatBound(dst []byte, f form, x float64) []byte {
+	if f == formFloat32 {
+		return binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(x)))
+	}
+	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(x))
 }
 
 // decodeIndex reads the index of n vectors, nil if there is none.
@@ -297,24 +348,45 @@ func decodeIndex(src []byte, o order, f form, vectors int) ([]bounds, bool) {
 		if !b.any {
 			continue
 		}
+		follows, one, noMax := flags&indexFollows != 0, flags&indexOne != 0, flags&indexNoMax != 0
+		if follows && (i == 0 || !out[i-1].any) || one && noMax || flags >= 2*indexOne {
+			return nil, false
+		}
 		switch o {
 		case orderInts, orderBits, orderNumeric:
-			b.minI = r.varint()
-			b.maxI = int64(uint64(b.minI) + r.uvarint())
+			if follows {
+				b.minI = out[i-1].maxI
+			} else {
+				b.minI = r.varint()
+			}
+			if b.maxI = b.minI; !one {
+				b.maxI = int64(uint64(b.minI) + r.uvarint())
+			}
 			if b.maxI < b.minI {
 				r.bad = true
 			}
 		case orderFloats:
-			if f == formFloat32 {
-				b.minF = float64(math.Float32frombits(r.uint32()))
-				b.maxF = float64(math.Float32frombits(r.uint32()))
+			if follows {
+				b.minF = out[i-1].maxF
 			} else {
-				b.minF = math.Float64frombits(r.uint64())
-				b.maxF = math.Float64frombits(r.uint64())
+				b.minF = r.float(f)
+			}
+			if b.maxF = b.minF; !one {
+				b.maxF = r.float(f)
 			}
 		case orderBytes, orderPadded:
-			b.minB = r.take(int(r.byte()))
-			if flags&indexNoMax == 0 {
+			switch {
+			case follows && out[i-1].maxB == nil:
+				return nil, false
+			case follows:
+				b.minB = out[i-1].maxB
+			default:
+				b.minB = r.take(int(r.byte()))
+			}
+			switch {
+			case one:
+				b.maxB = b.minB
+			case !noMax:
 				b.maxB = r.take(int(r.byte()))
 			}
 		default:
@@ -322,6 +394,14 @@ func decodeIndex(src []byte, o order, f form, vectors int) ([]bounds, bool) {
 		}
 	}
 	return out, !r.bad && len(r.b) == 0
+}
+
+// float reads a bound of a form of floats.
+func (r *reader) float(f form) float64 {
+	if f == formFloat32 {
+		return float64(math.Float32frombits(r.uint32()))
+	}
+	return math.Float64frombits(r.uint64())
 }
 
 // A reader reads the parts of a header; the first failure sticks.

@@ -23,13 +23,13 @@ func TestGoldenBlobs(t *testing.T) {
 		values []datum.Value
 		want   string
 	}{
-		{datum.Of(datum.Int4), []datum.Value{int32(1), nil, int32(300)}, "5068010117000000ffffffff03000000010000000002080204ab020280800400008ee3f136"},
-		{datum.Of(datum.Float8), []datum.Value{1.5, math.Copysign(0, -1)}, "50680103bd020000ffffffff0200000000000000000009000000000000f83f0000000000000080c738bc9b"},
-		{datum.Of(datum.Text), []datum.Value{"NORTH", "SOUTH", nil, "NORTH"}, "5068010519000000ffffffff0400000001000000000208040602160902010a0a000000000000004e4f525448534f5554480201000106765f0bd2"},
-		{datum.Of(datum.Bool), []datum.Value{true, false, true, nil}, "5068010410000000ffffffff040000000100000000020808080de53122c8"},
-		{datum.Of(datum.Numeric), []datum.Value{must(datum.ParseDecimal("1.50")), must(datum.ParseDecimal("-2.25"))}, "50680106a4060000ffffffff020000000000000000000403f702c103020100c982450e"},
-		{datum.Of(datum.Int4Array), []datum.Value{datum.Array{Elem: datum.Of(datum.Int4), Values: []datum.Value{int32(5), nil}}, nil}, "50680107ef030000ffffffff02000000010000000002080206030200020100020101020802010abdf8ac88"},
-		{datum.Of(datum.Date), []datum.Value{nil, nil}, "506801013a040000ffffffff020000000200000000007327886d"},
+		{datum.Of(datum.Int4), []datum.Value{int32(1), nil, int32(300)}, "5068020117000000ffffffff03000000010000000002080204ab02028080040000194218bf"},
+		{datum.Of(datum.Float8), []datum.Value{1.5, math.Copysign(0, -1)}, "50680203bd020000ffffffff0200000000000000000009000000000000f83f0000000000000080d0dcff9f"},
+		{datum.Of(datum.Text), []datum.Value{"NORTH", "SOUTH", nil, "NORTH"}, "5068020519000000ffffffff0400000001000000000208040602160902010a0a000000000000004e4f525448534f55544802010001067934543b"},
+		{datum.Of(datum.Bool), []datum.Value{true, false, true, nil}, "5068020410000000ffffffff040000000100000000020808080d86001e03"},
+		{datum.Of(datum.Numeric), []datum.Value{must(datum.ParseDecimal("1.50")), must(datum.ParseDecimal("-2.25"))}, "50680206a4060000ffffffff020000000000000000000403f702c10302010057a9c513"},
+		{datum.Of(datum.Int4Array), []datum.Value{datum.Array{Elem: datum.Of(datum.Int4), Values: []datum.Value{int32(5), nil}}, nil}, "50680207ef030000ffffffff02000000010000000002080206030200020100020101020802010aaa1cef8c"},
+		{datum.Of(datum.Date), []datum.Value{nil, nil}, "506802013a040000ffffffff02000000020000000000b43f4c34"},
 	} {
 		b := array.NewBuilder(memory.DefaultAllocator, c.typ.Arrow())
 		for _, v := range c.values {
@@ -58,14 +58,14 @@ func TestGoldenEntry(t *testing.T) {
 			{ID: 2, Type: datum.Type{OID: datum.Varchar, Mod: 14}, Size: 77, Codec: "FOR", Min: "a", MaxCut: true, Distinct: 3},
 			{ID: 3, Type: datum.Of(datum.Float8), Size: 50, Codec: "ALP(FOR)", Min: -1.5, Max: math.NaN(), SumFloat: math.Inf(1)},
 		}}
-	const want = "0101010200000000000000000000000000090564070004000000000000000000000000000000804014d4070104616263310201640384070c0314011401820503464f5202050905808080808040110028020293081c9a01000a016100031803bd05016408414c5028464f52290008000000000000f8bf08010000000000f87f000000000000f07f00"
+	const want = "0102010200000000000000000000000000090564070004000000000000000000000000000000804014d4070104616263310201640384070c0314011401820503464f5202050905808080808040110028020293081c9a01000a016100031803bd05016408414c5028464f52290008000000000000f8bf08010000000000f87f000000000000f07f00"
 	b := AppendEntry(nil, e)
 	if got := hex.EncodeToString(b); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 	// One with marks is of a version that older programs refuse.
 	e.Columns = []ColumnEntry{{ID: schema.RowDeletedColumn, Type: datum.Of(datum.Bool), Size: 30, Codec: "bitmap", Min: false, Max: true}}
-	const marked = "0201010200000000000000000000000000090564070004000000000000000000000000000000804014d4070104616263310201640384070c0110feffffff071001"
+	const marked = "0202010200000000000000000000000000090564070004000000000000000000000000000000804014d4070104616263310201640384070c0110feffffff071001"
 	b = AppendEntry(nil, e)
 	if got := hex.EncodeToString(b); !strings.HasPrefix(got, marked) {
 		t.Errorf("\n got %s\nwant %s", got, marked)
