@@ -38,16 +38,13 @@ func alpInteger[F Float](x *F, e, f int) (d int64, ok bool) {
 
 // alpChoice is what sampling found.
 type alpChoice struct {
-	ok         bool
-	e, f       int
-	sample     []int64 // integers of the sample
-	exceptions float64 // share of the values
+	ok   bool
+	e, f int
 }
 
-// chooseALP tries exponents on 32 values, then the best few on a sample of whole
-// runs of 64 neighbours.
+// chooseALP tries exponents on 32 values, and the best ones on about 1,024.
 func chooseALP[F Float](v []F) (best alpChoice) {
-	const few, span, groups = 32, 64, 16
+	const few = 32
 	var probe [few]F
 	for i := range probe {
 		probe[i] = v[i*len(v)/few]
@@ -82,71 +79,68 @@ func chooseALP[F Float](v []F) (best alpChoice) {
 		return best
 	}
 	misses, total := 0, 0
-	last := int64(0)
-	add := func(x *F) {
-		d, ok := alpInteger(x, best.e, best.f)
-		if !ok {
+	for i := 0; i < len(v); i += max(len(v)/1024, 1) {
+		if _, ok := alpInteger(&v[i], best.e, best.f); !ok {
 			misses++
-			d = last
 		}
-		last = d
-		best.sample = append(best.sample, d)
 		total++
 	}
-	if len(v) <= 4*VectorRows {
-		for i := range v {
-			add(&v[i])
-		}
-	} else {
-		// Two whole vectors and not scattered groups: what follows estimates
-		// differences between neighbours.
-		for _, at := range []int{len(v) / 4, len(v) * 3 / 4} {
-			at -= at % VectorRows
-			for i := range min(VectorRows, len(v)-at) {
-				add(&v[at+i])
-			}
-		}
-	}
-	best.exceptions = float64(misses) / float64(total)
-	best.ok = best.exceptions < 0.5
+	best.ok = misses < total/2+total&1
 	return best
 }
 
-func appendALP[F Float](dst []byte, v []F, e, f, depth int) []byte {
-	ints := make([]int64, len(v))
-	counts := make([]uint16, Vectors(len(v)))
-	var positions []uint16
-	var raw []byte
+// alpSplit are floats as integers and exceptions.
+type alpSplit[F Float] struct {
+	e, f      int
+	ints      []int64
+	counts    []uint16 // exceptions of each vector
+	positions []uint16
+	raw       []byte
+}
+
+func (a *alpSplit[F]) exceptionBytes() int {
+	if len(a.positions) == 0 {
+		return 0
+	}
+	return 2*len(a.counts) + 2*len(a.positions) + len(a.raw)
+}
+
+func splitALP[F Float](v []F, e, f int) *alpSplit[F] {
+	a := &alpSplit[F]{e: e, f: f, ints: make([]int64, len(v)), counts: make([]uint16, Vectors(len(v)))}
 	last, pending := int64(0), 0
 	for i := range v {
 		d, ok := alpInteger(&v[i], e, f)
 		if !ok {
-			counts[i/VectorRows]++
-			positions = append(positions, uint16(i%VectorRows))
-			raw = appendFloat(raw, &v[i])
+			a.counts[i/VectorRows]++
+			a.positions = append(a.positions, uint16(i%VectorRows))
+			a.raw = appendFloat(a.raw, &v[i])
 			d = last // a neighbour's value widens nothing
 			if pending == i {
 				pending++
 			}
 		} else if pending == i && i > 0 {
 			for j := range i {
-				ints[j] = d
+				a.ints[j] = d
 			}
 		}
-		ints[i], last = d, d
+		a.ints[i], last = d, d
 	}
-	dst = append(dst, byte(ALP), byte(e), byte(f))
-	dst = binary.AppendUvarint(dst, uint64(len(positions)))
-	if len(positions) > 0 {
-		for _, c := range counts {
+	return a
+}
+
+func (a *alpSplit[F]) append(dst []byte, ints *plan) []byte {
+	dst = append(dst, byte(ALP), byte(a.e), byte(a.f))
+	dst = binary.AppendUvarint(dst, uint64(len(a.positions)))
+	if len(a.positions) > 0 {
+		for _, c := range a.counts {
 			dst = binary.LittleEndian.AppendUint16(dst, c)
 		}
-		for _, p := range positions {
+		for _, p := range a.positions {
 			dst = binary.LittleEndian.AppendUint16(dst, p)
 		}
-		dst = append(dst, raw...)
+		dst = append(dst, a.raw...)
 	}
-	return appendInts(dst, ints, depth+1)
+	return ints.append(dst)
 }
 
 // alp reads an ALP node.

@@ -118,3 +118,40 @@ func BenchmarkUnpackShort(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkIntsEncode(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, v := range intShapes(r, 64*VectorRows) {
+		var dst []byte
+		b.Run("data="+name, func(b *testing.B) {
+			for b.Loop() {
+				dst = AppendInts(dst[:0], v)
+			}
+			b.ReportMetric(float64(b.N*len(v))/b.Elapsed().Seconds()/1e6, "Mvalues/s")
+			b.ReportMetric(float64(len(dst))*8/float64(len(v)), "bits/value")
+		})
+	}
+}
+
+func BenchmarkFloatsEncode(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	shapes := floatShapes[float64](r, 64*VectorRows)
+	shapes["2 decimals"] = make([]float64, 64*VectorRows)
+	shapes["walk of 2"] = make([]float64, 64*VectorRows)
+	at := 50.0
+	for i := range shapes["2 decimals"] {
+		shapes["2 decimals"][i] = math.Round(r.Float64()*1e4) / 100
+		at += r.NormFloat64()
+		shapes["walk of 2"][i] = math.Round(at*100) / 100
+	}
+	for name, v := range shapes {
+		var dst []byte
+		b.Run("data="+name, func(b *testing.B) {
+			for b.Loop() {
+				dst = AppendFloats(dst[:0], v)
+			}
+			b.ReportMetric(float64(b.N*len(v))/b.Elapsed().Seconds()/1e6, "Mvalues/s")
+			b.ReportMetric(float64(len(dst))*8/float64(len(v)), "bits/value")
+		})
+	}
+}

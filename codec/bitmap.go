@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 )
 
-// Bits as they are (a bitmap), all alike (constant), or as the rows at which
-// they change (toggles), counted within each vector so that vectors stay
-// independent.
+// Bits as they are (a bitmap), all alike (constant), as the rows at which they
+// change (toggles), counted within each vector so that vectors stay independent, or
+// eight by eight as integers (packed).
 
 // A Bitmap reads encoded bits: booleans or null masks. It is used by one goroutine.
 type Bitmap struct {
@@ -14,6 +14,7 @@ type Bitmap struct {
 	scheme Scheme
 	on     bool
 	words  []byte
+	bytes  *Ints // packed
 	// toggles: rows of change by vector; start has the first toggle of each.
 	start []int32
 	rows  *Ints
@@ -41,16 +42,29 @@ func AppendBits(dst []byte, words []uint64, n int) []byte {
 	if toggles*10 < n && toggles < n/8 {
 		return appendToggles(dst, n, toggles, bit)
 	}
-	dst = append(dst, byte(RawBits))
+	raw := make([]byte, 0, (n+7)/8)
 	for i := 0; i < n; i += 8 {
 		b := byte(words[i>>6] >> (i & 63))
 		if n-i < 8 {
 			b &= 1<<(n-i) - 1
 		}
-		dst = append(dst, b)
+		raw = append(raw, b)
 	}
-	return dst
+	if len(raw) >= minPackedBytes {
+		ints := make([]int64, len(raw))
+		for i, b := range raw {
+			ints[i] = int64(b)
+		}
+		if p := planInts(ints, 2); p.cost(p.best()) < 0.95*float64(len(raw)) {
+			return p.append(append(dst, byte(PackedBits)))
+		}
+	}
+	return append(append(dst, byte(RawBits)), raw...)
 }
+
+// minPackedBytes is the size of a bitmap from which on its bytes can be worth
+// encoding.
+const minPackedBytes = 128
 
 func appendToggles(dst []byte, n, toggles int, bit func(i int) uint64) []byte {
 	counts := make([]byte, 2*Vectors(n))
@@ -112,6 +126,11 @@ func (room *Room) OpenBits(src []byte, n int) (*Bitmap, error) {
 		if b.rows, err = room.openInts(c.b, int(b.start[Vectors(n)]), 2); err != nil {
 			return nil, err
 		}
+	case PackedBits:
+		var err error
+		if b.bytes, err = room.openInts(src, (n+7)/8, 2); err != nil {
+			return nil, err
+		}
 	default:
 		return nil, corrupt("bits: %v", b.scheme)
 	}
@@ -142,6 +161,8 @@ func (b *Bitmap) Vector(v int, out *Bits) error {
 		if r := n & 63; r != 0 {
 			out[n>>6] &= 1<<r - 1
 		}
+	case PackedBits:
+		return b.unpack(v, out)
 	default:
 		*out = Bits{}
 		if b.at == nil {
@@ -169,6 +190,28 @@ func (b *Bitmap) Vector(v int, out *Bits) error {
 	return nil
 }
 
+// unpack sets out to the bits of vector v, whose bytes are 128 numbers of a vector.
+func (b *Bitmap) unpack(v int, out *Bits) error {
+	*out = Bits{}
+	from := v * VectorRows / 8
+	src, err := b.bytes.Shared(from / VectorRows)
+	if err != nil {
+		return err
+	}
+	src = src[from%VectorRows:]
+	n := VectorLen(b.n, v)
+	for i, x := range src[:(n+7)/8] {
+		if uint64(x) > 255 {
+			return corrupt("bits: %d as a byte in vector %d", x, v)
+		}
+		out[i>>3] |= uint64(x) << (i & 7 * 8)
+	}
+	if r := n & 63; r != 0 {
+		out[n>>6] &= 1<<r - 1
+	}
+	return nil
+}
+
 // Describe returns the tree of encodings.
 func (b *Bitmap) Describe() Node {
 	n := Node{Scheme: b.scheme, Values: b.n, Size: b.size}
@@ -176,6 +219,11 @@ func (b *Bitmap) Describe() Node {
 		rows := b.rows.Describe()
 		rows.Role = "rows"
 		n.Child = []Node{rows}
+	}
+	if b.bytes != nil {
+		bytes := b.bytes.Describe()
+		bytes.Role = "bytes"
+		n.Child = []Node{bytes}
 	}
 	return n
 }

@@ -31,7 +31,7 @@ func intShapes(r *rand.Rand, n int) map[string][]int64 {
 	acc := int64(1425708022000000)
 	accs := acc
 	few := []int64{math.MinInt64, -5, 0, 7, 1 << 40, math.MaxInt64}
-	return map[string][]int64{
+	shapes := map[string][]int64{
 		"constant": gen(func(int) int64 { return -17 }),
 		"extremes": gen(func(int) int64 { return few[r.IntN(len(few))] }),
 		"noise":    gen(func(int) int64 { return int64(r.Uint64()) }),
@@ -58,22 +58,15 @@ func intShapes(r *rand.Rand, n int) map[string][]int64 {
 		"wrap":      gen(func(i int) int64 { return int64(uint64(i) * 0x9000000000000001) }),
 		"alternate": gen(func(i int) int64 { return int64(i&1) * math.MinInt64 }),
 	}
+	addTails(r, n, shapes)
+	return shapes
 }
 
 func TestIntsRoundTrip(t *testing.T) {
 	r := newRand(t)
 	for _, n := range lengthsToTry {
 		for name, v := range intShapes(r, n) {
-			st := measureInts(v)
-			encoded := map[string][]byte{"chosen": AppendInts(nil, v)}
-			for _, s := range []Scheme{FOR, Delta, Linear} {
-				encoded[s.String()] = appendFrame(nil, s, v, &st)
-			}
-			encoded["RLE"] = appendIntRLE(nil, v, st.runs, 1)
-			if d := collectInts(v, intStats{max: 1 << 20, unit: 1, runs: 100}); d != nil {
-				encoded["dictionary"] = d.append(nil, v, 1)
-			}
-			for scheme, b := range encoded {
+			for scheme, b := range forcedInts(v) {
 				checkInts(t, name+"/"+scheme, b, v, r)
 			}
 		}
@@ -152,6 +145,15 @@ func floatShapes[F Float](r *rand.Rand, n int) map[string][]F {
 		"runs":     gen(func(i int) float64 { return float64(i/50) * 0.1 }),
 		"huge":     gen(func(int) float64 { return math.Float64frombits(r.Uint64() &^ (1 << 62)) }),
 		"odd":      odd,
+		"sums":     gen(func(int) float64 { lat += float64(r.IntN(2001)-1000) / 1e3; return lat }),
+		"reals":    gen(func(int) float64 { return r.Float64() + 1 }),
+		"mostly": gen(func(int) float64 {
+			if r.IntN(30) == 0 {
+				return r.NormFloat64()
+			}
+			return 0
+		}),
+		"pattern": gen(func(i int) float64 { return math.Sqrt(float64(i % 130)) }),
 	}
 }
 
@@ -164,11 +166,7 @@ func testFloats[F Float](t *testing.T) {
 	r := newRand(t)
 	for _, n := range lengthsToTry {
 		for name, v := range floatShapes[F](r, n) {
-			encoded := map[string][]byte{
-				"chosen": AppendFloats(nil, v), "plain": appendFloatPlain(nil, v),
-				"alp": appendALP(nil, v, 8, 2, 1), "rle": appendFloatRLE(nil, v, n, 1),
-			}
-			for scheme, b := range encoded {
+			for scheme, b := range forcedFloats(v) {
 				checkFloats(t, name+"/"+scheme, b, v, r)
 			}
 		}
@@ -388,13 +386,19 @@ func addSeeds(f *testing.F) {
 	r := newRand(f)
 	for _, n := range []int{1, 70, 1500} {
 		for _, v := range intShapes(r, n) {
-			f.Add(AppendInts(nil, v), n)
+			for _, b := range forcedInts(v) {
+				f.Add(b, n)
+			}
 		}
 		for _, v := range floatShapes[float64](r, n) {
-			f.Add(AppendFloats(nil, v), n)
+			for _, b := range forcedFloats(v) {
+				f.Add(b, n)
+			}
 		}
 		for _, v := range floatShapes[float32](r, n) {
-			f.Add(AppendFloats(nil, v), n)
+			for _, b := range forcedFloats(v) {
+				f.Add(b, n)
+			}
 		}
 		for name, s := range textShapes(r, n) {
 			if name != "huge" {
@@ -437,10 +441,14 @@ func TestDamaged(t *testing.T) {
 	}
 	for _, n := range []int{1, 70, 1500} {
 		for _, v := range intShapes(r, n) {
-			damage(AppendInts(nil, v), n)
+			for _, b := range forcedInts(v) {
+				damage(b, n)
+			}
 		}
 		for _, v := range floatShapes[float64](r, n) {
-			damage(AppendFloats(nil, v), n)
+			for _, b := range forcedFloats(v) {
+				damage(b, n)
+			}
 		}
 		for _, s := range textShapes(r, n) {
 			damage(AppendBytes(nil, s), n)

@@ -10,7 +10,7 @@ import (
 
 // maxDictEntries bounds what an encoder collects; a decoder takes any number
 // up to the number of values.
-const maxDictEntries = 1 << 14
+const maxDictEntries = 1 << 15
 
 // intDict maps values to their codes while encoding.
 type intDict struct {
@@ -31,10 +31,7 @@ func collectInts(v []int64, st intStats) *intDict {
 	if uint64(st.max-st.min)/st.unit < 8 || st.runs < 4 {
 		return nil
 	}
-	limit := min(len(v)/4, maxDictEntries)
-	if !fewDistinct(len(v), func(i int) uint64 { return uint64(v[i]) }) {
-		return nil
-	}
+	limit := min(len(v)/2, maxDictEntries)
 	d := &intDict{}
 	for size := 256; ; size *= 4 {
 		d.reset(size)
@@ -66,9 +63,15 @@ func collectInts(v []int64, st intStats) *intDict {
 
 // fewDistinct looks at 16 runs of 64 values and says whether values repeat.
 func fewDistinct(n int, key func(i int) uint64) bool {
+	_, ok := distinctOf(n, key)
+	return ok
+}
+
+// distinctOf is fewDistinct that tells how many values of the sample are different.
+func distinctOf(n int, key func(i int) uint64) (distinct int, ok bool) {
 	const span, groups = 64, 16
 	if n < span*groups {
-		return true
+		return 0, true
 	}
 	var seen intDict
 	seen.reset(2 * span * groups)
@@ -76,11 +79,11 @@ func fewDistinct(n int, key func(i int) uint64) bool {
 		at := g * (n - span) / (groups - 1)
 		for i := range span {
 			if seen.insert(int64(key(at+i))) && len(seen.values) > span*groups*3/4 {
-				return false
+				return 0, false
 			}
 		}
 	}
-	return true
+	return len(seen.values), true
 }
 
 func (d *intDict) reset(size int) {
@@ -116,12 +119,12 @@ func (d *intDict) code(x int64) int64 {
 	}
 }
 
-func (d *intDict) append(dst []byte, v []int64, depth int) []byte {
-	codes := d.codes(v)
+// appendDict appends a dictionary node of which the nodes below are planned.
+func appendDict(dst []byte, entries int, values, codes *plan) []byte {
 	dst = append(dst, byte(Dictionary))
-	dst = binary.AppendUvarint(dst, uint64(len(d.values)))
-	dst = appendPart(dst, appendInts(nil, d.values, depth+1))
-	return appendInts(dst, codes, depth+1)
+	dst = binary.AppendUvarint(dst, uint64(entries))
+	dst = appendPart(dst, values.append(nil))
+	return codes.append(dst)
 }
 
 func (d *intDict) codes(v []int64) []int64 {

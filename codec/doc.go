@@ -69,11 +69,20 @@ const (
 	Zstd       Scheme = 11
 	Decimal    Scheme = 12 // text that spells integers
 	Toggles    Scheme = 13 // bits as the positions at which they change
+
+	Differences Scheme = 14 // differences in any encoding
+	ALPRD       Scheme = 15 // floats as their upper and their lower bits
+	Sparse      Scheme = 16 // one value and the exceptions from it
+	Entropy     Scheme = 17 // Huffman codes of classes of values
+	ALPUlp      Scheme = 18 // ALP with corrections in the last places
+	PackedBits  Scheme = 19 // a bitmap's bytes in any encoding
 )
 
 var schemeNames = map[Scheme]string{
 	Constant: "constant", FOR: "FOR", Delta: "delta", Linear: "linear", RLE: "RLE", Dictionary: "dict",
 	ALP: "ALP", RawBits: "bitmap", Plain: "plain", LZ4: "LZ4", Zstd: "zstd", Decimal: "decimal", Toggles: "toggles",
+	Differences: "differences", ALPRD: "ALP-RD", Sparse: "sparse", Entropy: "entropy",
+	ALPUlp: "ALP-ulp", PackedBits: "packed",
 }
 
 func (s Scheme) String() string {

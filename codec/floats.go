@@ -54,6 +54,14 @@ func openFloats[F Float](room *Room, src []byte, n, depth int) (*Floats[F], erro
 		r.node, err = openFloatDictionary[F](room, src[1:], n, depth)
 	case Plain:
 		r.node, err = openFloatPlain[F](room, src[1:], n)
+	case ALPUlp:
+		r.node, err = openALPUlp[F](room, src[1:], n, depth)
+	case ALPRD:
+		r.node, err = openALPRD[F](room, src[1:], n, depth)
+	case Sparse:
+		r.node, err = openFloatSparse[F](room, src[1:], n, depth)
+	case Zstd:
+		r.node, err = openFloatZstd[F](room, src[1:], n)
 	default:
 		return nil, corrupt("floats: %v", s)
 	}
@@ -184,71 +192,117 @@ func readFloats[F Float](dst []F, src []byte) {
 // AppendFloats appends a node that holds v.
 func AppendFloats[F Float](dst []byte, v []F) []byte { return appendFloats(dst, v, 1) }
 
-const (
-	nanosALP   = 0.6
-	nanosPlain = 0.4
-)
-
 func appendFloats[F Float](dst []byte, v []F, depth int) []byte {
+	return planFloats(v, depth).append(dst)
+}
+
+// planFloats decides how v is written at a depth.
+func planFloats[F Float](v []F, depth int) *plan {
 	if len(v) > MaxValues {
 		panic("codec: bug: too many values in a node")
 	}
-	n := float64(len(v))
-	w := float64(width[F]())
+	p := &plan{n: len(v)}
+	w := width[F]()
+	if len(v) == 0 {
+		p.add(candidate{scheme: Constant, append: func(dst []byte) []byte { return append(append(dst, byte(Constant)), make([]byte, w)...) }})
+		return p
+	}
 	runs := 1
 	for i := 1; i < len(v); i++ {
 		if bitsOf(&v[i]) != bitsOf(&v[i-1]) || i%VectorRows == 0 {
 			runs++
 		}
 	}
-	if len(v) == 0 {
-		return append(append(dst, byte(Constant)), make([]byte, width[F]())...)
-	}
 	if runs == Vectors(len(v)) && allSame(v) {
-		return appendFloat(append(dst, byte(Constant)), &v[0])
+		p.add(candidate{scheme: Constant, size: float64(1 + w), nanos: nanosConstant,
+			append: func(dst []byte) []byte { return appendFloat(append(dst, byte(Constant)), &v[0]) }})
+		return p
 	}
-	scheme, cost := Plain, n*w+n*nanosPlain*bytesPerNano
-	if depth == MaxDepth {
-		return appendFloatPlain(dst, v)
-	}
-	alp := chooseALP(v)
-	valueBytes := w
-	if alp.ok {
-		st := measureInts(alp.sample)
-		_, c := chooseFrame(alp.sample, &st)
-		c = c/float64(len(alp.sample))*n + n*alp.exceptions*(2+w) + n*nanosALP*bytesPerNano
-		if c < cost {
-			scheme, cost = ALP, c
-			valueBytes = c / n
+	p.add(candidate{scheme: Plain, size: float64(len(v) * w), nanos: nanosPlain,
+		append: func(dst []byte) []byte { return appendFloatPlain(dst, v) }})
+	if depth < MaxDepth {
+		planALP(p, v, depth)
+		planFloatRLE(p, v, runs, depth)
+		planFloatDictionary(p, v, runs, depth)
+		planFloatSparse(p, v, depth)
+		// What follows is for columns that have not got small.
+		if p.worth(0.35*float64(len(v)*w), 0) {
+			planALPUlp(p, v, depth)
+		}
+		if p.worth(0.4*float64(len(v)*w), nanosALPRD) {
+			planALPRD(p, v, depth)
 		}
 	}
-	if c := float64(runs)*(valueBytes+0.9) + n*nanosRLE*bytesPerNano + 16; runs < len(v)/2 && c < cost {
-		scheme, cost = RLE, c
+	planFloatZstd(p, v)
+	return p.decide()
+}
+
+func planALP[F Float](p *plan, v []F, depth int) {
+	choice := chooseALP(v)
+	if !choice.ok {
+		return
 	}
-	var dict *intDict
-	raw := make([]int64, 0, len(v))
-	if fewDistinct(len(v), func(i int) uint64 { return bitsOf(&v[i]) }) && runs >= 4 {
-		for i := range v {
-			raw = append(raw, int64(bitsOf(&v[i])))
+	a := splitALP(v, choice.e, choice.f)
+	below := planInts(a.ints, depth+1)
+	p.add(candidate{scheme: ALP, size: float64(a.exceptionBytes()), nanos: nanosALP, below: []*plan{below},
+		append: func(dst []byte) []byte { return a.append(dst, below) }})
+}
+
+func planFloatRLE[F Float](p *plan, v []F, runs, depth int) {
+	if runs >= len(v)/2 || !p.worth(float64(2*Vectors(len(v))), nanosRLE) {
+		return
+	}
+	lengths, perVector := runLengths(len(v), runs, func(i int) bool { return bitsOf(&v[i]) == bitsOf(&v[i-1]) })
+	values := make([]F, 0, len(lengths))
+	at := 0
+	for _, k := range lengths {
+		values = append(values, v[at])
+		at += int(k)
+	}
+	below := []*plan{planFloats(values, depth+1), planInts(lengths, depth+1)}
+	p.add(candidate{scheme: RLE, size: float64(2*len(perVector) + 4), nanos: nanosRLE, below: below,
+		append: func(dst []byte) []byte { return below[0].append(appendRuns(dst, perVector, below[1])) }})
+}
+
+func planFloatDictionary[F Float](p *plan, v []F, runs, depth int) {
+	if runs < 4 || !p.worth(16, nanosDictionary) || !fewDistinct(len(v), func(i int) uint64 { return bitsOf(&v[i]) }) {
+		return
+	}
+	raw := make([]int64, len(v))
+	for i := range v {
+		raw[i] = int64(bitsOf(&v[i]))
+	}
+	d := collectInts(raw, intStats{max: 1 << 40, unit: 1, runs: runs})
+	if d == nil {
+		return
+	}
+	entries := make([]F, len(d.values))
+	for i, b := range d.values {
+		entries[i] = floatOf[F](uint64(b))
+	}
+	below := []*plan{planFloats(entries, depth+1), planInts(d.codes(raw), depth+1)}
+	p.add(candidate{scheme: Dictionary, size: 8, nanos: nanosDictionary, below: below,
+		append: func(dst []byte) []byte { return appendDict(dst, len(entries), below[0], below[1]) }})
+}
+
+func planFloatSparse[F Float](p *plan, v []F, depth int) {
+	x, ok := dominant(len(v), func(i int) uint64 { return bitsOf(&v[i]) })
+	if !ok || !p.worth(16, nanosSparse) {
+		return
+	}
+	counts, gaps := exceptionGaps(len(v), func(i int) bool { return bitsOf(&v[i]) != x })
+	values := make([]F, 0, len(gaps))
+	for i := range v {
+		if bitsOf(&v[i]) != x {
+			values = append(values, v[i])
 		}
-		if dict = collectInts(raw, intStats{max: 1 << 40, unit: 1, runs: runs}); dict != nil {
-			codeBits := float64(bitLen(len(dict.values) - 1))
-			codes := min(n*codeBits/8+n*nanosFOR*bytesPerNano, float64(runs)*(codeBits/8+0.9)+n*nanosRLE*bytesPerNano)
-			c := codes + float64(len(dict.values))*min(valueBytes+0.5, w) + n*nanosDictionary*bytesPerNano + 16
-			if c < cost {
-				scheme = Dictionary
-			}
-		}
 	}
-	switch scheme {
-	case ALP:
-		return appendALP(dst, v, alp.e, alp.f, depth)
-	case RLE:
-		return appendFloatRLE(dst, v, runs, depth)
-	case Dictionary:
-		return appendFloatDictionary(dst, v, raw, dict, depth)
-	}
-	return appendFloatPlain(dst, v)
+	most := floatOf[F](x)
+	below := []*plan{planFloats(values, depth+1), planInts(gaps, depth+1)}
+	p.add(candidate{scheme: Sparse, size: float64(12 + 2*len(counts)), nanos: nanosSparse, below: below,
+		append: func(dst []byte) []byte {
+			return below[0].append(appendExceptions(appendFloat(append(dst, byte(Sparse)), &most), counts, below[1]))
+		}})
 }
 
 func allSame[F Float](v []F) bool {
@@ -335,18 +389,6 @@ type floatRLE[F Float] struct {
 	decoded []F
 }
 
-func appendFloatRLE[F Float](dst []byte, v []F, runs, depth int) []byte {
-	lengths, perVector := runLengths(len(v), runs, func(i int) bool { return bitsOf(&v[i]) == bitsOf(&v[i-1]) })
-	values := make([]F, 0, len(lengths))
-	at := 0
-	for _, k := range lengths {
-		values = append(values, v[at])
-		at += int(k)
-	}
-	dst = appendRuns(dst, lengths, perVector, depth)
-	return appendFloats(dst, values, depth+1)
-}
-
 func openFloatRLE[F Float](room *Room, src []byte, n, depth int) (*floatRLE[F], error) {
 	r, rest, err := room.openRuns(src, n, depth)
 	if err != nil {
@@ -407,17 +449,6 @@ type floatDictionary[F Float] struct {
 
 	keep     *TableFilter
 	filtered *FloatFilter
-}
-
-func appendFloatDictionary[F Float](dst []byte, v []F, raw []int64, d *intDict, depth int) []byte {
-	entries := make([]F, len(d.values))
-	for i, b := range d.values {
-		entries[i] = floatOf[F](uint64(b))
-	}
-	dst = append(dst, byte(Dictionary))
-	dst = binary.AppendUvarint(dst, uint64(len(entries)))
-	dst = appendPart(dst, appendFloats(nil, entries, depth+1))
-	return appendInts(dst, d.codes(raw), depth+1)
 }
 
 func openFloatDictionary[F Float](room *Room, src []byte, n, depth int) (*floatDictionary[F], error) {

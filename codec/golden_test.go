@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/hex"
 	"math"
+	"math/bits"
 	"testing"
 )
 
@@ -14,12 +15,33 @@ func TestGolden(t *testing.T) {
 	seconds := []int64{5e6, 7e6, 9e6, 4e6}
 	st2 := measureInts(seconds)
 	runs := []int64{7, 7, 7, 9, 9}
+	dict := []int64{7, 7, 7, 9, 9, 7, 9, 100, 7, 9, 7, 7, 7}
 	words := []uint64{0b1011}
 	texts := &Strings{}
 	for _, s := range []string{"bb", "a", "", "bb", "bb", "a", "bb", "a"} {
 		texts.Append([]byte(s))
 	}
 	floats := []float64{1.5, 2.25, math.Inf(1), -0.75}
+	most, mostly := make([]int64, 70), make([]float64, 70)
+	most[3], most[69], mostly[5] = 1, 2, 0.5
+	for i := range most {
+		if most[i] == 0 {
+			most[i] = 7
+		}
+	}
+	skewed := make([]int64, 1030)
+	for i := range skewed {
+		skewed[i] = int64(bits.TrailingZeros(uint(i)|64)) * 10
+		if i%100 == 99 {
+			skewed[i] = int64(i) * 1000
+		}
+	}
+	st3, st4 := measureInts(skewed), measureInts(runs)
+	classes := planClasses(skewed, &st3)
+	repeated := make([]uint64, 32)
+	for i := range repeated {
+		repeated[i] = 0x5555555555555555
+	}
 	for _, c := range []struct {
 		name string
 		got  []byte
@@ -31,7 +53,7 @@ func TestGolden(t *testing.T) {
 		{"linear", appendFrame(nil, Linear, ints, &st), "040198b3bed509d5c509115335ffcfa96ab26a020080aa26"},
 		{"FOR unit", appendFrame(nil, FOR, seconds, &st2), "02c0843d80a4e80300035901"},
 		{"RLE", appendIntRLE(nil, runs, 2, 1), "05020005030106010003020e000200"},
-		{"dictionary", collectInts(append(runs, 7, 9, 100, 7, 9, 7, 7, 7), intStats{max: 100, unit: 1, runs: 9}).append(nil, append(runs, 7, 9, 100, 7, 9, 7, 7, 7), 1), "06030702010e070041170201000240910400"},
+		{"dictionary", appendIntDict(nil, collectInts(dict, intStats{max: 100, unit: 1, runs: 9}), dict, 1), "06030702010e070041170201000240910400"},
 		{"bitmap", AppendBits(nil, words, 4), "080b"},
 		{"bits constant", AppendBits(nil, []uint64{3}, 2), "0101"},
 		{"toggles", AppendBits(nil, []uint64{0, 0xff0, 0, 0}, 256), "0d020003088801000200"},
@@ -43,6 +65,16 @@ func TestGolden(t *testing.T) {
 		{"plain strings", appendBytesPlain(nil, texts, 1), "09060201000286660b000000000000006262616262626261626261"},
 		{"string dictionary", collectStrings(texts).append(nil, texts, 1), "060312090503010002000300000000000000616262020100028666"},
 		{"decimal", appendDecimal(nil, []int64{12, -5, 7}, 1), "0c020109051130"},
+		{"differences", appendDifferences(nil, planInts([]int64{5}, 2), planInts([]int64{3, 3, 3, 4}, 2)), "0e02010a0201060108"},
+		{"sparse", appendIntSparse(most, 7), "100e020006033e060002000301020200"},
+		{"sparse floats", forcedFloats(mostly)["sparse"], "100000000000000000010002010a01000000000000e03f"},
+		{"entropy", appendEntropy(nil, classes, &st3)[:110], "110a00080000010100c0d226cea9190f100587876541122b010500f9003d003d003c009bcd6663b3d96c6c369b8dcd26a0d9b0d96c36369bcdc666b3d9d86c361b369bcdc666b301686c369b8dcd66b361b3d96c6c369b8dcd66b3b1d96c36049bcd26d0d86c361b9bcd6663b3d9"},
+		{"ints in zstd", appendIntZstd(runs, &st4), "0b01020e400e28b52ffd00002900000000000101"},
+		{"floats in zstd", newFloatBlocks(floats, false).append(nil), "0b00102428b52ffd0000dd0000040100f83f000240f07f000000000000e8bf03002b33540e691d1b"},
+		{"planes in zstd", newFloatBlocks(floats, true).append(nil), "0b01101928b52ffd00008500004800f802f0e83f407fbf015401021404"},
+		{"ALP-RD", newRealDoubles(floats, 52, 1).append(nil), "0f340b0301fe0f020a0000e0bfff0280808080808080010000030c08"},
+		{"ALP-ulp", newALPUlp([]float64{1.1, 2.2, 3.3000000000000003}, 2, 1, 1).append(nil), "12020106030b160002000100"},
+		{"packed bits", AppendBits(nil, repeated, 64*len(repeated)), "1301aa01"},
 		{"LZ4", appendBlocks(nil, LZ4, texts, 1), "0a0602010002866601010b0cb06262616262626261626261"},
 		{"zstd", appendBlocks(nil, Zstd, texts, 1), "0b0602010002866601010b1428b52ffd00005900006262616262626261626261"},
 	} {

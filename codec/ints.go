@@ -3,7 +3,6 @@ package codec
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"sync"
 )
 
@@ -54,6 +53,14 @@ func (room *Room) openInts(src []byte, n, depth int) (*Ints, error) {
 		r.node, err = room.openIntRLE(src[1:], n, depth)
 	case Dictionary:
 		r.node, err = room.openIntDictionary(src[1:], n, depth)
+	case Differences:
+		r.node, err = room.openDifferences(src[1:], n, depth)
+	case Sparse:
+		r.node, err = room.openIntSparse(src[1:], n, depth)
+	case Entropy:
+		r.node, err = room.openEntropy(src[1:], n)
+	case Zstd:
+		r.node, err = room.openIntZstd(src[1:], n)
 	default:
 		return nil, corrupt("integers: %v", s)
 	}
@@ -216,102 +223,10 @@ func gcd(a, b uint64) uint64 {
 	return a
 }
 
-// Costs of decoding in bytes a value: a nanosecond has to save so many.
-const bytesPerNano = 0.15
-
-// Rough costs of decoding a value, in nanoseconds on one core.
-const (
-	nanosFOR        = 0.5
-	nanosDelta      = 1.0
-	nanosLinear     = 1.0
-	nanosRLE        = 0.3
-	nanosDictionary = 0.6
-	nanosUnit       = 0.4
-)
-
 // AppendInts appends a node that holds v.
 func AppendInts(dst []byte, v []int64) []byte { return appendInts(dst, v, 1) }
 
-func appendInts(dst []byte, v []int64, depth int) []byte {
-	if len(v) > MaxValues {
-		panic("codec: bug: too many values in a node")
-	}
-	if len(v) == 0 {
-		return appendIntConstant(dst, 0)
-	}
-	st := measureInts(v)
-	if st.min == st.max {
-		return appendIntConstant(dst, st.min)
-	}
-	scheme, cost := chooseFrame(v, &st)
-	n := float64(len(v))
-	valueBits := float64(bits.Len64(uint64(st.max-st.min) / st.unit))
-	var dict *intDict
-	if depth < MaxDepth {
-		runCost := float64(st.runs)*(valueBits/8+0.9) + n*nanosRLE*bytesPerNano + 16
-		if st.runs < len(v)/2 && runCost < cost {
-			scheme, cost = RLE, runCost
-		}
-		if dict = collectInts(v, st); dict != nil {
-			codeBits := float64(bits.Len(uint(len(dict.values) - 1)))
-			codes := min(n*codeBits/8+n*nanosFOR*bytesPerNano, float64(st.runs)*(codeBits/8+0.9)+n*nanosRLE*bytesPerNano)
-			if depth+1 == MaxDepth {
-				codes = n*codeBits/8 + n*nanosFOR*bytesPerNano
-			}
-			c := codes + float64(len(dict.values))*valueBits/8 + n*nanosDictionary*bytesPerNano + 16
-			if c < cost {
-				scheme = Dictionary
-			}
-		}
-	}
-	switch scheme {
-	case RLE:
-		return appendIntRLE(dst, v, st.runs, depth)
-	case Dictionary:
-		return dict.append(dst, v, depth)
-	}
-	return appendFrame(dst, scheme, v, &st)
-}
-
-// chooseFrame estimates FOR, delta and linear frames on up to four whole vectors
-// spread over the values (a frame's size depends on its neighbours, so single
-// values cannot stand for it) and returns the cheapest with its cost for all.
-func chooseFrame(v []int64, st *intStats) (best Scheme, cost float64) {
-	s := new(frameScratch)
-	vectors := Vectors(len(v))
-	picked := min(vectors, 4)
-	var sizes [3]int
-	schemes := [3]Scheme{FOR, Delta, Linear}
-	sampled := 0
-	var unit [VectorRows]int64
-	for i := range picked {
-		k := i * vectors / picked
-		part := v[k*VectorRows:][:VectorLen(len(v), k)]
-		if st.unit > 1 {
-			for j, x := range part {
-				unit[j] = int64(uint64(x-st.min) / st.unit)
-			}
-			part = unit[:len(part)]
-		}
-		sampled += len(part)
-		for j, scheme := range schemes {
-			sizes[j] += s.size(scheme, part)
-		}
-	}
-	scale := float64(len(v)) / float64(sampled)
-	nanos := [3]float64{nanosFOR, nanosDelta, nanosLinear}
-	best, cost = FOR, 1e300
-	n := float64(len(v))
-	for j, scheme := range schemes {
-		if c := float64(sizes[j])*scale + n*nanos[j]*bytesPerNano; c < cost {
-			best, cost = scheme, c
-		}
-	}
-	if st.unit > 1 {
-		cost += n * nanosUnit * bytesPerNano
-	}
-	return best, cost
-}
+func appendInts(dst []byte, v []int64, depth int) []byte { return planInts(v, depth).append(dst) }
 
 // constant
 

@@ -24,12 +24,12 @@ func runLengths(n, runs int, same func(i int) bool) (lengths []int64, perVector 
 }
 
 // appendRuns appends what all RLE nodes share, up to the values.
-func appendRuns(dst []byte, lengths []int64, perVector []int, depth int) []byte {
+func appendRuns(dst []byte, perVector []int, lengths *plan) []byte {
 	dst = append(dst, byte(RLE))
 	for _, k := range perVector {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(k))
 	}
-	return appendPart(dst, appendInts(nil, lengths, depth+1))
+	return appendPart(dst, lengths.append(nil))
 }
 
 // Runs are the runs of a node, parsed. Lengths are decoded when first needed.
@@ -113,18 +113,6 @@ type intRLE struct {
 	*runs
 	values  *Ints
 	decoded []int64
-}
-
-func appendIntRLE(dst []byte, v []int64, runs, depth int) []byte {
-	lengths, perVector := runLengths(len(v), runs, func(i int) bool { return v[i] == v[i-1] })
-	values := make([]int64, 0, len(lengths))
-	at := 0
-	for _, k := range lengths {
-		values = append(values, v[at])
-		at += int(k)
-	}
-	dst = appendRuns(dst, lengths, perVector, depth)
-	return appendInts(dst, values, depth+1)
 }
 
 func (room *Room) openIntRLE(src []byte, n, depth int) (*intRLE, error) {

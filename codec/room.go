@@ -17,6 +17,11 @@ type Room struct {
 	runs         shelf[runs]
 	intRuns      shelf[intRLE]
 	intDicts     shelf[intDictionary]
+	differences  shelf[differenceNode]
+	exceptions   shelf[exceptions]
+	intSparse    shelf[intSparse]
+	entropies    shelf[entropy]
+	intBlocks    shelf[intZstd]
 
 	floats32 floatShelves[float32]
 	floats64 floatShelves[float64]
@@ -35,16 +40,22 @@ type Room struct {
 	values4 pieces[float32]
 	values8 pieces[float64]
 	texts   texts
+
+	entropyMemory entropyMemories
 }
 
 // floatShelves are for the nodes of floats of one width.
 type floatShelves[F Float] struct {
-	floats    shelf[Floats[F]]
-	constants shelf[floatConstant[F]]
-	plain     shelf[floatPlain[F]]
-	alps      shelf[alp[F]]
-	runs      shelf[floatRLE[F]]
-	dicts     shelf[floatDictionary[F]]
+	floats      shelf[Floats[F]]
+	constants   shelf[floatConstant[F]]
+	plain       shelf[floatPlain[F]]
+	alps        shelf[alp[F]]
+	corrected   shelf[alpUlp[F]]
+	realDoubles shelf[alprd[F]]
+	runs        shelf[floatRLE[F]]
+	dicts       shelf[floatDictionary[F]]
+	sparse      shelf[floatSparse[F]]
+	blocks      shelf[floatZstd[F]]
 }
 
 func floatShelvesOf[F Float](room *Room) *floatShelves[F] {
@@ -71,6 +82,11 @@ func (room *Room) Reset() {
 	room.runs.reset()
 	room.intRuns.reset()
 	room.intDicts.reset()
+	room.differences.reset()
+	room.exceptions.reset()
+	room.intSparse.reset()
+	room.entropies.reset()
+	room.intBlocks.reset()
 	room.floats32.reset()
 	room.floats64.reset()
 	room.bytes.reset()
@@ -85,6 +101,7 @@ func (room *Room) Reset() {
 	room.values4.reset()
 	room.values8.reset()
 	room.texts.reset()
+	room.entropyMemory.reset()
 }
 
 func (s *floatShelves[F]) reset() {
@@ -92,8 +109,12 @@ func (s *floatShelves[F]) reset() {
 	s.constants.reset()
 	s.plain.reset()
 	s.alps.reset()
+	s.corrected.reset()
+	s.realDoubles.reset()
 	s.runs.reset()
 	s.dicts.reset()
+	s.sparse.reset()
+	s.blocks.reset()
 }
 
 // A shelf holds things of one type.
@@ -193,4 +214,30 @@ func (t *texts) reset() {
 		}
 	}
 	t.used = 0
+}
+
+// entropyMemories hands out what entropy readers need.
+type entropyMemories struct {
+	all  []*entropyMemory
+	used int
+}
+
+// take returns memory that holds anything.
+func (m *entropyMemories) take() *entropyMemory {
+	if m.used == len(m.all) {
+		m.all = append(m.all, &entropyMemory{})
+	}
+	e := m.all[m.used]
+	m.used++
+	return e
+}
+
+func (m *entropyMemories) reset() {
+	if recycle.Poison {
+		for _, e := range m.all[:m.used] {
+			recycle.Spoil(unsafe.Slice((*byte)(unsafe.Pointer(&e.table)), unsafe.Sizeof(e.table)))
+			recycle.Spoil(e.symbols[:])
+		}
+	}
+	m.used = 0
 }

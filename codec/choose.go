@@ -1,0 +1,316 @@
+package codec
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// The choice of an encoding. Each node considers a fixed list of candidates; what
+// statistics rule out is left aside, and the size of the rest is estimated, on a
+// sample or by planning the nodes below. The cheapest one is taken:
+//
+//	cost = bytes + values * nanoseconds to decode one * bytesPerNano
+
+// bytesPerNano is how many bytes a nanosecond of decoding has to save: 0.08 is what
+// a core reads in a nanosecond from storage that gives it 80 MB/s.
+const bytesPerNano = 0.08
+
+// Rough costs of decoding a value, in nanoseconds on one core.
+const (
+	nanosConstant    = 0.1
+	nanosFOR         = 0.15
+	nanosDelta       = 0.25
+	nanosLinear      = 0.4
+	nanosUnit        = 0.05
+	nanosRLE         = 0.12
+	nanosDictionary  = 0.3
+	nanosDifferences = 0.15
+	nanosSparse      = 0.3
+	nanosExact       = 1.2 // entropy, if every class is a value
+	nanosEntropy     = 1.8
+	nanosALP         = 0.15
+	nanosALPRD       = 0.4
+	nanosALPUlp      = 0.4
+	nanosPlain       = 0.15
+	nanosZstd        = 1.1 // a byte
+)
+
+// A Candidate is an encoding that was considered for a node.
+type Candidate struct {
+	// Scheme and those of the nodes below, as Node.String.
+	Encoding string
+	Size     int     // estimated bytes
+	Nanos    float64 // estimated, to decode a value
+	Cost     int     // Size and what decoding all values is worth, in bytes
+}
+
+// ExplainInts returns what AppendInts considers for v, the cheapest first, which is
+// what it takes.
+func ExplainInts(v []int64) []Candidate { return planInts(v, 1).explain() }
+
+// ExplainFloats returns what AppendFloats considers for v, the cheapest first, which
+// is what it takes.
+func ExplainFloats[F Float](v []F) []Candidate { return planFloats(v, 1).explain() }
+
+// A plan is a node that has been decided upon and not been written yet.
+type plan struct {
+	n          int
+	candidates []candidate // the cheapest first once decided
+}
+
+// A candidate is a way to write a node.
+type candidate struct {
+	scheme Scheme
+	size   float64
+	nanos  float64
+	below  []*plan
+	append func(dst []byte) []byte
+}
+
+func (p *plan) add(c candidate) {
+	for _, b := range c.below {
+		c.size += b.best().size
+		c.nanos += b.best().nanos * float64(b.n) / float64(max(p.n, 1))
+	}
+	p.candidates = append(p.candidates, c)
+}
+
+func (p *plan) cost(c *candidate) float64 { return c.size + float64(p.n)*c.nanos*bytesPerNano }
+
+// least returns the cost of the cheapest candidate so far.
+func (p *plan) least() float64 {
+	least := 1e300
+	for i := range p.candidates {
+		least = min(least, p.cost(&p.candidates[i]))
+	}
+	return least
+}
+
+// decide orders the candidates; of equal ones those that were added first win.
+func (p *plan) decide() *plan {
+	slices.SortStableFunc(p.candidates, func(a, b candidate) int {
+		switch x, y := p.cost(&a), p.cost(&b); {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	return p
+}
+
+func (p *plan) best() *candidate { return &p.candidates[0] }
+
+func (p *plan) append(dst []byte) []byte { return p.best().append(dst) }
+
+func (c *candidate) node() Node {
+	n := Node{Scheme: c.scheme}
+	for _, b := range c.below {
+		n.Child = append(n.Child, b.best().node())
+	}
+	return n
+}
+
+func (p *plan) explain() []Candidate {
+	out := make([]Candidate, len(p.candidates))
+	for i := range out {
+		c := &p.candidates[i]
+		out[i] = Candidate{Encoding: c.node().String(), Size: int(c.size), Nanos: c.nanos, Cost: int(p.cost(c))}
+	}
+	return out
+}
+
+// planInts decides how v is written at a depth.
+func planInts(v []int64, depth int) *plan { return planIntsExcept(v, depth, 0) }
+
+// planIntsExcept is planInts without a scheme.
+func planIntsExcept(v []int64, depth int, without Scheme) *plan {
+	if len(v) > MaxValues {
+		panic("codec: bug: too many values in a node")
+	}
+	p := &plan{n: len(v)}
+	if len(v) == 0 {
+		p.add(candidate{scheme: Constant, append: func(dst []byte) []byte { return appendIntConstant(dst, 0) }})
+		return p
+	}
+	st := measureInts(v)
+	if st.min == st.max {
+		p.add(candidate{scheme: Constant, size: 6, nanos: nanosConstant,
+			append: func(dst []byte) []byte { return appendIntConstant(dst, st.min) }})
+		return p
+	}
+	planFrames(p, v, &st)
+	if depth < MaxDepth {
+		planRLE(p, v, &st, depth)
+		planDictionary(p, v, &st, depth)
+		planSparse(p, v, depth)
+		if without != Differences {
+			planDifferences(p, v, depth)
+		}
+	}
+	planEntropy(p, v, &st)
+	planIntZstd(p, v, &st)
+	return p.decide()
+}
+
+// planFrames adds FOR, delta and linear frames. Their sizes are those of up to four
+// whole vectors spread over the values: a frame's size depends on its neighbours,
+// so single values cannot stand for it.
+func planFrames(p *plan, v []int64, st *intStats) {
+	s := new(frameScratch)
+	vectors := Vectors(len(v))
+	picked := min(vectors, 4)
+	var sizes [3]int
+	schemes := [3]Scheme{FOR, Delta, Linear}
+	sampled := 0
+	var unit [VectorRows]int64
+	for i := range picked {
+		k := i * vectors / picked
+		part := v[k*VectorRows:][:VectorLen(len(v), k)]
+		if st.unit > 1 {
+			for j, x := range part {
+				unit[j] = int64(uint64(x-st.min) / st.unit)
+			}
+			part = unit[:len(part)]
+		}
+		sampled += len(part)
+		for j, scheme := range schemes {
+			sizes[j] += s.size(scheme, part)
+		}
+	}
+	scale := float64(len(v)) / float64(sampled)
+	for j, nanos := range [3]float64{nanosFOR, nanosDelta, nanosLinear} {
+		if st.unit > 1 {
+			nanos += nanosUnit
+		}
+		scheme := schemes[j]
+		p.add(candidate{scheme: scheme, size: float64(sizes[j]) * scale, nanos: nanos,
+			append: func(dst []byte) []byte { return appendFrame(dst, scheme, v, st) }})
+	}
+}
+
+// worth says whether something of about a size is worth planning.
+func (p *plan) worth(size, nanos float64) bool {
+	return size+float64(p.n)*nanos*bytesPerNano < p.least()
+}
+
+func planRLE(p *plan, v []int64, st *intStats, depth int) {
+	if st.runs >= len(v)/2 || !p.worth(float64(2*Vectors(len(v))), nanosRLE) {
+		return
+	}
+	lengths, perVector := runLengths(len(v), st.runs, func(i int) bool { return v[i] == v[i-1] })
+	values := make([]int64, 0, len(lengths))
+	at := 0
+	for _, k := range lengths {
+		values = append(values, v[at])
+		at += int(k)
+	}
+	below := []*plan{planInts(values, depth+1), planInts(lengths, depth+1)}
+	p.add(candidate{scheme: RLE, size: float64(2*len(perVector) + 4), nanos: nanosRLE, below: below,
+		append: func(dst []byte) []byte { return below[0].append(appendRuns(dst, perVector, below[1])) }})
+}
+
+func planDictionary(p *plan, v []int64, st *intStats, depth int) {
+	if !p.worth(16, nanosDictionary) {
+		return
+	}
+	// What codes save that are hardly narrower entropy coding saves as well.
+	valueBits := bits.Len64(uint64(st.max-st.min) / st.unit)
+	useless := func(entries int) bool { return bits.Len(uint(entries-1))+1 >= valueBits && st.runs > len(v)/2 }
+	switch distinct, ok := distinctOf(len(v), func(i int) uint64 { return uint64(v[i]) }); {
+	case !ok || useless(distinct):
+		return
+	case distinct > 512 && useless(len(v)/8): // half of a sample: there are more
+		return
+	}
+	d := collectInts(v, *st)
+	if d == nil || useless(len(d.values)) {
+		return
+	}
+	below := []*plan{planInts(d.values, depth+1), planInts(d.codes(v), depth+1)}
+	p.add(candidate{scheme: Dictionary, size: 8, nanos: nanosDictionary, below: below,
+		append: func(dst []byte) []byte { return appendDict(dst, len(d.values), below[0], below[1]) }})
+}
+
+func planDifferences(p *plan, v []int64, depth int) {
+	if len(v) < 64 || !p.worth(16, nanosDifferences) {
+		return
+	}
+	if len(v) >= minSampled && !promising(p, v) {
+		return
+	}
+	firsts, d := differences(v)
+	below := []*plan{planIntsExcept(d, depth+1, Differences), planInts(firsts, depth+1)}
+	if below[0].best().scheme == FOR {
+		return // as a delta frame is
+	}
+	p.add(candidate{scheme: Differences, size: 12, nanos: nanosDifferences, below: below,
+		append: func(dst []byte) []byte { return appendDifferences(dst, below[1], below[0]) }})
+}
+
+// promising looks at differences in a sample: whether they are few, or repeat, or
+// change slowly.
+func promising(p *plan, v []int64) bool {
+	n := float64(len(v))
+	_, second := differences(v[:VectorRows])
+	if size := new(frameScratch).size(Delta, second); p.worth(n*float64(size)/VectorRows, nanosDelta) {
+		return true
+	}
+	_, d := differences(sampled(v))
+	st := measureInts(d)
+	return st.runs < len(d)/2 || p.worth(n*sampleEntropy(d, &st), nanosExact) ||
+		repeats(len(v), func(i int) uint64 { return uint64(v[i]) })
+}
+
+// minSampled is the number of values from which on a sample stands for them.
+const minSampled = 8 * VectorRows
+
+// sampled returns 16 runs of 64 neighbours.
+func sampled(v []int64) []int64 {
+	const span, groups = 64, 16
+	sample := make([]int64, 0, span*groups)
+	for g := range groups {
+		at := g * (len(v) - span) / (groups - 1)
+		sample = append(sample, v[at:at+span]...)
+	}
+	return sample
+}
+
+func planSparse(p *plan, v []int64, depth int) {
+	x, ok := dominant(len(v), func(i int) int64 { return v[i] })
+	if !ok || !p.worth(16, nanosSparse) {
+		return
+	}
+	counts, gaps := exceptionGaps(len(v), func(i int) bool { return v[i] != x })
+	values := make([]int64, 0, len(gaps))
+	for _, y := range v {
+		if y != x {
+			values = append(values, y)
+		}
+	}
+	below := []*plan{planInts(values, depth+1), planInts(gaps, depth+1)}
+	p.add(candidate{scheme: Sparse, size: float64(12 + 2*len(counts)), nanos: nanosSparse, below: below,
+		append: func(dst []byte) []byte {
+			return below[0].append(appendExceptions(appendZigzag(append(dst, byte(Sparse)), x), counts, below[1]))
+		}})
+}
+
+func planEntropy(p *plan, v []int64, st *intStats) {
+	if len(v) < minEntropy || !p.worth(float64(len(v))/8, nanosExact) {
+		return
+	}
+	if len(v) >= minSampled && !p.worth(sampleEntropy(sampled(v), st)*float64(len(v)), nanosExact) {
+		return
+	}
+	c := planClasses(v, st)
+	if c == nil {
+		return
+	}
+	nanos := nanosExact
+	if slices.ContainsFunc(c.classes, func(c class) bool { return c.bits > 0 }) {
+		nanos = nanosEntropy
+	}
+	p.add(candidate{scheme: Entropy, size: float64(c.size), nanos: nanos,
+		append: func(dst []byte) []byte { return appendEntropy(dst, c, st) }})
+}
