@@ -25,6 +25,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/tools/testenv"
 )
 
@@ -36,6 +37,7 @@ type options struct {
 	Peer []string `help:"Systems to compare with." default:"parquet,duckdb,clickhouse,clickhouse-zstd"`
 	// The peers' sizes change only with their versions and the data.
 	Sizes string `help:"File that keeps the peers' sizes from run to run." type:"path"`
+	Why   bool   `help:"Print what was considered for the first chunk's blob of each column."`
 }
 
 func main() {
@@ -75,6 +77,7 @@ type column struct {
 	name  string
 	size  int64
 	codec string
+	why   []codec.Candidate // of the first chunk
 }
 
 // sizes are those of a peer.
@@ -243,6 +246,11 @@ func encode(d *dataset, opt options) error {
 				d.ours[i].size += e.Size
 				d.total += e.Size
 				codecs[i][e.Codec] += int(e.Size)
+				if opt.Why && d.ours[i].why == nil {
+					if d.ours[i].why, err = chunk.Explain(c.Blobs[i]); err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}
@@ -322,6 +330,9 @@ func report(d *dataset, opt options, peers map[string]sizes) {
 	}
 	for _, c := range d.ours {
 		line(c.name, c.size, func(s sizes) int64 { return s.Columns[c.name] }, c.codec)
+		for _, w := range c.why {
+			fmt.Printf("    %8d bytes, %5.2f ns a value, cost %8d  %s\n", w.Size, w.Nanos, w.Cost, w.Encoding)
+		}
 	}
 	line("total", d.total, func(s sizes) int64 { return s.Total }, "")
 }
