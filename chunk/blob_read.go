@@ -28,7 +28,7 @@ type blobColumn struct {
 	f32   *codec.Floats[float32]
 	f64   *codec.Floats[float64]
 	bits  *codec.Bitmap
-	strs  *codec.Bytes
+	strs  stringReader
 	scale int32
 
 	child  *blobColumn
@@ -124,7 +124,7 @@ func (c *blobColumn) loadIndex() error {
 // openValues opens a null mask and values.
 func (room *chunkRoom) openValues(t datum.Type, f form, rows, nulls int, src []byte) (*blobColumn, error) {
 	c := room.column(blobColumn{typ: t, form: f, order: orderOf(t), rows: rows, nulls: nulls, size: len(src)})
-	if natural, ok := formOf(t); !ok || f != natural && !(f == formScaled && t.OID == datum.Numeric) {
+	if natural, ok := formOf(t); !ok || f != natural && !(t.OID == datum.Numeric && (f == formScaled || f == formWide)) {
 		return nil, corrupt("%v as %v", t, f)
 	}
 	r := reader{b: src}
@@ -152,7 +152,7 @@ func (room *chunkRoom) openValues(t datum.Type, f form, rows, nulls int, src []b
 		c.ints, err = room.codec.OpenInts(r.b, rows)
 	case formScaled:
 		scale := r.varint()
-		if r.bad || scale < 0 || scale > 1<<14-1 {
+		if r.bad || scale < 0 || scale > maxNumericScale {
 			return nil, corrupt("numeric of scale %d", scale)
 		}
 		c.scale = int32(scale)
@@ -165,6 +165,9 @@ func (room *chunkRoom) openValues(t datum.Type, f form, rows, nulls int, src []b
 		c.bits, err = room.codec.OpenBits(r.b, rows)
 	case formBytes:
 		c.strs, err = room.codec.OpenBytes(r.b, rows)
+	case formWide:
+		c.form = formBytes
+		c.strs, err = room.openWide(r.b, rows)
 	case formList:
 		err = room.openList(c, &r)
 	}
@@ -186,6 +189,9 @@ func (c *blobColumn) checkNulls() error {
 	}
 	return nil
 }
+
+// maxNumericScale is that of PostgreSQL.
+const maxNumericScale = 1<<14 - 1
 
 func (room *chunkRoom) openList(c *blobColumn, r *reader) (err error) {
 	lengths := r.part()

@@ -159,7 +159,7 @@ func (v *values) distinct() int {
 			add(mix(float64bits(v.f64[i])))
 		case formBits:
 			add(mix(v.bits[i>>6] >> (i & 63) & 1))
-		case formBytes:
+		case formBytes, formWide:
 			if !v.repeats(i) {
 				add(xxhash.Sum64(v.strs.At(i)))
 			}

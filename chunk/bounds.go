@@ -30,7 +30,7 @@ type bounds struct {
 func boundsOf(o order, v *values, from, to int) (b bounds) {
 	switch o {
 	case orderInts, orderBits, orderNumeric:
-		if v.form == formBytes {
+		if v.form == formBytes || v.form == formWide {
 			b.unknown = true
 			break
 		}

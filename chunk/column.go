@@ -101,13 +101,14 @@ const (
 	formFloat32 form = 2
 	formFloat64 form = 3
 	formBits    form = 4
-	formBytes   form = 5 // text, bytea, uuid, interval, numeric that does not fit formScaled
+	formBytes   form = 5 // text, bytea, uuid, interval, numeric that fits neither formScaled nor formWide
 	formScaled  form = 6 // numeric of one scale as integers
 	formList    form = 7
+	formWide    form = 8 // numeric of one scale as integers of 128 bits; read as formBytes
 )
 
 func (f form) String() string {
-	names := [...]string{"?", "integers", "float32", "float64", "bits", "bytes", "scaled integers", "lists"}
+	names := [...]string{"?", "integers", "float32", "float64", "bits", "bytes", "scaled integers", "lists", "wide integers"}
 	if int(f) < len(names) {
 		return names[f]
 	}
@@ -115,7 +116,7 @@ func (f form) String() string {
 }
 
 // formOf returns the form that values of the type are written in (numeric may
-// become formScaled); ok is false for types that cannot be stored.
+// become formScaled or formWide); ok is false for types that cannot be stored.
 func formOf(t datum.Type) (f form, ok bool) {
 	switch t.Arrow().ID() {
 	case arrow.BOOL:

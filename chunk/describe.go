@@ -48,6 +48,9 @@ func Inspect(blob []byte) (BlobInfo, error) {
 	info.PayloadBytes = len(r.b)
 	var b strings.Builder
 	c.tree(&b, 0, "")
+	if _, ok := c.strs.(*wideReader); ok {
+		info.Form = formWide.String()
+	}
 	info.Tree = b.String()
 	return info, nil
 }

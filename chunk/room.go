@@ -64,16 +64,18 @@ func (r *Room) give(c *chunkRoom) {
 // A chunkRoom is what the reader of one chunk holds: its columns and how it gathers
 // them.
 type chunkRoom struct {
-	codec   codec.Room
-	columns []*blobColumn // the first of them are in use
-	used    int
-	byID    map[schema.ColumnID]*blobColumn
-	held    []held
-	rows    []int32 // of the vectors held
-	lists   [][]int32
-	output  output
-	coders  coders
-	spare   []*coder
+	codec     codec.Room
+	columns   []*blobColumn // the first of them are in use
+	used      int
+	wides     []*wideReader // the first of them are in use
+	widesUsed int
+	byID      map[schema.ColumnID]*blobColumn
+	held      []held
+	rows      []int32 // of the vectors held
+	lists     [][]int32
+	output    output
+	coders    coders
+	spare     []*coder
 }
 
 func newChunkRoom() *chunkRoom { return &chunkRoom{byID: map[schema.ColumnID]*blobColumn{}} }
@@ -87,6 +89,16 @@ func (c *chunkRoom) column(x blobColumn) *blobColumn {
 	c.used++
 	*col = x
 	return col
+}
+
+// wide makes a reader of wide numerics.
+func (c *chunkRoom) wide() *wideReader {
+	if c.widesUsed == len(c.wides) {
+		c.wides = append(c.wides, &wideReader{})
+	}
+	w := c.wides[c.widesUsed]
+	c.widesUsed++
+	return w
 }
 
 // codersOf returns coders for those of the columns that may have a dictionary.
@@ -125,6 +137,10 @@ func (c *chunkRoom) reset() {
 		*col = blobColumn{}
 	}
 	c.used = 0
+	for _, w := range c.wides[:c.widesUsed] {
+		w.reset()
+	}
+	c.widesUsed = 0
 	clear(c.byID)
 	c.held = c.held[:0]
 	if recycle.Poison {

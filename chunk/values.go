@@ -27,6 +27,7 @@ type values struct {
 	bits  []uint64
 	strs  codec.Strings
 	scale int32 // of formScaled
+	wide  *wide // of formWide
 	child *values
 }
 
@@ -161,6 +162,13 @@ func (v *values) extractBytes(t datum.Type, a arrow.Array) {
 	if t.OID == datum.Numeric && v.extractScaled(a.(*array.Binary)) {
 		return
 	}
+	v.extractStrings(a)
+	if t.OID == datum.Numeric {
+		v.extractWide(a.(*array.Binary))
+	}
+}
+
+func (v *values) extractStrings(a arrow.Array) {
 	if a.DataType().ID() != arrow.FIXED_SIZE_BINARY {
 		v.strs = sharedStrings(a)
 		if v.nulls == 0 {
@@ -297,6 +305,8 @@ func (v *values) appendTo(dst []byte) []byte {
 		return codec.AppendBits(dst, v.bits, v.rows)
 	case formBytes:
 		return codec.AppendBytes(dst, &v.strs)
+	case formWide:
+		return v.wide.appendTo(dst)
 	}
 	lengths := codec.AppendInts(nil, v.ints)
 	dst = binary.AppendUvarint(dst, uint64(len(lengths)))

@@ -76,13 +76,16 @@ const (
 	Entropy     Scheme = 17 // Huffman codes of classes of values
 	ALPUlp      Scheme = 18 // ALP with corrections in the last places
 	PackedBits  Scheme = 19 // a bitmap's bytes in any encoding
+
+	// Halves is in no blob: it describes wide numerics, which are two nodes.
+	Halves Scheme = 0
 )
 
 var schemeNames = map[Scheme]string{
 	Constant: "constant", FOR: "FOR", Delta: "delta", Linear: "linear", RLE: "RLE", Dictionary: "dict",
 	ALP: "ALP", RawBits: "bitmap", Plain: "plain", LZ4: "LZ4", Zstd: "zstd", Decimal: "decimal", Toggles: "toggles",
 	Differences: "differences", ALPRD: "ALP-RD", Sparse: "sparse", Entropy: "entropy",
-	ALPUlp: "ALP-ulp", PackedBits: "packed",
+	ALPUlp: "ALP-ulp", PackedBits: "packed", Halves: "halves",
 }
 
 func (s Scheme) String() string {

@@ -175,6 +175,47 @@ func NumericInt(b []byte) (coeff int64, scale int32, ok bool) {
 	return coeff, int32(b[1]) | int32(b[2])<<8, true
 }
 
+// AppendNumericWide appends the in-memory form of coeff x 10^-scale, where coeff has
+// 128 bits with a sign.
+func AppendNumericWide(dst []byte, hi int64, lo uint64, scale int32) []byte {
+	head, h := byte(numericPositive), uint64(hi)
+	if hi < 0 {
+		var borrow uint64
+		lo, borrow = bits.Sub64(0, lo, 0)
+		h, _ = bits.Sub64(0, h, borrow)
+		head = numericNegative
+	}
+	dst = append(dst, head, byte(scale), byte(scale>>8))
+	if h == 0 {
+		return appendMagnitude(dst, lo)
+	}
+	return appendMagnitude(binary.LittleEndian.AppendUint64(dst, lo), h)
+}
+
+// NumericWide reads a numeric's in-memory form if it is finite and its coefficient
+// fits 128 bits with a sign; it trusts b to be such a form.
+func NumericWide(b []byte) (hi int64, lo uint64, scale int32, ok bool) {
+	if len(b) < 3 || len(b) > 3+16 {
+		return 0, 0, 0, false
+	}
+	lo = readMagnitude(b[3:min(11, len(b))])
+	h := uint64(0)
+	if len(b) > 11 {
+		h = readMagnitude(b[11:])
+	}
+	if h > 1<<63-1 {
+		return 0, 0, 0, false
+	}
+	hi = int64(h)
+	if b[0] == numericNegative {
+		var borrow uint64
+		lo, borrow = bits.Sub64(0, lo, 0)
+		h, _ = bits.Sub64(0, h, borrow)
+		hi = int64(h)
+	}
+	return hi, lo, int32(b[1]) | int32(b[2])<<8, true
+}
+
 // DecodeNumeric reads what AppendNumeric wrote, and nothing else: other bytes
 // give an error that wraps ErrCorrupt.
 func DecodeNumeric(b []byte) (Decimal, error) {
