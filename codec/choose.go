@@ -257,9 +257,11 @@ func promising(p *plan, v []int64) bool {
 	if size := new(frameScratch).size(Delta, second); p.worth(n*float64(size)/VectorRows, nanosDelta) {
 		return true
 	}
-	_, d := differences(sampled(v))
+	sample := sampled(v)
+	_, d := differences(sample)
 	st := measureInts(d)
-	return st.runs < len(d)/2 || p.worth(n*sampleEntropy(d, &st), nanosExact) ||
+	// Runs of values are runs of differences too, but shorter ones.
+	return st.runs < len(d)/2 && st.runs < measureInts(sample).runs || p.worth(n*sampleEntropy(d, &st), nanosExact) ||
 		repeats(len(v), func(i int) uint64 { return uint64(v[i]) })
 }
 
