@@ -235,8 +235,10 @@ const (
 	indexMaxCut = 4
 	indexNoMax  = 8 // the cut maximum is unbounded
 	// Since version 2:
-	indexFollows = 16 // the minimum is the maximum of the vector before
-	indexOne     = 32 // the maximum is the minimum
+	indexFollows = 16  // the minimum is the maximum of the vector before
+	indexOne     = 32  // the maximum is the minimum
+	indexSameMin = 64  // the minimum is that of the vector before
+	indexSameMax = 128 // the maximum is that of the vector before
 )
 
 // appendIndex appends the index; forms without bounds have none.
@@ -265,17 +267,25 @@ func appendIndex(dst []byte, o order, f form, index []bounds) []byte {
 			before = nil
 			continue
 		}
-		if before != nil && sameBound(o, b, false, before, true) {
+		switch {
+		case before == nil:
+		case sameBound(o, b, false, before, true):
 			flags |= indexFollows
+		case sameBound(o, b, false, before, false):
+			flags |= indexSameMin
 		}
-		if flags&indexNoMax == 0 && sameBound(o, b, false, b, true) {
+		switch {
+		case flags&indexNoMax != 0:
+		case sameBound(o, b, false, b, true):
 			flags |= indexOne
+		case before != nil && sameBound(o, b, true, before, true):
+			flags |= indexSameMax
 		}
 		dst = append(dst, flags)
-		if flags&indexFollows == 0 {
+		if flags&(indexFollows|indexSameMin) == 0 {
 			dst = appendMin(dst, o, f, b)
 		}
-		if flags&(indexOne|indexNoMax) == 0 {
+		if flags&(indexOne|indexSameMax|indexNoMax) == 0 {
 			dst = appendMax(dst, o, f, b)
 		}
 		before = b
@@ -348,52 +358,75 @@ func decodeIndex(src []byte, o order, f form, vectors int) ([]bounds, bool) {
 		if !b.any {
 			continue
 		}
-		follows, one, noMax := flags&indexFollows != 0, flags&indexOne != 0, flags&indexNoMax != 0
-		if follows && (i == 0 || !out[i-1].any) || one && noMax || flags >= 2*indexOne {
+		if !b.fillFrom(out[:i], flags, o) {
 			return nil, false
 		}
+		readMin, readMax := flags&(indexFollows|indexSameMin) == 0, flags&(indexOne|indexSameMax|indexNoMax) == 0
 		switch o {
 		case orderInts, orderBits, orderNumeric:
-			if follows {
-				b.minI = out[i-1].maxI
-			} else {
+			if readMin {
 				b.minI = r.varint()
 			}
-			if b.maxI = b.minI; !one {
+			if readMax {
 				b.maxI = int64(uint64(b.minI) + r.uvarint())
+			} else if flags&indexOne != 0 {
+				b.maxI = b.minI
 			}
 			if b.maxI < b.minI {
 				r.bad = true
 			}
 		case orderFloats:
-			if follows {
-				b.minF = out[i-1].maxF
-			} else {
+			if readMin {
 				b.minF = r.float(f)
 			}
-			if b.maxF = b.minF; !one {
+			if readMax {
 				b.maxF = r.float(f)
+			} else if flags&indexOne != 0 {
+				b.maxF = b.minF
 			}
 		case orderBytes, orderPadded:
-			switch {
-			case follows && out[i-1].maxB == nil:
-				return nil, false
-			case follows:
-				b.minB = out[i-1].maxB
-			default:
+			if readMin {
 				b.minB = r.take(int(r.byte()))
 			}
-			switch {
-			case one:
-				b.maxB = b.minB
-			case !noMax:
+			if readMax {
 				b.maxB = r.take(int(r.byte()))
+			} else if flags&indexOne != 0 {
+				b.maxB = b.minB
 			}
 		default:
 			return nil, false
 		}
 	}
 	return out, !r.bad && len(r.b) == 0
+}
+
+// fillFrom takes the bounds that flags say are those of the vector before. It
+// reports false if flags contradict each other, or there are no such bounds.
+func (b *bounds) fillFrom(before []bounds, flags byte, o order) bool {
+	mins, maxes := flags&(indexFollows|indexSameMin), flags&(indexOne|indexSameMax|indexNoMax)
+	if mins&(mins-1) != 0 || maxes&(maxes-1) != 0 {
+		return false
+	}
+	if mins == 0 && maxes != indexSameMax {
+		return true
+	}
+	if len(before) == 0 || !before[len(before)-1].any {
+		return false
+	}
+	last := &before[len(before)-1]
+	if (o == orderBytes || o == orderPadded) && last.maxB == nil {
+		return false
+	}
+	switch mins {
+	case indexFollows:
+		b.minI, b.minF, b.minB = last.maxI, last.maxF, last.maxB
+	case indexSameMin:
+		b.minI, b.minF, b.minB = last.minI, last.minF, last.minB
+	}
+	if maxes == indexSameMax {
+		b.maxI, b.maxF, b.maxB = last.maxI, last.maxF, last.maxB
+	}
+	return true
 }
 
 // float reads a bound of a form of floats.

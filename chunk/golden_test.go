@@ -3,6 +3,7 @@ package chunk
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -29,6 +30,11 @@ func TestGoldenBlobs(t *testing.T) {
 		{datum.Of(datum.Bool), []datum.Value{true, false, true, nil}, "5068020410000000ffffffff040000000100000000020808080d86001e03"},
 		{datum.Of(datum.Numeric), []datum.Value{must(datum.ParseDecimal("1.50")), must(datum.ParseDecimal("-2.25"))}, "50680206a4060000ffffffff020000000000000000000403f702c10302010057a9c513"},
 		{datum.Of(datum.Int4Array), []datum.Value{datum.Array{Elem: datum.Of(datum.Int4), Values: []datum.Value{int32(5), nil}}, nil}, "50680207ef030000ffffffff02000000010000000002080206030200020100020101020802010aaa1cef8c"},
+		{datum.Of(datum.Int4), steps(2100, func(k int) datum.Value { return int32(k) }), "5068020117000000ffffffff34080000000000000601000111023100050200030001000b0204680008895d1f89310003010000011af7111022"},
+		{datum.Of(datum.Text), steps(2100, func(k int) datum.Value { return fmt.Sprint("value ", k) }), "5068020519000000ffffffff34080000000000001b010776616c756520300776616c75652031110776616c7565203331000604280902010e1c0000000000000076616c7565203076616c7565203176616c7565203276616c75652033050200030001000b0204680008895d1f89310003010000011a5541dabe"},
+		{datum.Of(datum.Numeric), steps(300, func(k int) datum.Value {
+			return must(datum.ParseDecimal(fmt.Sprintf("%d000000000000000000.5", k*k*7919-40)))
+		}), "50680208a4060000ffffffff2c01000000000000000002011f0564000201060e0301a1060301aed509d8aa138013020001080057d50c000002f6ff8fbbbad6adf00d0a0080020300000420002ab748befb"},
 		{datum.Of(datum.Date), []datum.Value{nil, nil}, "506802013a040000ffffffff02000000020000000000b43f4c34"},
 	} {
 		b := array.NewBuilder(memory.DefaultAllocator, c.typ.Arrow())
@@ -47,6 +53,19 @@ func TestGoldenBlobs(t *testing.T) {
 			t.Errorf("%v:\n got %s\nwant %s", c.typ, got, c.want)
 		}
 	}
+}
+
+// steps are n values of which 600 neighbours, or 3 of few, are the same.
+func steps(n int, value func(k int) datum.Value) []datum.Value {
+	out := make([]datum.Value, n)
+	for i := range out {
+		if n < 600 {
+			out[i] = value(i / 3)
+		} else {
+			out[i] = value(i / 600)
+		}
+	}
+	return out
 }
 
 // TestGoldenEntry pins the bytes of a manifest entry.

@@ -221,12 +221,12 @@ func planFloats[F Float](v []F, depth int) *plan {
 	p.add(candidate{scheme: Plain, size: float64(len(v) * w), nanos: nanosPlain,
 		append: func(dst []byte) []byte { return appendFloatPlain(dst, v) }})
 	if depth < MaxDepth {
-		planALP(p, v, depth)
+		exceptions := planALP(p, v, depth)
 		planFloatRLE(p, v, runs, depth)
 		planFloatDictionary(p, v, runs, depth)
 		planFloatSparse(p, v, depth)
-		// What follows is for columns that have not got small.
-		if p.worth(0.35*float64(len(v)*w), 0) {
+		// What follows is for columns that have not got small, or are exceptions.
+		if p.worth(0.35*float64(len(v)*w), 0) || 8*float64(exceptions) > p.least() {
 			planALPUlp(p, v, depth)
 		}
 		if p.worth(0.4*float64(len(v)*w), nanosALPRD) {
@@ -237,15 +237,17 @@ func planFloats[F Float](v []F, depth int) *plan {
 	return p.decide()
 }
 
-func planALP[F Float](p *plan, v []F, depth int) {
+// planALP adds ALP and returns the bytes of its exceptions.
+func planALP[F Float](p *plan, v []F, depth int) (exceptions int) {
 	choice := chooseALP(v)
 	if !choice.ok {
-		return
+		return 0
 	}
 	a := splitALP(v, choice.e, choice.f)
 	below := planInts(a.ints, depth+1)
 	p.add(candidate{scheme: ALP, size: float64(a.exceptionBytes()), nanos: nanosALP, below: []*plan{below},
 		append: func(dst []byte) []byte { return a.append(dst, below) }})
+	return a.exceptionBytes()
 }
 
 func planFloatRLE[F Float](p *plan, v []F, runs, depth int) {
