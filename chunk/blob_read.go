@@ -68,8 +68,11 @@ func checkHeader(src []byte) error {
 	if len(src) < blobHeaderSize+blobCRCSize || string(src[:2]) != blobMagic {
 		return corrupt("no column blob: %d bytes", len(src))
 	}
-	if src[2] == 0 || src[2] > BlobVersion {
-		return corrupt("blob version %d is not known", src[2])
+	switch version := src[2]; {
+	case version == 0:
+		return corrupt("blob version 0")
+	case version > BlobVersion:
+		return NewerFormat("blob of version %d, of which this program reads up to %d", version, BlobVersion)
 	}
 	return nil
 }

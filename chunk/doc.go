@@ -34,7 +34,7 @@ import (
 // codec.ErrCorrupt, so that either name matches.
 var ErrCorrupt = codec.ErrCorrupt
 
-// ErrNewerFormat reports an entry of a log or a checkpoint that a newer version of
+// ErrNewerFormat reports a blob, or an entry of a log or a checkpoint, that a newer version of
 // the program wrote: it is whole, but cannot be read here.
 var ErrNewerFormat = errors.New("written by a newer version")
 

@@ -2,6 +2,7 @@ package chunk
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -66,9 +67,13 @@ func TestReadsVersion1(t *testing.T) {
 	}
 }
 
-// TestRefusesVersion3 refuses what this program does not know.
-func TestRefusesVersion3(t *testing.T) {
-	if err := checkHeader(append([]byte("Ph\x03"), make([]byte, 40)...)); err == nil {
-		t.Error("a blob of version 3 is taken")
+// TestNewerBlob refuses what this program does not know, and tells it from damage.
+func TestNewerBlob(t *testing.T) {
+	blob := append([]byte("Ph"), make([]byte, 40)...)
+	for version, newer := range map[byte]bool{0: false, BlobVersion + 1: true, 255: true} {
+		blob[2] = version
+		if err := checkHeader(blob); errors.Is(err, ErrNewerFormat) != newer || errors.Is(err, ErrCorrupt) == newer {
+			t.Errorf("version %d: %v", version, err)
+		}
 	}
 }
