@@ -424,7 +424,7 @@ func (d *stringDict) append(dst []byte, s *Strings, depth int) []byte {
 	dst = append(dst, byte(Dictionary))
 	dst = binary.AppendUvarint(dst, uint64(d.entries.Len()))
 	dst = appendPart(dst, appendBytesLeaf(nil, &d.entries, depth+1))
-	return appendInts(dst, codes, depth+1)
+	return planCodes(codes, depth+1).append(dst)
 }
 
 func (room *Room) openBytesDictionary(src []byte, n, depth int) (*bytesDictionary, error) {

@@ -9,11 +9,27 @@ import (
 // statistics rule out is left aside, and the size of the rest is estimated, on a
 // sample or by planning the nodes below. The cheapest one is taken:
 //
-//	cost = bytes + values * nanoseconds to decode one * bytesPerNano
+//	cost = bytes + values * (nanoseconds to decode one * bytesPerNano +
+//		those of them in entropy code and zstd * bytesPerSlowNano)
+//
+// Integers that take longer than frames do have to save a share of the bytes as well.
 
-// bytesPerNano is how many bytes a nanosecond of decoding has to save: 0.08 is what
-// a core reads in a nanosecond from storage that gives it 80 MB/s.
-const bytesPerNano = 0.08
+const (
+	// bytesPerNano is how many bytes a nanosecond of decoding has to save: 0.08 is
+	// what a core reads in a nanosecond from storage that gives it 80 MB/s.
+	bytesPerNano = 0.08
+	// bytesPerSlowNano comes on top of it for loops that know no kernel, neither for
+	// decoding nor for filters and sums, so that blobs in memory are scanned at the
+	// speed of memory. Codes of strings are spared, as making strings takes longer,
+	// and so are nodes of few values.
+	bytesPerSlowNano = 0.42
+	// worthwhile is the share of a frame's bytes that who takes slowerNanos longer
+	// may need.
+	worthwhile  = 0.8
+	slowerNanos = 0.1
+	// small is the share from which on slow loops are no slower than others.
+	small = 0.4
+)
 
 // Rough costs of decoding a value, in nanoseconds on one core.
 const (
@@ -45,7 +61,7 @@ type Candidate struct {
 }
 
 // ExplainInts returns what AppendInts considers for v, the cheapest first, which is
-// what it takes.
+// what it takes; what is slower than a frame and saves little of its bytes is last.
 func ExplainInts(v []int64) []Candidate { return planInts(v, 1).explain() }
 
 // ExplainFloats returns what AppendFloats considers for v, the cheapest first, which
@@ -55,6 +71,7 @@ func ExplainFloats[F Float](v []F) []Candidate { return planFloats(v, 1).explain
 // A plan is a node that has been decided upon and not been written yet.
 type plan struct {
 	n          int
+	spared     bool        // from what slow loops cost
 	candidates []candidate // the cheapest first once decided
 }
 
@@ -63,6 +80,8 @@ type candidate struct {
 	scheme Scheme
 	size   float64
 	nanos  float64
+	slow   float64 // of nanos
+	tight  bool    // saves too little to be taken
 	below  []*plan
 	append func(dst []byte) []byte
 }
@@ -70,25 +89,68 @@ type candidate struct {
 func (p *plan) add(c candidate) {
 	for _, b := range c.below {
 		c.size += b.best().size
-		c.nanos += b.best().nanos * float64(b.n) / float64(max(p.n, 1))
+		share := float64(b.n) / float64(max(p.n, 1))
+		c.nanos += b.best().nanos * share
+		if !b.spared {
+			c.slow += b.best().slow * share
+		}
 	}
+	p.judge(&c)
 	p.candidates = append(p.candidates, c)
 }
 
-func (p *plan) cost(c *candidate) float64 { return c.size + float64(p.n)*c.nanos*bytesPerNano }
+// frame says whether a scheme is one of the frames.
+func (s Scheme) frame() bool { return s == FOR || s == Delta || s == Linear }
+
+// judge compares an encoding of integers with the frames, which come first.
+func (p *plan) judge(c *candidate) {
+	if p.spared || c.scheme.frame() {
+		return
+	}
+	least, frames := 0.0, 0
+	for i := range p.candidates {
+		f := &p.candidates[i]
+		if !f.scheme.frame() {
+			continue
+		}
+		if c.nanos > f.nanos+slowerNanos && c.size > worthwhile*f.size {
+			c.tight = true
+		}
+		if frames++; frames == 1 || f.size < least {
+			least = f.size
+		}
+	}
+	if frames > 0 && c.size <= small*least {
+		c.slow = 0
+	}
+}
+
+func (p *plan) cost(c *candidate) float64 {
+	nanos := c.nanos * bytesPerNano
+	if !p.spared {
+		nanos += c.slow * bytesPerSlowNano
+	}
+	return c.size + float64(p.n)*nanos
+}
 
 // least returns the cost of the cheapest candidate so far.
 func (p *plan) least() float64 {
 	least := 1e300
 	for i := range p.candidates {
-		least = min(least, p.cost(&p.candidates[i]))
+		if c := &p.candidates[i]; !c.tight {
+			least = min(least, p.cost(c))
+		}
 	}
 	return least
 }
 
-// decide orders the candidates; of equal ones those that were added first win.
+// decide orders the candidates, those that save too little last; of equal ones those
+// that were added first win.
 func (p *plan) decide() *plan {
 	slices.SortStableFunc(p.candidates, func(a, b candidate) int {
+		if a.tight != b.tight {
+			return int(b2u(a.tight)) - int(b2u(b.tight))
+		}
 		switch x, y := p.cost(&a), p.cost(&b); {
 		case x < y:
 			return -1
@@ -122,14 +184,30 @@ func (p *plan) explain() []Candidate {
 }
 
 // planInts decides how v is written at a depth.
-func planInts(v []int64, depth int) *plan { return planIntsExcept(v, depth, 0) }
+func planInts(v []int64, depth int) *plan { return planIntsExcept(&plan{n: len(v)}, v, depth, 0) }
 
-// planIntsExcept is planInts without a scheme.
-func planIntsExcept(v []int64, depth int, without Scheme) *plan {
+// planCodes is planInts of codes of strings.
+func planCodes(v []int64, depth int) *plan {
+	return planIntsExcept(&plan{n: len(v), spared: true}, v, depth, 0)
+}
+
+// few is how many times fewer values than the node above a node has that is spared
+// from what slow loops cost: it is little of what decoding takes.
+const few = 8
+
+// under returns an empty plan of a node of n values below p.
+func (p *plan) under(n int) *plan { return &plan{n: n, spared: p.spared || n*few <= p.n} }
+
+// intsBelow is planInts of a node below p.
+func (p *plan) intsBelow(v []int64, depth int) *plan {
+	return planIntsExcept(p.under(len(v)), v, depth, 0)
+}
+
+// planIntsExcept decides p without a scheme.
+func planIntsExcept(p *plan, v []int64, depth int, without Scheme) *plan {
 	if len(v) > MaxValues {
 		panic("codec: bug: too many values in a node")
 	}
-	p := &plan{n: len(v)}
 	if len(v) == 0 {
 		p.add(candidate{scheme: Constant, append: func(dst []byte) []byte { return appendIntConstant(dst, 0) }})
 		return p
@@ -206,7 +284,7 @@ func planRLE(p *plan, v []int64, st *intStats, depth int) {
 		values = append(values, v[at])
 		at += int(k)
 	}
-	below := []*plan{planInts(values, depth+1), planInts(lengths, depth+1)}
+	below := []*plan{p.intsBelow(values, depth+1), p.intsBelow(lengths, depth+1)}
 	p.add(candidate{scheme: RLE, size: float64(2*len(perVector) + 4), nanos: nanosRLE, below: below,
 		append: func(dst []byte) []byte { return below[0].append(appendRuns(dst, perVector, below[1])) }})
 }
@@ -228,7 +306,7 @@ func planDictionary(p *plan, v []int64, st *intStats, depth int) {
 	if d == nil || useless(len(d.values)) {
 		return
 	}
-	below := []*plan{planInts(d.values, depth+1), planInts(d.codes(v), depth+1)}
+	below := []*plan{p.intsBelow(d.values, depth+1), p.intsBelow(d.codes(v), depth+1)}
 	p.add(candidate{scheme: Dictionary, size: 8, nanos: nanosDictionary, below: below,
 		append: func(dst []byte) []byte { return appendDict(dst, len(d.values), below[0], below[1]) }})
 }
@@ -241,7 +319,7 @@ func planDifferences(p *plan, v []int64, depth int) {
 		return
 	}
 	firsts, d := differences(v)
-	below := []*plan{planIntsExcept(d, depth+1, Differences), planInts(firsts, depth+1)}
+	below := []*plan{planIntsExcept(p.under(len(d)), d, depth+1, Differences), p.intsBelow(firsts, depth+1)}
 	if below[0].best().scheme == FOR {
 		return // as a delta frame is
 	}
@@ -291,7 +369,7 @@ func planSparse(p *plan, v []int64, depth int) {
 			values = append(values, y)
 		}
 	}
-	below := []*plan{planInts(values, depth+1), planInts(gaps, depth+1)}
+	below := []*plan{p.intsBelow(values, depth+1), p.intsBelow(gaps, depth+1)}
 	p.add(candidate{scheme: Sparse, size: float64(12 + 2*len(counts)), nanos: nanosSparse, below: below,
 		append: func(dst []byte) []byte {
 			return below[0].append(appendExceptions(appendZigzag(append(dst, byte(Sparse)), x), counts, below[1]))
@@ -313,6 +391,6 @@ func planEntropy(p *plan, v []int64, st *intStats) {
 	if slices.ContainsFunc(c.classes, func(c class) bool { return c.bits > 0 }) {
 		nanos = nanosEntropy
 	}
-	p.add(candidate{scheme: Entropy, size: float64(c.size), nanos: nanos,
+	p.add(candidate{scheme: Entropy, size: float64(c.size), nanos: nanos, slow: nanos,
 		append: func(dst []byte) []byte { return appendEntropy(dst, c, st) }})
 }

@@ -198,10 +198,18 @@ func appendFloats[F Float](dst []byte, v []F, depth int) []byte {
 
 // planFloats decides how v is written at a depth.
 func planFloats[F Float](v []F, depth int) *plan {
+	return planFloatsInto(&plan{n: len(v)}, v, depth)
+}
+
+// floatsBelow is planFloats of a node below p.
+func floatsBelow[F Float](p *plan, v []F, depth int) *plan {
+	return planFloatsInto(p.under(len(v)), v, depth)
+}
+
+func planFloatsInto[F Float](p *plan, v []F, depth int) *plan {
 	if len(v) > MaxValues {
 		panic("codec: bug: too many values in a node")
 	}
-	p := &plan{n: len(v)}
 	w := width[F]()
 	if len(v) == 0 {
 		p.add(candidate{scheme: Constant, append: func(dst []byte) []byte { return append(append(dst, byte(Constant)), make([]byte, w)...) }})
@@ -244,7 +252,7 @@ func planALP[F Float](p *plan, v []F, depth int) (exceptions int) {
 		return 0
 	}
 	a := splitALP(v, choice.e, choice.f)
-	below := planInts(a.ints, depth+1)
+	below := p.intsBelow(a.ints, depth+1)
 	p.add(candidate{scheme: ALP, size: float64(a.exceptionBytes()), nanos: nanosALP, below: []*plan{below},
 		append: func(dst []byte) []byte { return a.append(dst, below) }})
 	return a.exceptionBytes()
@@ -261,7 +269,7 @@ func planFloatRLE[F Float](p *plan, v []F, runs, depth int) {
 		values = append(values, v[at])
 		at += int(k)
 	}
-	below := []*plan{planFloats(values, depth+1), planInts(lengths, depth+1)}
+	below := []*plan{floatsBelow(p, values, depth+1), p.intsBelow(lengths, depth+1)}
 	p.add(candidate{scheme: RLE, size: float64(2*len(perVector) + 4), nanos: nanosRLE, below: below,
 		append: func(dst []byte) []byte { return below[0].append(appendRuns(dst, perVector, below[1])) }})
 }
@@ -282,7 +290,7 @@ func planFloatDictionary[F Float](p *plan, v []F, runs, depth int) {
 	for i, b := range d.values {
 		entries[i] = floatOf[F](uint64(b))
 	}
-	below := []*plan{planFloats(entries, depth+1), planInts(d.codes(raw), depth+1)}
+	below := []*plan{floatsBelow(p, entries, depth+1), p.intsBelow(d.codes(raw), depth+1)}
 	p.add(candidate{scheme: Dictionary, size: 8, nanos: nanosDictionary, below: below,
 		append: func(dst []byte) []byte { return appendDict(dst, len(entries), below[0], below[1]) }})
 }
@@ -300,7 +308,7 @@ func planFloatSparse[F Float](p *plan, v []F, depth int) {
 		}
 	}
 	most := floatOf[F](x)
-	below := []*plan{planFloats(values, depth+1), planInts(gaps, depth+1)}
+	below := []*plan{floatsBelow(p, values, depth+1), p.intsBelow(gaps, depth+1)}
 	p.add(candidate{scheme: Sparse, size: float64(12 + 2*len(counts)), nanos: nanosSparse, below: below,
 		append: func(dst []byte) []byte {
 			return below[0].append(appendExceptions(appendFloat(append(dst, byte(Sparse)), &most), counts, below[1]))

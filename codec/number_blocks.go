@@ -187,7 +187,7 @@ func planIntZstd(p *plan, v []int64, st *intStats) {
 	}
 	sample := sampleOfBlocks(v)
 	size := float64(len(compress(Zstd, nil, newIntBlocks(sample, st).raw))) / float64(len(sample))
-	p.add(candidate{scheme: Zstd, size: size*float64(len(v)) + 16, nanos: nanosZstd * float64(width),
+	p.add(candidate{scheme: Zstd, size: size*float64(len(v)) + 16, nanos: nanosZstd * float64(width), slow: nanosZstd * float64(width),
 		append: func(dst []byte) []byte { return newIntBlocks(v, st).append(dst) }})
 }
 
@@ -289,7 +289,7 @@ func planFloatZstd[F Float](p *plan, v []F) {
 	if s := len(compress(Zstd, nil, toPlanes(nil, sample.raw, w))); s < size {
 		size, planes = s, true
 	}
-	p.add(candidate{scheme: Zstd, size: float64(size)/float64(sample.n)*n + 12, nanos: nanosZstd * float64(w),
+	p.add(candidate{scheme: Zstd, size: float64(size)/float64(sample.n)*n + 12, nanos: nanosZstd * float64(w), slow: nanosZstd * float64(w),
 		append: func(dst []byte) []byte { return newFloatBlocks(v, planes).append(dst) }})
 }
 
