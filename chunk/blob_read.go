@@ -68,11 +68,11 @@ func checkHeader(src []byte) error {
 	if len(src) < blobHeaderSize+blobCRCSize || string(src[:2]) != blobMagic {
 		return corrupt("no column blob: %d bytes", len(src))
 	}
-	switch version := src[2]; {
-	case version == 0:
-		return corrupt("blob version 0")
-	case version > BlobVersion:
-		return NewerFormat("blob of version %d, of which this program reads up to %d", version, BlobVersion)
+	switch v := src[2]; {
+	case v == 0 || v > BlobVersion && !ChecksumHolds(src):
+		return corrupt("blob version %d is not known", v)
+	case v > BlobVersion:
+		return NewerFormat("a column blob has format version %d; this program reads versions up to %d", v, BlobVersion)
 	}
 	return nil
 }
@@ -270,6 +270,21 @@ func (c *blobColumn) codec() string {
 	default:
 		return n.String()
 	}
+}
+
+// version returns the version of the format that has all encodings of the column.
+func (c *blobColumn) version() byte {
+	v := 1
+	if c.null != nil {
+		v = c.null.Describe().FormatVersion()
+	}
+	if n, ok := c.describe(); ok {
+		v = max(v, n.FormatVersion())
+	}
+	if c.child != nil {
+		v = max(v, int(c.child.version()))
+	}
+	return byte(v)
 }
 
 // describe returns the tree of encodings of the values.

@@ -12,8 +12,8 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
-// BlobVersion is the version of blobs that this package writes. It reads every
-// version from 1 on.
+// BlobVersion is the greatest version of blobs that this package writes and reads. A
+// blob has the least version whose encodings it makes do with.
 const BlobVersion = 2
 
 const (
@@ -55,14 +55,15 @@ func encodeColumn(c *Column, a arrow.Array) ([]byte, ColumnEntry, error) {
 
 	blob := make([]byte, 0, 256)
 	blob = append(blob, blobMagic...)
-	blob = append(blob, BlobVersion, byte(v.form))
+	blob = append(blob, 1, byte(v.form))
 	blob = binary.LittleEndian.AppendUint32(blob, uint32(c.Type.OID))
 	blob = binary.LittleEndian.AppendUint32(blob, uint32(c.Type.Mod))
 	blob = binary.LittleEndian.AppendUint32(blob, uint32(v.rows))
 	blob = binary.LittleEndian.AppendUint32(blob, uint32(v.nulls))
 	var idx []byte
+	version := byte(1)
 	if len(index) > 1 && !total.unknown { // one vector's bounds are the entry's
-		idx = appendIndex(nil, o, v.form, index)
+		idx, version = appendIndex(nil, o, v.form, index)
 	}
 	blob = binary.AppendUvarint(blob, uint64(len(idx)))
 	blob = append(blob, idx...)
@@ -74,6 +75,11 @@ func encodeColumn(c *Column, a arrow.Array) ([]byte, ColumnEntry, error) {
 		panic("chunk: bug: a blob just written is refused: " + err.Error())
 	}
 	e.Codec = col.codec()
+	if version = max(version, col.version()); version > 1 {
+		blob[2] = version
+		body := blob[:len(blob)-blobCRCSize]
+		binary.LittleEndian.PutUint32(blob[len(body):], crc32.Checksum(body, castagnoli))
+	}
 	return blob, e, nil
 }
 

@@ -241,13 +241,15 @@ const (
 	indexSameMax = 128 // the maximum is that of the vector before
 )
 
-// appendIndex appends the index; forms without bounds have none.
-func appendIndex(dst []byte, o order, f form, index []bounds) []byte {
+// appendIndex appends the index, and returns the version of the format that it takes;
+// forms without bounds have none.
+func appendIndex(dst []byte, o order, f form, index []bounds) (out []byte, version byte) {
+	version = 1
 	var before *bounds // the vector before, if it has a maximum
 	for i := range index {
 		b := &index[i]
 		if b.unknown {
-			return dst
+			return dst, version
 		}
 		flags := byte(0)
 		if b.any {
@@ -281,6 +283,9 @@ func appendIndex(dst []byte, o order, f form, index []bounds) []byte {
 		case before != nil && sameBound(o, b, true, before, true):
 			flags |= indexSameMax
 		}
+		if flags >= indexFollows {
+			version = 2
+		}
 		dst = append(dst, flags)
 		if flags&(indexFollows|indexSameMin) == 0 {
 			dst = appendMin(dst, o, f, b)
@@ -293,7 +298,7 @@ func appendIndex(dst []byte, o order, f form, index []bounds) []byte {
 			before = nil
 		}
 	}
-	return dst
+	return dst, version
 }
 
 // sameBound says whether a bound of a and one of b have the same bits.

@@ -217,7 +217,7 @@ func (b *Builder) seal() error {
 func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 	n := int(rows.NumRows())
 	s := &Sealed{Entry: Entry{
-		ID: b.options.IDs.Next(), Version: BlobVersion, Slice: b.options.Slice, Rows: n, Schema: b.options.Schema,
+		ID: b.options.IDs.Next(), Version: 1, Slice: b.options.Slice, Rows: n, Schema: b.options.Schema,
 		Tombstones: b.options.Tombstones, Time: TimeRange{Min: 1, Max: 0},
 	}}
 	e := &s.Entry
@@ -229,6 +229,7 @@ func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 		if err != nil {
 			return nil, err
 		}
+		e.Version = max(e.Version, blob[2])
 		e.Columns = append(e.Columns, c)
 		s.Blobs = append(s.Blobs, blob)
 	}

@@ -1,9 +1,11 @@
 package chunk
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"testing"
 
@@ -69,11 +71,12 @@ func TestReadsVersion1(t *testing.T) {
 
 // TestNewerBlob refuses what this program does not know, and tells it from damage.
 func TestNewerBlob(t *testing.T) {
-	blob := append([]byte("Ph"), make([]byte, 40)...)
-	for version, newer := range map[byte]bool{0: false, BlobVersion + 1: true, 255: true} {
-		blob[2] = version
-		if err := checkHeader(blob); errors.Is(err, ErrNewerFormat) != newer || errors.Is(err, ErrCorrupt) == newer {
-			t.Errorf("version %d: %v", version, err)
-		}
+	blob := append([]byte{'P', 'h', BlobVersion + 1}, make([]byte, 40)...)
+	if err := checkHeader(blob); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a damaged blob of a later version: %v", err)
+	}
+	blob = binary.LittleEndian.AppendUint32(blob, crc32.Checksum(blob, castagnoli))
+	if err := checkHeader(blob); !errors.Is(err, ErrNewerFormat) {
+		t.Errorf("a blob of a later version: %v", err)
 	}
 }

@@ -42,7 +42,7 @@ type wide struct {
 }
 
 // extractWide takes numerics as two integers each if all are finite, of one scale
-// and small enough, and if that is smaller than what strings take.
+// and small enough, unless strings save a twentieth of that.
 func (v *values) extractWide(a *array.Binary) bool {
 	his, los := make([]int64, v.rows), make([]int64, v.rows)
 	seen, decimal := false, true
@@ -74,7 +74,7 @@ func (v *values) extractWide(a *array.Binary) bool {
 	fillNulls(v, his)
 	fillNulls(v, los)
 	w.high, w.low = codec.AppendInts(nil, his), codec.AppendInts(nil, los)
-	if len(w.high)+len(w.low) >= len(codec.AppendBytes(nil, &v.strs)) {
+	if 19*(len(w.high)+len(w.low)) > 20*len(codec.AppendBytes(nil, &v.strs)) {
 		return false
 	}
 	v.form, v.wide = formWide, w

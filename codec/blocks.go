@@ -75,40 +75,15 @@ func decompress(scheme Scheme, dst, src []byte, size int) ([]byte, error) {
 	return dst[:size], nil
 }
 
-// Rough costs in nanoseconds a byte of text.
-const (
-	nanosLZ4Byte  = 0.4
-	nanosZstdByte = 1.6
-	// textBytesPerNano is lower than for numbers: who reads text pays for the
-	// text itself many times over.
-	textBytesPerNano = 0.1
-)
-
-// chooseBlocks compresses a sample and returns Plain, LZ4 or Zstd.
-func chooseBlocks(s *Strings) Scheme {
+// blockSample returns what is compressed to know how well the strings are.
+func blockSample(s *Strings) []byte {
 	size := int(s.Offsets[s.Len()])
-	if size < 256 {
-		return Plain
+	if size <= 3*blockTarget/2 {
+		return s.Data[:size]
 	}
-	sample := s.Data[:size]
-	if size > 3*blockTarget/2 {
-		// Two pieces of half a block from the inside.
-		sample = append([]byte(nil), s.Data[size/4:size/4+blockTarget/2]...)
-		sample = append(sample, s.Data[size/4*3:size/4*3+min(blockTarget/2, size/4)]...)
-	}
-	n := float64(len(sample))
-	best, cost := Plain, n
-	for _, scheme := range []Scheme{LZ4, Zstd} {
-		nanos := nanosLZ4Byte
-		if scheme == Zstd {
-			nanos = nanosZstdByte
-		}
-		c := float64(len(compress(scheme, nil, sample))) + 16 + n*nanos*textBytesPerNano
-		if c < cost*0.95 {
-			best, cost = scheme, c
-		}
-	}
-	return best
+	// Two pieces of half a block from the inside.
+	sample := append([]byte(nil), s.Data[size/4:size/4+blockTarget/2]...)
+	return append(sample, s.Data[size/4*3:size/4*3+min(blockTarget/2, size/4)]...)
 }
 
 func appendBlocks(dst []byte, scheme Scheme, s *Strings, depth int) []byte {

@@ -49,6 +49,7 @@ type Bytes struct {
 	node    bytesNode
 	buf     *Strings // nil as long as no vector was asked for
 	decoded int
+	lens    []int64 // what Lengths returns, if it is not stored so
 }
 
 // OpenBytes returns a reader of n strings encoded by AppendBytes, which keeps
@@ -75,6 +76,8 @@ func (room *Room) openBytes(src []byte, n, depth int) (*Bytes, error) {
 		r.node, err = room.openDecimal(src[1:], n, depth)
 	case LZ4, Zstd:
 		r.node, err = room.openBlocks(s, src[1:], n, depth)
+	case Template:
+		r.node, err = room.openTemplate(src[1:], n, depth)
 	default:
 		return nil, corrupt("strings: %v", s)
 	}
@@ -105,15 +108,22 @@ func (r *Bytes) Vector(v int) (*Strings, error) {
 }
 
 // Lengths returns the lengths of the strings of vector v without decoding them,
-// nil if the encoding does not have them apart. They are as they are stored:
-// nothing has been checked yet. The result is overwritten by the next call that
-// asks for anything of another vector.
+// about, where they hold numbers; nil if the encoding does not have them apart. They
+// are as they are stored: nothing has been checked yet. The result is overwritten by
+// the next call that asks for anything of another vector.
 func (r *Bytes) Lengths(v int) ([]int64, error) {
 	switch n := r.node.(type) {
 	case *bytesPlain:
 		return n.lens.Shared(v)
 	case *textBlocks:
 		return n.lens.Shared(v)
+	case *templateText:
+		if r.lens == nil {
+			r.lens = r.room.numbers.take(min(VectorRows, r.n))
+		}
+		out := r.lens[:VectorLen(r.n, v)]
+		clear(out)
+		return out, n.addLengths(v, out)
 	}
 	return nil, nil
 }
@@ -165,11 +175,6 @@ func (r *Ints) Codes(v, entries int) ([]int64, error) {
 // Describe returns the tree of encodings.
 func (r *Bytes) Describe() Node { return r.node.describe() }
 
-const (
-	nanosBytes = 4.0  // to copy a string by its length
-	nanosText  = 12.0 // to spell an integer
-)
-
 // AppendBytes appends a node that holds the strings.
 func AppendBytes(dst []byte, s *Strings) []byte { return appendBytes(dst, s, 1) }
 
@@ -182,7 +187,7 @@ func appendBytes(dst []byte, s *Strings, depth int) []byte {
 		return append(dst, byte(Constant))
 	}
 	if n > 1 && len(s.Data) > maxRepeat {
-		return appendBytesLeaf(dst, s, depth)
+		return appendBytesPlain(dst, s, depth)
 	}
 	runs := 1
 	for i := 1; i < n; i++ {
@@ -193,42 +198,7 @@ func appendBytes(dst []byte, s *Strings, depth int) []byte {
 	if runs == Vectors(n) && sameStrings(s) {
 		return append(append(dst, byte(Constant)), s.At(0)...)
 	}
-	if depth < MaxDepth && runs >= 2 {
-		if d := collectStrings(s); d != nil {
-			total := float64(len(d.entries.Data))
-			codeBits := float64(bitLen(d.entries.Len() - 1))
-			cost := total + 2*float64(d.entries.Len()) + min(float64(n)*codeBits/8, float64(runs)*(codeBits/8+1)) +
-				float64(n)*(nanosDictionary)*bytesPerNano
-			if cost < float64(len(s.Data))+float64(n)*(1+nanosBytes*bytesPerNano) {
-				// A dictionary is decoded without touching each value, so it is
-				// only weighed against compression where its entries hold most.
-				if total < float64(len(s.Data))*2/3 {
-					return d.append(dst, s, depth)
-				}
-			}
-		}
-	}
-	return appendBytesLeaf(dst, s, depth)
-}
-
-// appendBytesLeaf appends strings that do not repeat.
-func appendBytesLeaf(dst []byte, s *Strings, depth int) []byte {
-	if depth < MaxDepth {
-		if ints := decimals(s); ints != nil {
-			return appendDecimal(dst, ints, depth)
-		}
-	}
-	largest := int64(0) // block of one vector
-	for v := range Vectors(s.Len()) {
-		largest = max(largest, s.Offsets[v*VectorRows+VectorLen(s.Len(), v)]-s.Offsets[v*VectorRows])
-	}
-	if largest+blockTarget > maxBlock {
-		return appendBytesPlain(dst, s, depth)
-	}
-	if best := chooseBlocks(s); best != Plain {
-		return appendBlocks(dst, best, s, depth)
-	}
-	return appendBytesPlain(dst, s, depth)
+	return chooseBytes(s, runs, depth).append(dst)
 }
 
 func sameStrings(s *Strings) bool {
@@ -423,7 +393,7 @@ func (d *stringDict) append(dst []byte, s *Strings, depth int) []byte {
 	}
 	dst = append(dst, byte(Dictionary))
 	dst = binary.AppendUvarint(dst, uint64(d.entries.Len()))
-	dst = appendPart(dst, appendBytesLeaf(nil, &d.entries, depth+1))
+	dst = appendPart(dst, chooseBytes(&d.entries, 0, depth+1).append(nil))
 	return planCodes(codes, depth+1).append(dst)
 }
 

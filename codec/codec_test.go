@@ -406,6 +406,9 @@ func addSeeds(f *testing.F) {
 				f.Add(appendBlocks(nil, LZ4, s, 1), n)
 			}
 		}
+		for _, s := range templateShapes(r, n) {
+			f.Add(AppendBytes(nil, s), n)
+		}
 		words := make([]uint64, (n+63)/64)
 		words[0] = 0xf0f
 		f.Add(AppendBits(nil, words, n), n)
@@ -453,6 +456,9 @@ func TestDamaged(t *testing.T) {
 		for _, s := range textShapes(r, n) {
 			damage(AppendBytes(nil, s), n)
 			damage(appendBlocks(nil, Zstd, s, 1), n)
+		}
+		for _, s := range templateShapes(r, n) {
+			damage(AppendBytes(nil, s), n)
 		}
 	}
 }

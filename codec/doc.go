@@ -77,6 +77,8 @@ const (
 	ALPUlp      Scheme = 18 // ALP with corrections in the last places
 	PackedBits  Scheme = 19 // a bitmap's bytes in any encoding
 
+	Template Scheme = 20 // strings as what they have in common, and fields
+
 	// Halves is in no blob: it describes wide numerics, which are two nodes.
 	Halves Scheme = 0
 )
@@ -85,7 +87,7 @@ var schemeNames = map[Scheme]string{
 	Constant: "constant", FOR: "FOR", Delta: "delta", Linear: "linear", RLE: "RLE", Dictionary: "dict",
 	ALP: "ALP", RawBits: "bitmap", Plain: "plain", LZ4: "LZ4", Zstd: "zstd", Decimal: "decimal", Toggles: "toggles",
 	Differences: "differences", ALPRD: "ALP-RD", Sparse: "sparse", Entropy: "entropy",
-	ALPUlp: "ALP-ulp", PackedBits: "packed", Halves: "halves",
+	ALPUlp: "ALP-ulp", PackedBits: "packed", Halves: "halves", Template: "template",
 }
 
 func (s Scheme) String() string {
@@ -108,6 +110,9 @@ type Node struct {
 // String renders the tree in one line: "dict(FOR, RLE(delta, FOR))".
 func (n Node) String() string {
 	s := n.Scheme.String()
+	if n.Scheme == Template && len(n.Child) > 3 { // a line of a log has dozens
+		return s + detail("(%d fields)", len(n.Child))
+	}
 	for i, c := range n.Child {
 		if i == 0 {
 			s += "("
@@ -120,6 +125,19 @@ func (n Node) String() string {
 		s += ")"
 	}
 	return s
+}
+
+// FormatVersion returns the version of the format that has all encodings of the tree.
+func (n Node) FormatVersion() int {
+	v := 1
+	// Before version 2 only strings were compressed with zstd; these have lengths below.
+	if n.Scheme > Toggles || n.Scheme == Halves || n.Scheme == Zstd && len(n.Child) == 0 {
+		v = 2
+	}
+	for _, c := range n.Child {
+		v = max(v, c.FormatVersion())
+	}
+	return v
 }
 
 // A cursor reads the parts of a node; the first failure sticks.

@@ -21,6 +21,15 @@ func TestGolden(t *testing.T) {
 	for _, s := range []string{"bb", "a", "", "bb", "bb", "a", "bb", "a"} {
 		texts.Append([]byte(s))
 	}
+	lines := &Strings{}
+	for _, s := range []string{"a 1.5 2024-01-31 007", "b -2 2024-02-29 008", "?", "c 10.25 1969-12-31 009"} {
+		lines.Append([]byte(s))
+	}
+	line := &template{fields: []field{{kind: fieldText}, {before: []byte(" "), kind: fieldDecimal, scale: 2},
+		{before: []byte(" "), kind: fieldTime, layout: []byte("Y-m-d")}, {before: []byte(" 0"), kind: fieldPadded, width: 2}}}
+	fixed := &Strings{}
+	fixed.Append([]byte("\x01\x02\xff\xfe\x05"))
+	word := &template{after: []byte("\x05"), fields: []field{{kind: fieldBig, width: 2}, {kind: fieldLittle, width: 2}}}
 	floats := []float64{1.5, 2.25, math.Inf(1), -0.75}
 	most, mostly := make([]int64, 70), make([]float64, 70)
 	most[3], most[69], mostly[5] = 1, 2, 0.5
@@ -75,6 +84,8 @@ func TestGolden(t *testing.T) {
 		{"ALP-RD", newRealDoubles(floats, 52, 1).append(nil), "0f340b0301fe0f020a0000e0bfff0280808080808080010000030c08"},
 		{"ALP-ulp", newALPUlp([]float64{1.1, 2.2, 3.3000000000000003}, 2, 1, 1).append(nil), "12020106030b160002000100"},
 		{"packed bits", AppendBits(nil, repeated, 64*len(repeated)), "1301aa01"},
+		{"template", line.append(nil, lines, line.split(lines, 1), 1), "14040000012003020001200405592d6d2d64022030020200010100020002013f10090201020400000000000000616262630902af018f030003020e170480a305ffc50ad3aac59b03d4b4020e008075f63803000502010e0294"},
+		{"template of words", word.append(nil, fixed, word.split(fixed, 0), 1), "14020008020009020105000301840403018104"},
 		{"LZ4", appendBlocks(nil, LZ4, texts, 1), "0a0602010002866601010b0cb06262616262626261626261"},
 		{"zstd", appendBlocks(nil, Zstd, texts, 1), "0b0602010002866601010b1428b52ffd00005900006262616262626261626261"},
 	} {

@@ -32,6 +32,7 @@ type Room struct {
 	byteDicts     shelf[bytesDictionary]
 	decimals      shelf[decimalText]
 	blocks        shelf[textBlocks]
+	templates     templates
 
 	bitmaps shelf[Bitmap]
 
@@ -95,6 +96,7 @@ func (room *Room) Reset() {
 	room.byteDicts.reset()
 	room.decimals.reset()
 	room.blocks.reset()
+	room.templates.reset()
 	room.bitmaps.reset()
 	room.numbers.reset()
 	room.places.reset()
@@ -240,4 +242,28 @@ func (m *entropyMemories) reset() {
 		}
 	}
 	m.used = 0
+}
+
+// templates hands out readers of templates, which keep the memory of their fields.
+type templates struct {
+	all  []*templateText
+	used int
+}
+
+func (t *templates) take() *templateText {
+	if t.used == len(t.all) {
+		t.all = append(t.all, &templateText{})
+	}
+	x := t.all[t.used]
+	t.used++
+	return x
+}
+
+func (t *templates) reset() {
+	for _, x := range t.all[:t.used] {
+		clear(x.fields)
+		clear(x.columns)
+		*x = templateText{fields: x.fields[:0], columns: x.columns[:0]}
+	}
+	t.used = 0
 }
