@@ -78,6 +78,10 @@ func (room *Room) openBytes(src []byte, n, depth int) (*Bytes, error) {
 		r.node, err = room.openBlocks(s, src[1:], n, depth)
 	case Template:
 		r.node, err = room.openTemplate(src[1:], n, depth)
+	case FSST:
+		r.node, err = room.openFSST(src[1:], n, depth)
+	case Front:
+		r.node, err = room.openFront(src[1:], n, depth)
 	default:
 		return nil, corrupt("strings: %v", s)
 	}
@@ -117,7 +121,9 @@ func (r *Bytes) Lengths(v int) ([]int64, error) {
 		return n.lens.Shared(v)
 	case *textBlocks:
 		return n.lens.Shared(v)
-	case *templateText:
+	case interface {
+		addLengths(v int, out []int64) error
+	}:
 		if r.lens == nil {
 			r.lens = r.room.numbers.take(min(VectorRows, r.n))
 		}

@@ -9,6 +9,8 @@ const (
 	nanosField    = 5.0  // each of its fields
 	nanosLZ4Byte  = 0.25 // a byte of text
 	nanosZstdByte = 0.8
+	nanosFSSTByte = 0.4
+	nanosFront    = 6.0 // a string put together with the one before
 	// textBytesPerNano is lower than for numbers: who reads text pays for the
 	// text itself many times over.
 	textBytesPerNano = 0.05
@@ -50,8 +52,11 @@ func tried(scheme Scheme, nanos float64, encoded []byte) *bytesChoice {
 // chooseBytes chooses among what can hold the strings. runs is the number of runs of
 // equal ones; a dictionary is not considered if it is 0.
 func chooseBytes(s *Strings, runs, depth int) *bytesChoice {
-	var best *bytesChoice
-	for _, c := range bytesChoices(s, runs, depth) {
+	return cheapest(bytesChoices(s, runs, depth))
+}
+
+func cheapest(choices []*bytesChoice) (best *bytesChoice) {
+	for _, c := range choices {
 		if best == nil || c.cost() < best.cost() {
 			best = c
 		}
@@ -84,8 +89,17 @@ func bytesChoices(s *Strings, runs, depth int) (out []*bytesChoice) {
 			out = append(out, tried(Template, n*(nanosText+nanosField*float64(len(t.fields))), t.append(nil, s, p, depth)))
 		}
 	}
-	return append(out, leafChoices(s, depth)...)
+	out = append(out, leafChoices(s, depth)...)
+	if depth < MaxDepth {
+		if shared, total := sharedPrefixes(s); total > len(s.Data)/8 && total > 16 {
+			nanos := n*(nanosFront+nanosBytes) + nanosZstdByte*float64(len(s.Data)-total)
+			out = append(out, tried(Front, nanos, appendFront(nil, s, shared, depth)))
+		}
+	}
+	return out
 }
+
+const fsstHope = 0.45
 
 // leafChoices are those of strings that have nothing in common.
 func leafChoices(s *Strings, depth int) []*bytesChoice {
@@ -109,6 +123,13 @@ func leafChoices(s *Strings, depth int) []*bytesChoice {
 		}
 		out = append(out, &bytesChoice{scheme: scheme, size: float64(len(compress(scheme, nil, sample)))*scale + 16,
 			nanos: float64(n)*nanosBytes + nanos*float64(len(s.Data)), encode: func(dst []byte) []byte { return appendBlocks(dst, scheme, s, depth) }})
+	}
+	// It leaves two fifths at best: where blocks do better it need not be trained.
+	if cheapest(out).cost() > fsstHope*float64(len(s.Data)) && len(s.Data) >= 1024 && len(s.Data) <= maxRepeat {
+		part := fsstTrial(s)
+		size := float64(len(appendFSST(nil, part, depth))) * float64(len(s.Data)) / float64(max(1, len(part.Data)))
+		out = append(out, &bytesChoice{scheme: FSST, size: size, nanos: float64(n)*nanosBytes + nanosFSSTByte*float64(len(s.Data)),
+			encode: func(dst []byte) []byte { return appendFSST(dst, s, depth) }})
 	}
 	return out
 }

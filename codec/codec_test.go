@@ -6,6 +6,7 @@ import (
 	"flag"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -292,33 +293,55 @@ func textShapes(r *rand.Rand, n int) map[string]*Strings {
 	}
 }
 
+func must[T, U any](x T, _ U) T { return x }
+
+func sortedStrings(s *Strings) *Strings {
+	var all []string
+	for i := range s.Len() {
+		all = append(all, string(s.At(i)))
+	}
+	slices.Sort(all)
+	out := &Strings{}
+	for _, x := range all {
+		out.Append([]byte(x))
+	}
+	return out
+}
+
+// checkLengths compares what Lengths says, if anything, of what holds no numbers.
+func checkLengths(t *testing.T, name string, d *Bytes, s *Strings) {
+	t.Helper()
+	for v := range Vectors(s.Len()) {
+		l, err := d.Lengths(v)
+		if err != nil {
+			t.Fatalf("%s: lengths of vector %d: %v", name, v, err)
+		}
+		if _, numbers := d.node.(*templateText); l == nil || numbers {
+			continue
+		}
+		for i, n := range l {
+			if row := v*VectorRows + i; n != int64(len(s.At(row))) {
+				t.Fatalf("%s: row %d: %d bytes long, not %d", name, row, len(s.At(row)), n)
+			}
+		}
+	}
+}
+
 func TestBytesRoundTrip(t *testing.T) {
 	r := newRand(t)
 	for _, n := range lengthsToTry {
 		for name, s := range textShapes(r, n) {
 			for scheme, b := range map[string][]byte{
 				"chosen": AppendBytes(nil, s), "plain": appendBytesPlain(nil, s, 1),
-				"lz4": appendBlocks(nil, LZ4, s, 1), "zstd": appendBlocks(nil, Zstd, s, 1),
+				"lz4": appendBlocks(nil, LZ4, s, 1), "zstd": appendBlocks(nil, Zstd, s, 1), "FSST": appendFSST(nil, s, 1),
+				"front": appendFront(nil, sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1),
 			} {
-				d, err := cleared().OpenBytes(b, n)
-				if err != nil {
-					t.Fatalf("%s/%s: %v", name, scheme, err)
+				s := s
+				if scheme == "front" {
+					s = sortedStrings(s)
 				}
-				for v := Vectors(n) - 1; v >= 0; v-- {
-					got, err := d.Vector(v)
-					if err != nil {
-						t.Fatalf("%s/%s: %d strings: vector %d: %v", name, scheme, n, v, err)
-					}
-					if got.Len() != VectorLen(n, v) {
-						t.Fatalf("%s/%s: vector %d has %d strings", name, scheme, v, got.Len())
-					}
-					for i := range got.Len() {
-						if !bytes.Equal(got.At(i), s.At(v*VectorRows+i)) {
-							t.Fatalf("%s/%s: row %d: got %q, want %q", name, scheme, v*VectorRows+i, got.At(i), s.At(v*VectorRows+i))
-						}
-					}
-				}
-				d.Describe()
+				d := checkBytes(t, name+"/"+scheme, b, s)
+				checkLengths(t, name+"/"+scheme, d, s)
 			}
 		}
 	}
@@ -372,6 +395,8 @@ func allBytes(t *testing.T, src []byte, n int) {
 		for v := range Vectors(n) {
 			_, err := d.Vector(v)
 			check(err)
+			_, err = d.Lengths(v)
+			check(err)
 		}
 		_, codes, err := d.Dictionary()
 		check(err)
@@ -404,6 +429,8 @@ func addSeeds(f *testing.F) {
 			if name != "huge" {
 				f.Add(AppendBytes(nil, s), n)
 				f.Add(appendBlocks(nil, LZ4, s, 1), n)
+				f.Add(appendFSST(nil, s, 1), n)
+				f.Add(appendFront(nil, sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1), n)
 			}
 		}
 		for _, s := range templateShapes(r, n) {
@@ -456,6 +483,8 @@ func TestDamaged(t *testing.T) {
 		for _, s := range textShapes(r, n) {
 			damage(AppendBytes(nil, s), n)
 			damage(appendBlocks(nil, Zstd, s, 1), n)
+			damage(appendFSST(nil, s, 1), n)
+			damage(appendFront(nil, sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1), n)
 		}
 		for _, s := range templateShapes(r, n) {
 			damage(AppendBytes(nil, s), n)

@@ -78,6 +78,8 @@ const (
 	PackedBits  Scheme = 19 // a bitmap's bytes in any encoding
 
 	Template Scheme = 20 // strings as what they have in common, and fields
+	FSST     Scheme = 21 // strings as codes of symbols of up to 8 bytes
+	Front    Scheme = 22 // sorted strings without what they share with the one before
 
 	// Halves is in no blob: it describes wide numerics, which are two nodes.
 	Halves Scheme = 0
@@ -87,7 +89,8 @@ var schemeNames = map[Scheme]string{
 	Constant: "constant", FOR: "FOR", Delta: "delta", Linear: "linear", RLE: "RLE", Dictionary: "dict",
 	ALP: "ALP", RawBits: "bitmap", Plain: "plain", LZ4: "LZ4", Zstd: "zstd", Decimal: "decimal", Toggles: "toggles",
 	Differences: "differences", ALPRD: "ALP-RD", Sparse: "sparse", Entropy: "entropy",
-	ALPUlp: "ALP-ulp", PackedBits: "packed", Halves: "halves", Template: "template",
+	ALPUlp: "ALP-ulp", PackedBits: "packed", Halves: "halves",
+	Template: "template", FSST: "FSST", Front: "front",
 }
 
 func (s Scheme) String() string {

@@ -30,6 +30,11 @@ func TestGolden(t *testing.T) {
 	fixed := &Strings{}
 	fixed.Append([]byte("\x01\x02\xff\xfe\x05"))
 	word := &template{after: []byte("\x05"), fields: []field{{kind: fieldBig, width: 2}, {kind: fieldLittle, width: 2}}}
+	sorted := &Strings{}
+	for _, s := range []string{"a", "abc", "abd", "b"} {
+		sorted.Append([]byte(s))
+	}
+	shared, _ := sharedPrefixes(sorted)
 	floats := []float64{1.5, 2.25, math.Inf(1), -0.75}
 	most, mostly := make([]int64, 70), make([]float64, 70)
 	most[3], most[69], mostly[5] = 1, 2, 0.5
@@ -86,6 +91,8 @@ func TestGolden(t *testing.T) {
 		{"packed bits", AppendBits(nil, repeated, 64*len(repeated)), "1301aa01"},
 		{"template", line.append(nil, lines, line.split(lines, 1), 1), "14040000012003020001200405592d6d2d64022030020200010100020002013f10090201020400000000000000616262630902af018f030003020e170480a305ffc50ad3aac59b03d4b4020e008075f63803000502010e0294"},
 		{"template of words", word.append(nil, fixed, word.split(fixed, 0), 1), "14020008020009020105000301840403018104"},
+		{"FSST", appendFSST(nil, texts, 1), "15020201626261090502010001fb070000000000000000010000010001"},
+		{"front", appendFront(nil, sorted, shared, 1), "160502010002240905020102010205000000000000006162636462"},
 		{"LZ4", appendBlocks(nil, LZ4, texts, 1), "0a0602010002866601010b0cb06262616262626261626261"},
 		{"zstd", appendBlocks(nil, Zstd, texts, 1), "0b0602010002866601010b1428b52ffd00005900006262616262626261626261"},
 	} {

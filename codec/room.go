@@ -33,6 +33,8 @@ type Room struct {
 	decimals      shelf[decimalText]
 	blocks        shelf[textBlocks]
 	templates     templates
+	symbols       shelf[fsstText]
+	fronts        shelf[frontText]
 
 	bitmaps shelf[Bitmap]
 
@@ -97,6 +99,8 @@ func (room *Room) Reset() {
 	room.decimals.reset()
 	room.blocks.reset()
 	room.templates.reset()
+	room.symbols.reset()
+	room.fronts.reset()
 	room.bitmaps.reset()
 	room.numbers.reset()
 	room.places.reset()
