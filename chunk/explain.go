@@ -7,7 +7,7 @@ import (
 
 // Explain returns the encodings that the writer of a blob with these values would
 // consider, the cheapest first: what the blob has, unless another version wrote it.
-// It is empty for blobs without integers or floats. Errors wrap ErrCorrupt.
+// It is empty for blobs of bits, lists and wide numerics. Errors wrap ErrCorrupt.
 func Explain(blob []byte) ([]codec.Candidate, error) {
 	if err := checkHeader(blob); err != nil {
 		return nil, err
@@ -27,6 +27,22 @@ func Explain(blob []byte) ([]codec.Candidate, error) {
 	case c.f64 != nil:
 		v, err := decodeAll(c.rows, c.f64.Vector)
 		return codec.ExplainFloats(v), err
+	case c.strs != nil:
+		strs, ok := c.strs.(*codec.Bytes)
+		if !ok {
+			return nil, nil
+		}
+		all := &codec.Strings{}
+		for v := range codec.Vectors(c.rows) {
+			s, err := strs.Vector(v)
+			if err != nil {
+				return nil, err
+			}
+			for i := range s.Len() {
+				all.Append(s.At(i))
+			}
+		}
+		return codec.ExplainBytes(all), nil
 	}
 	return nil, nil
 }

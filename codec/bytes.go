@@ -134,12 +134,15 @@ func (r *Bytes) Lengths(v int) ([]int64, error) {
 	return nil, nil
 }
 
-// all decodes every string.
+// all decodes every string, those of the entries of a dictionary.
 func (r *Bytes) all() (*Strings, error) {
 	out := r.room.texts.take()
 	for v := range Vectors(r.n) {
 		if err := r.node.vector(v, out); err != nil {
 			return nil, err
+		}
+		if r.n > 1 && len(out.Data) > maxRepeat {
+			return nil, corrupt("dictionary: entries of more than %d bytes", maxRepeat)
 		}
 	}
 	return out, nil
@@ -192,19 +195,22 @@ func appendBytes(dst []byte, s *Strings, depth int) []byte {
 	if n == 0 {
 		return append(dst, byte(Constant))
 	}
-	if n > 1 && len(s.Data) > maxRepeat {
-		return appendBytesPlain(dst, s, depth)
+	runs := stringRuns(s)
+	if runs == Vectors(n) && (n == 1 || len(s.Data) <= maxRepeat) && sameStrings(s) {
+		return append(append(dst, byte(Constant)), s.At(0)...)
 	}
+	return cheapest(bytesChoices(s, runs, depth, false)).append(dst)
+}
+
+// stringRuns counts the runs of equal strings, cut at vectors.
+func stringRuns(s *Strings) int {
 	runs := 1
-	for i := 1; i < n; i++ {
+	for i := 1; i < s.Len(); i++ {
 		if i%VectorRows == 0 || !bytes.Equal(s.At(i), s.At(i-1)) {
 			runs++
 		}
 	}
-	if runs == Vectors(n) && sameStrings(s) {
-		return append(append(dst, byte(Constant)), s.At(0)...)
-	}
-	return chooseBytes(s, runs, depth).append(dst)
+	return runs
 }
 
 func sameStrings(s *Strings) bool {
@@ -399,7 +405,7 @@ func (d *stringDict) append(dst []byte, s *Strings, depth int) []byte {
 	}
 	dst = append(dst, byte(Dictionary))
 	dst = binary.AppendUvarint(dst, uint64(d.entries.Len()))
-	dst = appendPart(dst, chooseBytes(&d.entries, 0, depth+1).append(nil))
+	dst = appendPart(dst, cheapest(bytesChoices(&d.entries, 0, depth+1, false)).append(nil))
 	return planCodes(codes, depth+1).append(dst)
 }
 

@@ -1,5 +1,10 @@
 package codec
 
+import (
+	"cmp"
+	"slices"
+)
+
 // How strings are encoded is chosen by size and by what it costs to decode them.
 
 // Costs of decoding strings, in nanoseconds, as measured for 65,536 rows.
@@ -49,12 +54,6 @@ func tried(scheme Scheme, nanos float64, encoded []byte) *bytesChoice {
 	return &bytesChoice{scheme: scheme, size: float64(len(encoded)), nanos: nanos, encoded: encoded}
 }
 
-// chooseBytes chooses among what can hold the strings. runs is the number of runs of
-// equal ones; a dictionary is not considered if it is 0.
-func chooseBytes(s *Strings, runs, depth int) *bytesChoice {
-	return cheapest(bytesChoices(s, runs, depth))
-}
-
 func cheapest(choices []*bytesChoice) (best *bytesChoice) {
 	for _, c := range choices {
 		if best == nil || c.cost() < best.cost() {
@@ -64,29 +63,32 @@ func cheapest(choices []*bytesChoice) (best *bytesChoice) {
 	return best
 }
 
-func bytesChoices(s *Strings, runs, depth int) (out []*bytesChoice) {
+// bytesChoices returns what can hold the strings. runs is the number of runs of equal
+// ones; a dictionary is not considered if it is 0. Unless all are wanted, what is
+// clearly worse is left out.
+func bytesChoices(s *Strings, runs, depth int, all bool) (out []*bytesChoice) {
 	n := float64(s.Len())
+	if s.Len() > 1 && len(s.Data) > maxRepeat {
+		return leafChoices(s, depth) // for decoders refuse to repeat so much
+	}
 	if depth < MaxDepth && runs >= 2 {
-		if d := collectStrings(s); d != nil {
-			total := float64(len(d.entries.Data))
-			if total < float64(len(s.Data))*2/3 {
-				c := tried(Dictionary, n*(nanosBytes+nanosDictionary), d.append(nil, s, depth))
-				if 16*d.entries.Len() <= s.Len() {
-					// It is decoded without touching each value: groups and filters work on its codes.
-					return []*bytesChoice{c}
-				}
-				out = append(out, c)
+		if d := collectStrings(s); d != nil && len(d.entries.Data) < len(s.Data)*2/3 {
+			out = append(out, tried(Dictionary, n*(nanosBytes+nanosDictionary), d.append(nil, s, depth)))
+			if 16*d.entries.Len() <= s.Len() && !all {
+				// It is decoded without touching each value: groups and filters work on its codes.
+				return out
 			}
 		}
 	}
 	if depth < MaxDepth {
 		if ints := decimals(s); ints != nil {
-			return append(out, tried(Decimal, n*nanosText, appendDecimal(nil, ints, depth)))
+			out = append(out, tried(Decimal, n*nanosText, appendDecimal(nil, ints, depth)))
+			if !all {
+				return out
+			}
 		}
-		if t, p := inferTemplate(s); t != nil {
-			out = append(out, tried(Template, n*(nanosText+nanosField*float64(len(t.fields))), t.append(nil, s, p, depth)))
-		} else if t, p := wordTemplate(s, depth); p != nil {
-			out = append(out, tried(Template, n*(nanosText+nanosField*float64(len(t.fields))), t.append(nil, s, p, depth)))
+		if c := templateChoice(s, depth); c != nil {
+			out = append(out, c)
 		}
 	}
 	out = append(out, leafChoices(s, depth)...)
@@ -99,14 +101,26 @@ func bytesChoices(s *Strings, runs, depth int) (out []*bytesChoice) {
 	return out
 }
 
-const fsstHope = 0.45
+func templateChoice(s *Strings, depth int) *bytesChoice {
+	t, p := inferTemplate(s)
+	if t == nil {
+		t, p = wordTemplate(s, depth)
+	}
+	if p == nil {
+		return nil
+	}
+	nanos := float64(s.Len()) * (nanosText + nanosField*float64(len(t.fields)))
+	return tried(Template, nanos, t.append(nil, s, p, depth))
+}
 
 // leafChoices are those of strings that have nothing in common.
 func leafChoices(s *Strings, depth int) []*bytesChoice {
-	n := s.Len()
-	plain := &bytesChoice{scheme: Plain, size: float64(len(s.Data) + 8*Vectors(n) + 8), nanos: float64(n) * nanosBytes,
-		encode: func(dst []byte) []byte { return appendBytesPlain(dst, s, depth) }}
-	out := []*bytesChoice{plain}
+	n, size := s.Len(), float64(len(s.Data))
+	lengths := float64(len(appendLengths(nil, s, depth)))
+	choice := func(scheme Scheme, size, nanosByte float64, encode func(dst []byte) []byte) *bytesChoice {
+		return &bytesChoice{scheme: scheme, size: size, nanos: float64(n)*nanosBytes + nanosByte*float64(len(s.Data)), encode: encode}
+	}
+	out := []*bytesChoice{choice(Plain, lengths+size+float64(8*Vectors(n)), 0, func(dst []byte) []byte { return appendBytesPlain(dst, s, depth) })}
 	largest := int64(0) // block of one vector
 	for v := range Vectors(n) {
 		largest = max(largest, s.Offsets[v*VectorRows+VectorLen(n, v)]-s.Offsets[v*VectorRows])
@@ -115,21 +129,43 @@ func leafChoices(s *Strings, depth int) []*bytesChoice {
 		return out
 	}
 	sample := blockSample(s)
-	scale := float64(len(s.Data)) / float64(len(sample))
+	scale := size / float64(len(sample))
 	for _, scheme := range []Scheme{LZ4, Zstd} {
 		nanos := nanosLZ4Byte
 		if scheme == Zstd {
 			nanos = nanosZstdByte
 		}
-		out = append(out, &bytesChoice{scheme: scheme, size: float64(len(compress(scheme, nil, sample)))*scale + 16,
-			nanos: float64(n)*nanosBytes + nanos*float64(len(s.Data)), encode: func(dst []byte) []byte { return appendBlocks(dst, scheme, s, depth) }})
+		out = append(out, choice(scheme, lengths+8+float64(len(compress(scheme, nil, sample)))*scale, nanos,
+			func(dst []byte) []byte { return appendBlocks(dst, scheme, s, depth) }))
 	}
-	// It leaves two fifths at best: where blocks do better it need not be trained.
-	if cheapest(out).cost() > fsstHope*float64(len(s.Data)) && len(s.Data) >= 1024 && len(s.Data) <= maxRepeat {
+	if len(s.Data) >= fsstLeast && cheapest(out).size > fsstHope*size {
 		part := fsstTrial(s)
-		size := float64(len(appendFSST(nil, part, depth))) * float64(len(s.Data)) / float64(max(1, len(part.Data)))
-		out = append(out, &bytesChoice{scheme: FSST, size: size, nanos: float64(n)*nanosBytes + nanosFSSTByte*float64(len(s.Data)),
-			encode: func(dst []byte) []byte { return appendFSST(dst, s, depth) }})
+		coded := float64(len(appendFSST(nil, part, depth))) * size / float64(max(1, len(part.Data)))
+		out = append(out, choice(FSST, coded, nanosFSSTByte, func(dst []byte) []byte { return appendFSST(dst, s, depth) }))
 	}
+	return out
+}
+
+// ExplainBytes returns the encodings that AppendBytes can choose from for the strings,
+// the cheapest first, also those that it does not try where others are clearly better.
+func ExplainBytes(s *Strings) []Candidate {
+	n := s.Len()
+	if n == 0 || stringRuns(s) == Vectors(n) && sameStrings(s) {
+		b := AppendBytes(nil, s)
+		return []Candidate{{Encoding: Constant.String(), Size: len(b), Cost: len(b)}}
+	}
+	var out []Candidate
+	for _, c := range bytesChoices(s, stringRuns(s), 1, true) {
+		x := Candidate{Encoding: c.scheme.String(), Size: int(c.size), Nanos: c.nanos / float64(n), Cost: int(c.cost())}
+		if c.encoded != nil {
+			d, err := OpenBytes(c.encoded, n)
+			if err != nil {
+				panic("codec: bug: a node just written is refused: " + err.Error())
+			}
+			x.Encoding = d.Describe().String()
+		}
+		out = append(out, x)
+	}
+	slices.SortStableFunc(out, func(a, b Candidate) int { return cmp.Compare(a.Cost, b.Cost) })
 	return out
 }

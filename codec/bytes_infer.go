@@ -409,21 +409,24 @@ func fieldsOf(s *Strings, odd func(int) bool) (fields []field, after []byte, int
 // uuid, an interval, a timetz, or numerics that differ in scale. A sample decides what
 // is the best way to cut them, nil if none makes them smaller.
 func wordTemplate(s *Strings, depth int) (*template, *parts) {
-	sample := &Strings{}
-	fixed, printable := true, true
-	for v := range min(Vectors(s.Len()), 4) {
-		at := v * Vectors(s.Len()) / min(Vectors(s.Len()), 4) * VectorRows
-		for i := range min(VectorRows, s.Len()-at) {
-			x := s.At(at + i)
-			fixed = fixed && len(x) == len(s.At(0))
-			for _, c := range x {
-				printable = printable && c >= ' ' && c < 0x7f
-			}
-			sample.Append(x)
+	text, fixed := true, true
+	sampledRows(s.Len(), sampleGroups, sampleSpan, func(row int) {
+		x := s.At(row)
+		fixed = fixed && len(x) == len(s.At(0))
+		for _, c := range x[:min(len(x), 64)] {
+			text = text && c >= ' ' && c < 0x7f
 		}
-	}
-	if printable {
+	})
+	if text {
 		return nil, nil
+	}
+	sample := &Strings{}
+	picked := min(Vectors(s.Len()), 4)
+	for i := range picked {
+		v := i * Vectors(s.Len()) / picked
+		for row := range VectorLen(s.Len(), v) {
+			sample.Append(s.At(v*VectorRows + row))
+		}
 	}
 	var best *template
 	cost := len(sample.Data) * 19 / 20

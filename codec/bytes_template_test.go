@@ -198,3 +198,32 @@ func TestTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestExplain checks that the first candidate is what is written.
+func TestExplain(t *testing.T) {
+	r := newRand(t)
+	for name, s := range templateShapes(r, 3000) {
+		list := ExplainBytes(s)
+		b := AppendBytes(nil, s)
+		d, err := OpenBytes(b, s.Len())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := d.Describe()
+		if c := list[0]; c.Encoding != got.String() && c.Encoding != got.Scheme.String() || c.Nanos <= 0 || float64(c.Cost) < float64(c.Size)/codesWorth-2 {
+			t.Errorf("%s: %+v explains %v", name, list, got)
+		}
+		for i := range list[1:] {
+			if list[i].Cost > list[i+1].Cost {
+				t.Errorf("%s: not in order: %+v", name, list)
+			}
+		}
+	}
+	same := &Strings{}
+	for range 10 {
+		same.Append([]byte("same"))
+	}
+	if list := ExplainBytes(same); len(list) != 1 || list[0].Encoding != "constant" {
+		t.Errorf("%+v", list)
+	}
+}

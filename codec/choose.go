@@ -53,7 +53,8 @@ const (
 
 // A Candidate is an encoding that was considered for a node.
 type Candidate struct {
-	// Scheme and those of the nodes below, as Node.String.
+	// Scheme and those of the nodes below, as Node.String; the scheme alone of strings
+	// of which only the size was estimated.
 	Encoding string
 	Size     int     // estimated bytes
 	Nanos    float64 // estimated, to decode a value

@@ -18,6 +18,10 @@ const (
 	fsstLongest   = 8
 	fsstRounds    = 5
 	fsstSampleLen = 8 << 10
+	// fsstLeast bytes make a table worth while, and of those that blocks leave more
+	// than fsstHope: it leaves two fifths at best.
+	fsstLeast = 1024
+	fsstHope  = 0.45
 )
 
 // A symbol is up to 8 bytes, the first in the low bits.
