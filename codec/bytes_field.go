@@ -266,8 +266,8 @@ func appendHex(dst []byte, x uint64, width int, alphabet string) []byte {
 	return dst
 }
 
-// append spells the integers of row i; false if no text has them. It is for all kinds
-// but text and time.
+// append spells the integers of row i; false if they are not those that parse makes
+// of any text. It is for all kinds but text and time.
 func (f *field) append(dst []byte, x [3][]int64, i int) ([]byte, bool) {
 	v := x[0][i]
 	switch f.kind {
@@ -278,17 +278,19 @@ func (f *field) append(dst []byte, x [3][]int64, i int) ([]byte, bool) {
 	case fieldDecimal:
 		return f.appendNumber(dst, v), true
 	case fieldHex:
-		return appendHex(dst, uint64(v), f.width, hexLower), true
+		return appendHex(dst, uint64(v), f.width, hexLower), bits.Len64(uint64(v)) <= 4*f.width
 	case fieldHexUpper:
-		return appendHex(dst, uint64(v), f.width, hexUpper), true
+		return appendHex(dst, uint64(v), f.width, hexUpper), bits.Len64(uint64(v)) <= 4*f.width
 	case fieldUUID:
-		return appendUUID(dst, uint64(v), uint64(x[1][i]), uint64(x[2][i])), true
+		a, b, c := uint64(v), uint64(x[1][i]), uint64(x[2][i])
+		return appendUUID(dst, a, b, c), a>>48 == 0 && b>>16 == 0
 	case fieldBig:
 		var w [8]byte
 		binary.BigEndian.PutUint64(w[:], uint64(v))
-		return append(dst, w[8-f.width:]...), true
+		return append(dst, w[8-f.width:]...), bits.Len64(uint64(v)) <= 8*f.width
 	case fieldLittle:
-		return binary.LittleEndian.AppendUint64(dst, uint64(v))[:len(dst)+f.width], true
+		over := 64 - 8*f.width
+		return binary.LittleEndian.AppendUint64(dst, uint64(v))[:len(dst)+f.width], v<<over>>over == v
 	case fieldRest:
 		return binary.LittleEndian.AppendUint64(dst, uint64(v))[:len(dst)+(bits.Len64(uint64(v))+7)/8], true
 	}

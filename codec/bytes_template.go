@@ -256,7 +256,9 @@ func (room *Room) openTemplate(src []byte, n, depth int) (*templateText, error) 
 			}
 			continue
 		}
-		f.time = timeText{layout: f.layout, unit: powersOf10[fractionDigits(f.layout)]}
+		if f.kind == fieldTime {
+			f.time = newTimeText(f.layout)
+		}
 		for k := range f.nodes() {
 			if f.ints[k], err = room.openInts(c.part(), n, depth+1); err != nil {
 				return nil, err

@@ -176,7 +176,7 @@ func TestTimes(t *testing.T) {
 	layout := []byte("Y-m-d")
 	for day := int64(-719528); day <= 2932896; day += 1 + day&3 {
 		want := time.Unix(day*86400, 0).UTC()
-		text := timeText{layout: layout, unit: 1}
+		text := newTimeText(layout)
 		b, ok := text.append(nil, day*86400)
 		if !ok || string(b) != want.Format(time.DateOnly) {
 			t.Fatalf("day %d: got %q, want %v", day, b, want)
@@ -186,9 +186,15 @@ func TestTimes(t *testing.T) {
 		}
 	}
 	for _, x := range []int64{-719529 * 86400, 2932897 * 86400, math.MinInt64, math.MaxInt64} {
-		text := timeText{layout: layout, unit: 1}
+		text := newTimeText(layout)
 		if b, ok := text.append(nil, x); ok {
 			t.Errorf("%d is %q", x, b)
+		}
+	}
+	for layout, x := range map[string]int64{"Y-m-d": 3600, "H:M:S": 86400, "H:M": 59, "b d": -86400, "Y": 31 * 86400, "m-d": 365 * 86400} {
+		text := newTimeText([]byte(layout))
+		if b, ok := text.append(nil, x); ok {
+			t.Errorf("%d is %q in layout %s, which does not show all of it", x, b, layout)
 		}
 	}
 	for layout, want := range map[string]int{"Y-m-dTH:M:S.ffffff": 26, "d/b/Y": 11, "": 0, "YY": 0, "m b": 0, "d e": 0, "S.f.f": 0, "S.ffffffffff": 0, "TZTZ": 4,

@@ -189,12 +189,35 @@ func floorDiv(a, b int64) int64 {
 type timeText struct {
 	layout           []byte
 	unit             int64
+	lacks            string // parts that the layout does not have
 	day              int64
 	year, month, dom int64
 	known            bool // of day
 }
 
-// append spells x; false if its year has not four digits.
+func newTimeText(layout []byte) timeText {
+	t := timeText{layout: layout, unit: powersOf10[fractionDigits(layout)]}
+	for _, part := range []string{"Y", "mb", "de", "H", "M", "S"} {
+		if !bytes.ContainsAny(layout, part) {
+			t.lacks += part[:1]
+		}
+	}
+	return t
+}
+
+// hides says whether parts that the layout lacks are not those of 1970-01-01 00:00:00.
+func (t *timeText) hides(hour, rest int64) bool {
+	for _, part := range t.lacks {
+		switch {
+		case part == 'Y' && t.year != 1970, part == 'm' && t.month != 1, part == 'd' && t.dom != 1,
+			part == 'H' && hour != 0, part == 'M' && rest/60 != 0, part == 'S' && rest%60 != 0:
+			return true
+		}
+	}
+	return false
+}
+
+// append spells x; false if no text of the layout has it.
 func (t *timeText) append(dst []byte, x int64) ([]byte, bool) {
 	s := floorDiv(x, t.unit)
 	fraction := x - s*t.unit
@@ -209,6 +232,9 @@ func (t *timeText) append(dst []byte, x int64) ([]byte, bool) {
 	s -= day * 86400
 	hour := s / 3600
 	s -= hour * 3600
+	if t.lacks != "" && t.hides(hour, s) {
+		return dst, false
+	}
 	unit := t.unit
 	for _, c := range t.layout {
 		switch c {
