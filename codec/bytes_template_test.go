@@ -233,3 +233,60 @@ func TestExplain(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// TestTextDensity holds the line on the bytes that strings take.
+func TestTextDensity(t *testing.T) {
+	r := newRand(t)
+	shapes := templateShapes(r, 20000)
+	for name, limit := range map[string]float64{"apache": 3.7, "log": 3.2, "syslog": 3, "json": 1.4, "uuid": 15.6, "uuid 7": 2.1, "hash": 20.2, "host": 2.8,
+		"decimal fixed": 2.2, "time": 0.1, "time micros": 3, "padded": 0.1, "interval": 2.6} {
+		s := shapes[name]
+		if got := float64(len(AppendBytes(nil, s))) / float64(s.Len()); got > limit {
+			t.Errorf("%s: %.3f bytes a string of %.1f, the limit is %.1f", name, got, float64(len(s.Data))/float64(s.Len()), limit)
+		}
+	}
+}
+
+func BenchmarkBytesDecode(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	shapes := templateShapes(r, 64*VectorRows)
+	for name, s := range textShapes(r, 64*VectorRows) {
+		shapes[name] = s
+	}
+	for name, s := range shapes {
+		src := AppendBytes(nil, s)
+		d, err := OpenBytes(src, s.Len())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run("data="+name+"/codec="+d.Describe().String(), func(b *testing.B) {
+			b.SetBytes(int64(len(s.Data)))
+			for b.Loop() {
+				for k := range Vectors(s.Len()) {
+					if _, err := d.Vector(k); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*s.Len()), "ns/value")
+			b.ReportMetric(float64(len(src))*8/float64(s.Len()), "bits/value")
+		})
+	}
+}
+
+func BenchmarkBytesEncode(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	shapes := templateShapes(r, 64*VectorRows)
+	for name, s := range textShapes(r, 64*VectorRows) {
+		shapes[name] = s
+	}
+	for name, s := range shapes {
+		b.Run("data="+name, func(b *testing.B) {
+			b.SetBytes(int64(len(s.Data)))
+			for b.Loop() {
+				AppendBytes(nil, s)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*s.Len()), "ns/value")
+		})
+	}
+}
