@@ -398,15 +398,16 @@ func collectStrings(s *Strings) *stringDict {
 	return d
 }
 
-func (d *stringDict) append(dst []byte, s *Strings, depth int) []byte {
+// encode returns the node, and the nanoseconds that the nodes below take.
+func (d *stringDict) encode(depth int) (dst []byte, nanos float64) {
 	codes := d.seen
 	for i, k := range codes {
 		codes[i] = d.rank[k]
 	}
-	dst = append(dst, byte(Dictionary))
-	dst = binary.AppendUvarint(dst, uint64(d.entries.Len()))
-	dst = appendPart(dst, cheapest(bytesChoices(&d.entries, 0, depth+1, false)).append(nil))
-	return planCodes(codes, depth+1).append(dst)
+	values, below := cheapest(bytesChoices(&d.entries, 0, depth+1, false)), planCodes(codes, depth+1)
+	dst = binary.AppendUvarint([]byte{byte(Dictionary)}, uint64(d.entries.Len()))
+	dst = appendPart(dst, values.append(nil))
+	return below.append(dst), values.nanos + below.nanos()
 }
 
 func (room *Room) openBytesDictionary(src []byte, n, depth int) (*bytesDictionary, error) {

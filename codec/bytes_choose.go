@@ -73,7 +73,8 @@ func bytesChoices(s *Strings, runs, depth int, all bool) (out []*bytesChoice) {
 	}
 	if depth < MaxDepth && runs >= 2 {
 		if d := collectStrings(s); d != nil && len(d.entries.Data) < len(s.Data)*2/3 {
-			out = append(out, tried(Dictionary, n*(nanosBytes+nanosDictionary), d.append(nil, s, depth)))
+			b, nanos := d.encode(depth)
+			out = append(out, tried(Dictionary, n*(nanosBytes+nanosDictionary)+nanos, b))
 			if 16*d.entries.Len() <= s.Len() && !all {
 				// It is decoded without touching each value: groups and filters work on its codes.
 				return out
@@ -82,7 +83,8 @@ func bytesChoices(s *Strings, runs, depth int, all bool) (out []*bytesChoice) {
 	}
 	if depth < MaxDepth {
 		if ints := decimals(s); ints != nil {
-			out = append(out, tried(Decimal, n*nanosText, appendDecimal(nil, ints, depth)))
+			below := planInts(ints, depth+1)
+			out = append(out, tried(Decimal, n*nanosText+below.nanos(), below.append([]byte{byte(Decimal)})))
 			if !all {
 				return out
 			}
@@ -94,8 +96,8 @@ func bytesChoices(s *Strings, runs, depth int, all bool) (out []*bytesChoice) {
 	out = append(out, leafChoices(s, depth)...)
 	if depth < MaxDepth {
 		if shared, total := sharedPrefixes(s); total > len(s.Data)/8 && total > 16 {
-			nanos := n*(nanosFront+nanosBytes) + nanosZstdByte*float64(len(s.Data)-total)
-			out = append(out, tried(Front, nanos, appendFront(nil, s, shared, depth)))
+			b, nanos := encodeFront(s, shared, depth)
+			out = append(out, tried(Front, n*(nanosFront+nanosBytes)+nanos, b))
 		}
 	}
 	return out
@@ -109,8 +111,8 @@ func templateChoice(s *Strings, depth int) *bytesChoice {
 	if p == nil {
 		return nil
 	}
-	nanos := float64(s.Len()) * (nanosText + nanosField*float64(len(t.fields)))
-	return tried(Template, nanos, t.append(nil, s, p, depth))
+	b, nanos := t.encode(s, p, depth)
+	return tried(Template, float64(s.Len())*(nanosText+nanosField*float64(len(t.fields)))+nanos, b)
 }
 
 // leafChoices are those of strings that have nothing in common.

@@ -24,14 +24,15 @@ func sharedPrefixes(s *Strings) (shared []int64, total int) {
 	return shared, total
 }
 
-func appendFront(dst []byte, s *Strings, shared []int64, depth int) []byte {
+// encodeFront returns the node, and the nanoseconds that the nodes below take.
+func encodeFront(s *Strings, shared []int64, depth int) (node []byte, nanos float64) {
 	rest := &Strings{Offsets: make([]int64, 1, s.Len()+1)}
 	for i, n := range shared {
 		rest.Append(s.At(i)[n:])
 	}
-	dst = append(dst, byte(Front))
-	dst = appendPart(dst, appendInts(nil, shared, depth+1))
-	return cheapest(leafChoices(rest, depth+1)).append(dst)
+	prefixes, suffixes := planInts(shared, depth+1), cheapest(leafChoices(rest, depth+1))
+	node = appendPart([]byte{byte(Front)}, prefixes.append(nil))
+	return suffixes.append(node), prefixes.nanos() + suffixes.nanos
 }
 
 // frontText reads sorted strings.

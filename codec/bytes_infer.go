@@ -436,8 +436,8 @@ func wordTemplate(s *Strings, depth int) (*template, *parts) {
 		if p == nil {
 			continue
 		}
-		if size := len(t.append(nil, sample, p, depth)); size < cost {
-			best, cost = t, size
+		if b, _ := t.encode(sample, p, depth); len(b) < cost {
+			best, cost = t, len(b)
 		}
 	}
 	if best == nil {

@@ -161,9 +161,10 @@ func (p *parts) isOdd() func(row int) bool {
 	return func(row int) bool { return odd[int32(row)] }
 }
 
-// append appends the node of s taken apart.
-func (t *template) append(dst []byte, s *Strings, p *parts, depth int) []byte {
-	dst = append(dst, byte(Template))
+// encode returns the node of s taken apart, and the nanoseconds that the integers below
+// take.
+func (t *template) encode(s *Strings, p *parts, depth int) (dst []byte, nanos float64) {
+	dst = []byte{byte(Template)}
 	dst = binary.AppendUvarint(dst, uint64(len(t.fields)))
 	for i := range t.fields {
 		dst = t.fields[i].appendHeader(dst)
@@ -176,11 +177,13 @@ func (t *template) append(dst []byte, s *Strings, p *parts, depth int) []byte {
 			dst = appendPart(dst, appendBytes(nil, &p.text[i], depth+1))
 		}
 		for range t.fields[i].nodes() {
-			dst = appendPart(dst, appendInts(nil, p.ints[k], depth+1))
+			ints := planInts(p.ints[k], depth+1)
+			dst = appendPart(dst, ints.append(nil))
+			nanos += ints.nanos()
 			k++
 		}
 	}
-	return dst
+	return dst, nanos
 }
 
 func (p *parts) appendOdd(dst []byte, s *Strings, depth int) []byte {

@@ -165,6 +165,9 @@ func (p *plan) decide() *plan {
 
 func (p *plan) best() *candidate { return &p.candidates[0] }
 
+// nanos returns what it takes to decode all.
+func (p *plan) nanos() float64 { return p.best().nanos * float64(p.n) }
+
 func (p *plan) append(dst []byte) []byte { return p.best().append(dst) }
 
 func (c *candidate) node() Node {

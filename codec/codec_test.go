@@ -334,7 +334,7 @@ func TestBytesRoundTrip(t *testing.T) {
 			for scheme, b := range map[string][]byte{
 				"chosen": AppendBytes(nil, s), "plain": appendBytesPlain(nil, s, 1),
 				"lz4": appendBlocks(nil, LZ4, s, 1), "zstd": appendBlocks(nil, Zstd, s, 1), "FSST": appendFSST(nil, s, 1),
-				"front": appendFront(nil, sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1),
+				"front": must(encodeFront(sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1)),
 			} {
 				s := s
 				if scheme == "front" {
@@ -430,7 +430,7 @@ func addSeeds(f *testing.F) {
 				f.Add(AppendBytes(nil, s), n)
 				f.Add(appendBlocks(nil, LZ4, s, 1), n)
 				f.Add(appendFSST(nil, s, 1), n)
-				f.Add(appendFront(nil, sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1), n)
+				f.Add(must(encodeFront(sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1)), n)
 			}
 		}
 		for _, s := range templateShapes(r, n) {
@@ -484,7 +484,7 @@ func TestDamaged(t *testing.T) {
 			damage(AppendBytes(nil, s), n)
 			damage(appendBlocks(nil, Zstd, s, 1), n)
 			damage(appendFSST(nil, s, 1), n)
-			damage(appendFront(nil, sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1), n)
+			damage(must(encodeFront(sortedStrings(s), must(sharedPrefixes(sortedStrings(s))), 1)), n)
 		}
 		for _, s := range templateShapes(r, n) {
 			damage(AppendBytes(nil, s), n)

@@ -49,10 +49,6 @@ func parseDecimal(b []byte) (int64, bool) {
 	return x, true
 }
 
-func appendDecimal(dst []byte, ints []int64, depth int) []byte {
-	return appendInts(append(dst, byte(Decimal)), ints, depth+1)
-}
-
 // decimalText reads text that spells integers.
 type decimalText struct {
 	ints *Ints
