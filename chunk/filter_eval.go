@@ -150,6 +150,14 @@ func (f *blobFilter) evalBytes(v int, out *codec.Bits) error {
 		return nil
 	case f.keep != nil:
 		return f.codes.FilterTable(v, f.table, out)
+	case f.encoded && f.order == orderBytes && (f.pred.Op == OpEQ || f.pred.Op == OpNE):
+		done, err := f.col.strs.FilterEqual(v, f.bytes[0], out)
+		if done && f.pred.Op == OpNE {
+			out.Invert(n)
+		}
+		if done || err != nil {
+			return err
+		}
 	}
 	s, err := f.col.strs.Vector(v)
 	if err != nil {

@@ -23,6 +23,7 @@ type stringReader interface {
 	Vector(v int) (*codec.Strings, error)
 	Lengths(v int) ([]int64, error)
 	Dictionary() (entries *codec.Strings, codes *codec.Ints, err error)
+	FilterEqual(v int, x []byte, out *codec.Bits) (done bool, err error)
 	Describe() codec.Node
 }
 
@@ -196,6 +197,9 @@ func (w *wideReader) Lengths(int) ([]int64, error) { return nil, nil }
 
 // Dictionary returns nothing: there is none.
 func (w *wideReader) Dictionary() (*codec.Strings, *codec.Ints, error) { return nil, nil, nil }
+
+// FilterEqual does nothing: numerics are not compared as bytes.
+func (w *wideReader) FilterEqual(int, []byte, *codec.Bits) (bool, error) { return false, nil }
 
 func (w *wideReader) Describe() codec.Node {
 	high, low := w.high.Describe(), w.low.Describe()

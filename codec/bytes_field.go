@@ -266,17 +266,20 @@ func appendHex(dst []byte, x uint64, width int, alphabet string) []byte {
 	return dst
 }
 
+// maxSpelt bounds the numbers that text of 18 digits spells.
+const maxSpelt = 1e18
+
 // append spells the integers of row i; false if they are not those that parse makes
 // of any text. It is for all kinds but text and time.
 func (f *field) append(dst []byte, x [3][]int64, i int) ([]byte, bool) {
 	v := x[0][i]
 	switch f.kind {
 	case fieldInt:
-		return strconv.AppendInt(dst, v, 10), true
+		return strconv.AppendInt(dst, v, 10), -maxSpelt < v && v < maxSpelt
 	case fieldPadded:
 		return appendPadded(dst, v, f.width), uint64(v) < uint64(powersOf10[f.width])
 	case fieldDecimal:
-		return f.appendNumber(dst, v), true
+		return f.appendNumber(dst, v), -maxSpelt < v && v < maxSpelt
 	case fieldHex:
 		return appendHex(dst, uint64(v), f.width, hexLower), bits.Len64(uint64(v)) <= 4*f.width
 	case fieldHexUpper:

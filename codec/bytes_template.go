@@ -215,6 +215,7 @@ type templateText struct {
 	odd    oddText
 	// columns are of the vector that is being decoded.
 	columns []fieldColumn
+	wanted  *equalFilter // the last that was asked for
 }
 
 type templateField struct {

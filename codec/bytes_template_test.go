@@ -108,7 +108,38 @@ func checkBytes(t *testing.T, name string, b []byte, s *Strings) *Bytes {
 		}
 	}
 	d.Describe()
+	checkEqual(t, name, b, s)
 	return d
+}
+
+// checkEqual looks for some strings, and for some that are like them.
+func checkEqual(t *testing.T, name string, b []byte, s *Strings) {
+	t.Helper()
+	d, err := OpenBytes(b, s.Len())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for v := range Vectors(s.Len()) {
+		for _, row := range []int{0, 5, 42, VectorLen(s.Len(), v) - 1} {
+			if row >= VectorLen(s.Len(), v) {
+				continue
+			}
+			x := s.At(v*VectorRows + row)
+			for _, x := range [][]byte{x, append(bytes.Clone(x), '0'), x[:len(x)/2], append([]byte{'0'}, x...)} {
+				var out Bits
+				done, err := d.FilterEqual(v, x, &out)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				for i := range VectorRows {
+					want := i < VectorLen(s.Len(), v) && bytes.Equal(s.At(v*VectorRows+i), x)
+					if done && out.Has(i) != want {
+						t.Fatalf("%s: vector %d row %d, equal to %q: got %v, want %v", name, v, i, x, !want, want)
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestTemplateRoundTrip(t *testing.T) {
@@ -201,6 +232,24 @@ func TestTimes(t *testing.T) {
 		string(make([]byte, 33)): 0} {
 		if got := timeWidth([]byte(layout)); got != want {
 			t.Errorf("width of %q: got %d, want %d", layout, got, want)
+		}
+	}
+}
+
+// TestFilterEqual checks that what should be filtered as integers is.
+func TestFilterEqual(t *testing.T) {
+	r := newRand(t)
+	shapes := templateShapes(r, 3000)
+	for name, want := range map[string]bool{"uuid": true, "uuid 7": true, "hash": true, "host": true, "time micros": true, "padded": true,
+		"decimal trimmed": true, "log": false, "json": false} {
+		s := shapes[name]
+		d, err := OpenBytes(AppendBytes(nil, s), s.Len())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out Bits
+		if done, err := d.FilterEqual(1, s.At(1500), &out); done != want || err != nil {
+			t.Errorf("%s, %v: got %v, %v, want %v", name, d.Describe(), done, err, want)
 		}
 	}
 }

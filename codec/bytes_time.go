@@ -128,11 +128,14 @@ func parseTime(layout, b []byte) (int64, bool) {
 	}
 	s := daysFromCivil(year, month, day)*86400 + hour*3600 + minute*60 + second
 	unit := powersOf10[fractionDigits(layout)]
-	if s > math.MaxInt64/unit-1 || s < math.MinInt64/unit+1 {
+	if last := maxSeconds(unit); s > last || s < -last {
 		return 0, false
 	}
 	return s*unit + fraction, true
 }
+
+// maxSeconds bounds the seconds of times that are counted in units of them.
+func maxSeconds(unit int64) int64 { return math.MaxInt64/unit - 1 }
 
 func daysIn(year, month int64) int64 {
 	switch month {
@@ -188,7 +191,7 @@ func floorDiv(a, b int64) int64 {
 // one day.
 type timeText struct {
 	layout           []byte
-	unit             int64
+	unit, last       int64
 	lacks            string // parts that the layout does not have
 	day              int64
 	year, month, dom int64
@@ -197,6 +200,7 @@ type timeText struct {
 
 func newTimeText(layout []byte) timeText {
 	t := timeText{layout: layout, unit: powersOf10[fractionDigits(layout)]}
+	t.last = maxSeconds(t.unit)
 	for _, part := range []string{"Y", "mb", "de", "H", "M", "S"} {
 		if !bytes.ContainsAny(layout, part) {
 			t.lacks += part[:1]
@@ -220,6 +224,9 @@ func (t *timeText) hides(hour, rest int64) bool {
 // append spells x; false if no text of the layout has it.
 func (t *timeText) append(dst []byte, x int64) ([]byte, bool) {
 	s := floorDiv(x, t.unit)
+	if s > t.last || s < -t.last {
+		return dst, false
+	}
 	fraction := x - s*t.unit
 	day := floorDiv(s, 86400)
 	if !t.known || day != t.day {

@@ -397,6 +397,9 @@ func allBytes(t *testing.T, src []byte, n int) {
 			check(err)
 			_, err = d.Lengths(v)
 			check(err)
+			d.decoded = 0
+			_, err = d.FilterEqual(v, []byte("2024-02-29"), &bits)
+			check(err)
 		}
 		_, codes, err := d.Dictionary()
 		check(err)
