@@ -251,17 +251,32 @@ func parseUUID(b []byte, out []int64) bool {
 	return true
 }
 
-const (
-	hexLower = "0123456789abcdef"
-	hexUpper = "0123456789ABCDEF"
+// hexPairs are the two digits of each byte.
+type hexPairs [256][2]byte
+
+func newHexPairs(alphabet string) *hexPairs {
+	p := new(hexPairs)
+	for i := range p {
+		p[i] = [2]byte{alphabet[i>>4], alphabet[i&15]}
+	}
+	return p
+}
+
+var (
+	hexLower = newHexPairs("0123456789abcdef")
+	hexUpper = newHexPairs("0123456789ABCDEF")
 )
 
-func appendHex(dst []byte, x uint64, width int, alphabet string) []byte {
+func appendHex(dst []byte, x uint64, width int, pairs *hexPairs) []byte {
 	at := len(dst)
 	dst = slices.Grow(dst, width)[:at+width]
-	for i := at + width - 1; i >= at; i-- {
-		dst[i] = alphabet[x&15]
-		x >>= 4
+	out := dst[at:]
+	for ; len(out) >= 2; x >>= 8 {
+		*(*[2]byte)(out[len(out)-2:]) = pairs[byte(x)]
+		out = out[:len(out)-2]
+	}
+	if len(out) == 1 {
+		out[0] = pairs[x&15][1]
 	}
 	return dst
 }
@@ -271,7 +286,7 @@ const maxSpelt = 1e18
 
 // append spells the integers of row i; false if they are not those that parse makes
 // of any text. It is for all kinds but text and time.
-func (f *field) append(dst []byte, x [3][]int64, i int) ([]byte, bool) {
+func (f *field) append(dst []byte, x *[3][]int64, i int) ([]byte, bool) {
 	v := x[0][i]
 	switch f.kind {
 	case fieldInt:
@@ -309,7 +324,7 @@ func appendPadded(dst []byte, v int64, width int) []byte {
 	for ; i >= at+2; i -= 2 {
 		p := u % 100 * 2
 		u /= 100
-		dst[i-2], dst[i-1] = digitPairs[p], digitPairs[p+1]
+		copy(dst[i-2:i], digitPairs[p:p+2])
 	}
 	if i > at {
 		dst[at] = byte('0' + u%10)

@@ -379,7 +379,7 @@ func (t *templateText) vector(v int, dst *Strings) error {
 				case fieldTime:
 					data, ok = f.time.append(data, columns[i].ints[0][row])
 				default:
-					data, ok = f.append(data, columns[i].ints, row)
+					data, ok = f.append(data, &columns[i].ints, row)
 				}
 				if !ok {
 					return corrupt("template: field %d of row %d of vector %d cannot be %d", i, row, v, columns[i].ints[0][row])
