@@ -83,7 +83,7 @@ func bytesChoices(s *Strings, runs, depth int, all bool) (out []*bytesChoice) {
 	}
 	if depth < MaxDepth {
 		if ints := decimals(s); ints != nil {
-			below := planInts(ints, depth+1)
+			below := planSpelt(ints, depth+1)
 			out = append(out, tried(Decimal, n*nanosText+below.nanos(), below.append([]byte{byte(Decimal)})))
 			if !all {
 				return out

@@ -177,7 +177,7 @@ func (t *template) encode(s *Strings, p *parts, depth int) (dst []byte, nanos fl
 			dst = appendPart(dst, appendBytes(nil, &p.text[i], depth+1))
 		}
 		for range t.fields[i].nodes() {
-			ints := planInts(p.ints[k], depth+1)
+			ints := planSpelt(p.ints[k], depth+1)
 			dst = appendPart(dst, ints.append(nil))
 			nanos += ints.nanos()
 			k++

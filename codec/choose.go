@@ -21,7 +21,7 @@ const (
 	// bytesPerSlowNano comes on top of it for loops that know no kernel, neither for
 	// decoding nor for filters and sums, so that blobs in memory are scanned at the
 	// speed of memory. Codes of strings are spared, as making strings takes longer,
-	// and so are nodes of few values.
+	// and so are nodes of few values; of codes in runs every nanosecond counts so.
 	bytesPerSlowNano = 0.42
 	// worthwhile is the share of a frame's bytes that who takes slowerNanos longer
 	// may need.
@@ -49,6 +49,7 @@ const (
 	nanosALPUlp      = 0.4
 	nanosPlain       = 0.15
 	nanosZstd        = 1.1 // a byte
+	nanosRanked      = 2.2
 )
 
 // A Candidate is an encoding that was considered for a node.
@@ -73,6 +74,7 @@ func ExplainFloats[F Float](v []F) []Candidate { return planFloats(v, 1).explain
 type plan struct {
 	n          int
 	spared     bool        // from what slow loops cost
+	codes      bool        // of strings in runs, and what is below
 	candidates []candidate // the cheapest first once decided
 }
 
@@ -111,13 +113,13 @@ func (p *plan) judge(c *candidate) {
 	least, frames := 0.0, 0
 	for i := range p.candidates {
 		f := &p.candidates[i]
-		if !f.scheme.frame() {
-			continue
+		if f.scheme.frame() {
+			frames++
+			if c.nanos > f.nanos+slowerNanos && c.size > worthwhile*f.size {
+				c.tight = true
+			}
 		}
-		if c.nanos > f.nanos+slowerNanos && c.size > worthwhile*f.size {
-			c.tight = true
-		}
-		if frames++; frames == 1 || f.size < least {
+		if f.slow == 0 && (least == 0 || f.size < least) {
 			least = f.size
 		}
 	}
@@ -128,7 +130,10 @@ func (p *plan) judge(c *candidate) {
 
 func (p *plan) cost(c *candidate) float64 {
 	nanos := c.nanos * bytesPerNano
-	if !p.spared {
+	switch {
+	case p.codes:
+		nanos += c.nanos * bytesPerSlowNano
+	case !p.spared:
 		nanos += c.slow * bytesPerSlowNano
 	}
 	return c.size + float64(p.n)*nanos
@@ -190,8 +195,9 @@ func (p *plan) explain() []Candidate {
 // planInts decides how v is written at a depth.
 func planInts(v []int64, depth int) *plan { return planIntsExcept(&plan{n: len(v)}, v, depth, 0) }
 
-// planCodes is planInts of codes of strings.
-func planCodes(v []int64, depth int) *plan {
+// planSpelt is planInts of integers that strings are made of, which takes longer than
+// slow loops do.
+func planSpelt(v []int64, depth int) *plan {
 	return planIntsExcept(&plan{n: len(v), spared: true}, v, depth, 0)
 }
 
@@ -200,7 +206,7 @@ func planCodes(v []int64, depth int) *plan {
 const few = 8
 
 // under returns an empty plan of a node of n values below p.
-func (p *plan) under(n int) *plan { return &plan{n: n, spared: p.spared || n*few <= p.n} }
+func (p *plan) under(n int) *plan { return &plan{n: n, codes: p.codes, spared: p.spared || !p.codes && n*few <= p.n} }
 
 // intsBelow is planInts of a node below p.
 func (p *plan) intsBelow(v []int64, depth int) *plan {

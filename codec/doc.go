@@ -80,6 +80,7 @@ const (
 	Template Scheme = 20 // strings as what they have in common, and fields
 	FSST     Scheme = 21 // strings as codes of symbols of up to 8 bytes
 	Front    Scheme = 22 // sorted strings without what they share with the one before
+	Ranked   Scheme = 23 // integers as how frequent they are
 
 	// Halves is in no blob: it describes wide numerics, which are two nodes.
 	Halves Scheme = 0
@@ -90,7 +91,7 @@ var schemeNames = map[Scheme]string{
 	ALP: "ALP", RawBits: "bitmap", Plain: "plain", LZ4: "LZ4", Zstd: "zstd", Decimal: "decimal", Toggles: "toggles",
 	Differences: "differences", ALPRD: "ALP-RD", Sparse: "sparse", Entropy: "entropy",
 	ALPUlp: "ALP-ulp", PackedBits: "packed", Halves: "halves",
-	Template: "template", FSST: "FSST", Front: "front",
+	Template: "template", FSST: "FSST", Front: "front", Ranked: "ranked",
 }
 
 func (s Scheme) String() string {

@@ -22,6 +22,9 @@ func forcedInts(v []int64) map[string][]byte {
 		out["sparse"] = appendIntSparse(v, x)
 	}
 	out["zstd"] = appendIntZstd(v, &st)
+	if r := newRanked(v, &st); r != nil {
+		out["ranked"] = r.append(nil)
+	}
 	return out
 }
 

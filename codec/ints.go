@@ -61,6 +61,8 @@ func (room *Room) openInts(src []byte, n, depth int) (*Ints, error) {
 		r.node, err = room.openEntropy(src[1:], n)
 	case Zstd:
 		r.node, err = room.openIntZstd(src[1:], n)
+	case Ranked:
+		r.node, err = room.openRanked(src[1:], n)
 	default:
 		return nil, corrupt("integers: %v", s)
 	}

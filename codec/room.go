@@ -22,6 +22,7 @@ type Room struct {
 	intSparse    shelf[intSparse]
 	entropies    shelf[entropy]
 	intBlocks    shelf[intZstd]
+	ranked       shelf[rankedNode]
 
 	floats32 floatShelves[float32]
 	floats64 floatShelves[float64]
@@ -90,6 +91,7 @@ func (room *Room) Reset() {
 	room.intSparse.reset()
 	room.entropies.reset()
 	room.intBlocks.reset()
+	room.ranked.reset()
 	room.floats32.reset()
 	room.floats64.reset()
 	room.bytes.reset()
