@@ -206,7 +206,9 @@ func planSpelt(v []int64, depth int) *plan {
 const few = 8
 
 // under returns an empty plan of a node of n values below p.
-func (p *plan) under(n int) *plan { return &plan{n: n, codes: p.codes, spared: p.spared || !p.codes && n*few <= p.n} }
+func (p *plan) under(n int) *plan {
+	return &plan{n: n, codes: p.codes, spared: p.spared || !p.codes && n*few <= p.n}
+}
 
 // intsBelow is planInts of a node below p.
 func (p *plan) intsBelow(v []int64, depth int) *plan {
