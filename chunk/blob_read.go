@@ -324,7 +324,7 @@ func (room *chunkRoom) missingColumn(c *Column, rows int) (*blobColumn, error) {
 		return nil, err
 	}
 	// A node of one value is a constant, which any number of rows can share.
-	return room.openValues(c.Type, v.form, rows, 0, v.appendTo(nil))
+	return room.openValues(c.Type, v.form, rows, 0, v.appendTo(nil, codec.Thorough))
 }
 
 // array decodes vector v into an array of the wanted type, for what has no

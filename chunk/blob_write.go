@@ -25,7 +25,7 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encodeColumn makes the blob of a column and its part of the manifest entry.
-func encodeColumn(c *Column, a arrow.Array) ([]byte, ColumnEntry, error) {
+func encodeColumn(c *Column, a arrow.Array, effort codec.Effort) ([]byte, ColumnEntry, error) {
 	v, err := extract(c.Type, a)
 	if err != nil {
 		return nil, ColumnEntry{}, err
@@ -67,7 +67,7 @@ func encodeColumn(c *Column, a arrow.Array) ([]byte, ColumnEntry, error) {
 	}
 	blob = binary.AppendUvarint(blob, uint64(len(idx)))
 	blob = append(blob, idx...)
-	blob = v.appendTo(blob)
+	blob = v.appendTo(blob, effort)
 	blob = binary.LittleEndian.AppendUint32(blob, crc32.Checksum(blob, castagnoli))
 	e.Size = int64(len(blob))
 	col, err := openBlob(blob, c.Type)

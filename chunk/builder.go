@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -25,6 +26,8 @@ type SealOptions struct {
 	MaxRows    int  // of a chunk; 0: MaxRows
 	IDs        *IDs // required
 	Mem        memory.Allocator
+	// Effort says how much is tried to find the best encoding of each column.
+	Effort codec.Effort
 	// OmitVersion leaves the row version out of the chunks: for rows that all get
 	// one version, which is not known yet. Whoever commits the chunks sets the
 	// entries' VersionMin and VersionMax to it. Batches may have the column, whose
@@ -225,7 +228,7 @@ func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 		if b.layout.Columns[i].ID == schema.RowDeletedColumn && !anySet(rows.Column(i)) {
 			continue // as most chunks have it
 		}
-		blob, c, err := encodeColumn(&b.layout.Columns[i], rows.Column(i))
+		blob, c, err := encodeColumn(&b.layout.Columns[i], rows.Column(i), b.options.Effort)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -45,7 +46,7 @@ func TestGoldenBlobs(t *testing.T) {
 				datum.Append(b, c.typ, v)
 			}
 		}
-		blob, _, err := encodeColumn(&Column{ID: 1, Type: c.typ}, b.NewArray())
+		blob, _, err := encodeColumn(&Column{ID: 1, Type: c.typ}, b.NewArray(), codec.Thorough)
 		if err != nil {
 			t.Fatal(err)
 		}

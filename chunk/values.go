@@ -282,7 +282,7 @@ func (v *values) extractList(t datum.Type, a *array.List) error {
 }
 
 // appendTo appends the null mask and the values.
-func (v *values) appendTo(dst []byte) []byte {
+func (v *values) appendTo(dst []byte, e codec.Effort) []byte {
 	var mask []byte
 	if v.nulls > 0 && v.nulls < v.rows {
 		mask = codec.AppendBits(nil, v.null, v.rows)
@@ -294,27 +294,27 @@ func (v *values) appendTo(dst []byte) []byte {
 	}
 	switch v.form {
 	case formInts:
-		return codec.AppendInts(dst, v.ints)
+		return e.AppendInts(dst, v.ints)
 	case formScaled:
-		return codec.AppendInts(binary.AppendVarint(dst, int64(v.scale)), v.ints)
+		return e.AppendInts(binary.AppendVarint(dst, int64(v.scale)), v.ints)
 	case formFloat32:
-		return codec.AppendFloats(dst, v.f32)
+		return codec.AppendFloatsBy(e, dst, v.f32)
 	case formFloat64:
-		return codec.AppendFloats(dst, v.f64)
+		return codec.AppendFloatsBy(e, dst, v.f64)
 	case formBits:
 		return codec.AppendBits(dst, v.bits, v.rows)
 	case formBytes:
-		return codec.AppendBytes(dst, &v.strs)
+		return e.AppendBytes(dst, &v.strs)
 	case formWide:
 		return v.wide.appendTo(dst)
 	}
-	lengths := codec.AppendInts(nil, v.ints)
+	lengths := e.AppendInts(nil, v.ints)
 	dst = binary.AppendUvarint(dst, uint64(len(lengths)))
 	dst = append(dst, lengths...)
 	dst = binary.AppendUvarint(dst, uint64(v.child.rows))
 	dst = binary.AppendUvarint(dst, uint64(v.child.nulls))
 	dst = append(dst, byte(v.child.form))
-	return v.child.appendTo(dst)
+	return v.child.appendTo(dst, e)
 }
 
 // sumInts adds the selected integers in 128 bits.

@@ -66,7 +66,7 @@ func TestWideNumerics(t *testing.T) {
 		"small":         {"scaled integers", func(int) string { return digits(12) }},
 	} {
 		a := numerics(t, 2500, c.at)
-		blob, e, err := encodeColumn(&Column{ID: 1, Type: datum.Of(datum.Numeric)}, a)
+		blob, e, err := encodeColumn(&Column{ID: 1, Type: datum.Of(datum.Numeric)}, a, codec.Thorough)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestDamagedWide(t *testing.T) {
 	if err != nil || v.form != formWide {
 		t.Fatalf("form %v: %v", v.form, err)
 	}
-	src := v.appendTo(nil)
+	src := v.appendTo(nil, codec.Thorough)
 	for range 2000 {
 		b := append([]byte(nil), src...)
 		if b[r.IntN(min(len(b), 40))] ^= byte(1 << r.IntN(8)); r.IntN(3) == 0 {

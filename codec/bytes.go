@@ -185,9 +185,9 @@ func (r *Ints) Codes(v, entries int) ([]int64, error) {
 func (r *Bytes) Describe() Node { return r.node.describe() }
 
 // AppendBytes appends a node that holds the strings.
-func AppendBytes(dst []byte, s *Strings) []byte { return appendBytes(dst, s, 1) }
+func AppendBytes(dst []byte, s *Strings) []byte { return appendBytes(dst, s, 1, Thorough) }
 
-func appendBytes(dst []byte, s *Strings, depth int) []byte {
+func appendBytes(dst []byte, s *Strings, depth int, e Effort) []byte {
 	n := s.Len()
 	if n > MaxValues {
 		panic("codec: bug: too many values in a node")
@@ -199,7 +199,7 @@ func appendBytes(dst []byte, s *Strings, depth int) []byte {
 	if runs == Vectors(n) && (n == 1 || len(s.Data) <= maxRepeat) && sameStrings(s) {
 		return append(append(dst, byte(Constant)), s.At(0)...)
 	}
-	return cheapest(bytesChoices(s, runs, depth, false)).append(dst)
+	return cheapest(bytesChoices(s, runs, depth, e, false)).append(dst)
 }
 
 // stringRuns counts the runs of equal strings, cut at vectors.
@@ -399,12 +399,12 @@ func collectStrings(s *Strings) *stringDict {
 }
 
 // encode returns the node, and the nanoseconds that the nodes below take.
-func (d *stringDict) encode(depth int) (dst []byte, nanos float64) {
+func (d *stringDict) encode(depth int, e Effort) (dst []byte, nanos float64) {
 	codes := d.seen
 	for i, k := range codes {
 		codes[i] = d.rank[k]
 	}
-	values, below := cheapest(bytesChoices(&d.entries, 0, depth+1, false)), planCodes(codes, depth+1)
+	values, below := cheapest(bytesChoices(&d.entries, 0, depth+1, e, false)), planCodes(codes, depth+1, e)
 	dst = binary.AppendUvarint([]byte{byte(Dictionary)}, uint64(d.entries.Len()))
 	dst = appendPart(dst, values.append(nil))
 	return below.append(dst), values.nanos + below.nanos()

@@ -66,14 +66,14 @@ func cheapest(choices []*bytesChoice) (best *bytesChoice) {
 // bytesChoices returns what can hold the strings. runs is the number of runs of equal
 // ones; a dictionary is not considered if it is 0. Unless all are wanted, what is
 // clearly worse is left out.
-func bytesChoices(s *Strings, runs, depth int, all bool) (out []*bytesChoice) {
+func bytesChoices(s *Strings, runs, depth int, e Effort, all bool) (out []*bytesChoice) {
 	n := float64(s.Len())
 	if s.Len() > 1 && len(s.Data) > maxRepeat {
-		return leafChoices(s, depth) // for decoders refuse to repeat so much
+		return leafChoices(s, depth, e) // for decoders refuse to repeat so much
 	}
 	if depth < MaxDepth && runs >= 2 {
 		if d := collectStrings(s); d != nil && len(d.entries.Data) < len(s.Data)*2/3 {
-			b, nanos := d.encode(depth)
+			b, nanos := d.encode(depth, e)
 			out = append(out, tried(Dictionary, n*(nanosBytes+nanosDictionary)+nanos, b))
 			if 16*d.entries.Len() <= s.Len() && !all {
 				// It is decoded without touching each value: groups and filters work on its codes.
@@ -89,12 +89,14 @@ func bytesChoices(s *Strings, runs, depth int, all bool) (out []*bytesChoice) {
 				return out
 			}
 		}
-		if c := templateChoice(s, depth); c != nil {
-			out = append(out, c)
+		if e == Thorough {
+			if c := templateChoice(s, depth); c != nil {
+				out = append(out, c)
+			}
 		}
 	}
-	out = append(out, leafChoices(s, depth)...)
-	if depth < MaxDepth {
+	out = append(out, leafChoices(s, depth, e)...)
+	if depth < MaxDepth && e == Thorough {
 		if shared, total := sharedPrefixes(s); total > len(s.Data)/8 && total > 16 {
 			b, nanos := encodeFront(s, shared, depth)
 			out = append(out, tried(Front, n*(nanosFront+nanosBytes)+nanos, b))
@@ -116,7 +118,7 @@ func templateChoice(s *Strings, depth int) *bytesChoice {
 }
 
 // leafChoices are those of strings that have nothing in common.
-func leafChoices(s *Strings, depth int) []*bytesChoice {
+func leafChoices(s *Strings, depth int, e Effort) []*bytesChoice {
 	n, size := s.Len(), float64(len(s.Data))
 	lengths := float64(len(appendLengths(nil, s, depth)))
 	choice := func(scheme Scheme, size, nanosByte float64, encode func(dst []byte) []byte) *bytesChoice {
@@ -140,7 +142,7 @@ func leafChoices(s *Strings, depth int) []*bytesChoice {
 		out = append(out, choice(scheme, lengths+8+float64(len(compress(scheme, nil, sample)))*scale, nanos,
 			func(dst []byte) []byte { return appendBlocks(dst, scheme, s, depth) }))
 	}
-	if len(s.Data) >= fsstLeast && cheapest(out).size > fsstHope*size {
+	if e == Thorough && len(s.Data) >= fsstLeast && cheapest(out).size > fsstHope*size {
 		part := fsstTrial(s)
 		coded := float64(len(appendFSST(nil, part, depth))) * size / float64(max(1, len(part.Data)))
 		out = append(out, choice(FSST, coded, nanosFSSTByte, func(dst []byte) []byte { return appendFSST(dst, s, depth) }))
@@ -157,7 +159,7 @@ func ExplainBytes(s *Strings) []Candidate {
 		return []Candidate{{Encoding: Constant.String(), Size: len(b), Cost: len(b)}}
 	}
 	var out []Candidate
-	for _, c := range bytesChoices(s, stringRuns(s), 1, true) {
+	for _, c := range bytesChoices(s, stringRuns(s), 1, Thorough, true) {
 		x := Candidate{Encoding: c.scheme.String(), Size: int(c.size), Nanos: c.nanos / float64(n), Cost: int(c.cost())}
 		if c.encoded != nil {
 			d, err := OpenBytes(c.encoded, n)

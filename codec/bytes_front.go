@@ -30,7 +30,7 @@ func encodeFront(s *Strings, shared []int64, depth int) (node []byte, nanos floa
 	for i, n := range shared {
 		rest.Append(s.At(i)[n:])
 	}
-	prefixes, suffixes := planSpelt(shared, depth+1), cheapest(leafChoices(rest, depth+1))
+	prefixes, suffixes := planSpelt(shared, depth+1), cheapest(leafChoices(rest, depth+1, Thorough))
 	node = appendPart([]byte{byte(Front)}, prefixes.append(nil))
 	return suffixes.append(node), prefixes.nanos() + suffixes.nanos
 }

@@ -174,7 +174,7 @@ func (t *template) encode(s *Strings, p *parts, depth int) (dst []byte, nanos fl
 	k := 0
 	for i := range t.fields {
 		if t.fields[i].kind == fieldText {
-			dst = appendPart(dst, appendBytes(nil, &p.text[i], depth+1))
+			dst = appendPart(dst, appendBytes(nil, &p.text[i], depth+1, Thorough))
 		}
 		for range t.fields[i].nodes() {
 			ints := planSpelt(p.ints[k], depth+1)
@@ -203,7 +203,7 @@ func (p *parts) appendOdd(dst []byte, s *Strings, depth int) []byte {
 	for _, row := range p.odd {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(row%VectorRows))
 	}
-	return appendPart(dst, appendBytes(nil, text, depth+1))
+	return appendPart(dst, appendBytes(nil, text, depth+1, Thorough))
 }
 
 // A templateText reads a template.

@@ -52,6 +52,30 @@ const (
 	nanosRanked      = 2.2
 )
 
+// An Effort says how much is tried to find the best encoding of values.
+type Effort uint8
+
+const (
+	// Thorough is for values that stay as they are written.
+	Thorough Effort = iota
+	// Quick leaves aside what takes long to weigh, as templates of strings and entropy
+	// codes: for values that are soon written again.
+	Quick
+)
+
+// AppendInts is AppendInts with an effort.
+func (e Effort) AppendInts(dst []byte, v []int64) []byte {
+	return planIntsExcept(&plan{n: len(v), quick: e == Quick}, v, 1, 0).append(dst)
+}
+
+// AppendFloatsBy is AppendFloats with an effort.
+func AppendFloatsBy[F Float](e Effort, dst []byte, v []F) []byte {
+	return planFloatsInto(&plan{n: len(v), quick: e == Quick}, v, 1).append(dst)
+}
+
+// AppendBytes is AppendBytes with an effort.
+func (e Effort) AppendBytes(dst []byte, s *Strings) []byte { return appendBytes(dst, s, 1, e) }
+
 // A Candidate is an encoding that was considered for a node.
 type Candidate struct {
 	// Scheme and those of the nodes below, as Node.String; the scheme alone of strings
@@ -75,6 +99,7 @@ type plan struct {
 	n          int
 	spared     bool        // from what slow loops cost
 	codes      bool        // of strings in runs, and what is below
+	quick      bool        // for Quick
 	candidates []candidate // the cheapest first once decided
 }
 
@@ -207,7 +232,7 @@ const few = 8
 
 // under returns an empty plan of a node of n values below p.
 func (p *plan) under(n int) *plan {
-	return &plan{n: n, codes: p.codes, spared: p.spared || !p.codes && n*few <= p.n}
+	return &plan{n: n, quick: p.quick, codes: p.codes, spared: p.spared || !p.codes && n*few <= p.n}
 }
 
 // intsBelow is planInts of a node below p.
@@ -234,6 +259,11 @@ func planIntsExcept(p *plan, v []int64, depth int, without Scheme) *plan {
 	if depth < MaxDepth {
 		planRLE(p, v, &st, depth)
 		planDictionary(p, v, &st, depth)
+	}
+	if p.quick {
+		return p.decide()
+	}
+	if depth < MaxDepth {
 		planSparse(p, v, depth)
 		if without != Differences {
 			planDifferences(p, v, depth)

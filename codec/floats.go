@@ -232,6 +232,9 @@ func planFloatsInto[F Float](p *plan, v []F, depth int) *plan {
 		exceptions := planALP(p, v, depth)
 		planFloatRLE(p, v, runs, depth)
 		planFloatDictionary(p, v, runs, depth)
+		if p.quick {
+			return p.decide()
+		}
 		planFloatSparse(p, v, depth)
 		// What follows is for columns that have not got small, or are exceptions.
 		if p.worth(0.35*float64(len(v)*w), 0) || 8*float64(exceptions) > p.least() {
@@ -241,7 +244,9 @@ func planFloatsInto[F Float](p *plan, v []F, depth int) *plan {
 			planALPRD(p, v, depth)
 		}
 	}
-	planFloatZstd(p, v)
+	if !p.quick {
+		planFloatZstd(p, v)
+	}
 	return p.decide()
 }
 

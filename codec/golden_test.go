@@ -77,7 +77,7 @@ func TestGolden(t *testing.T) {
 		{"float RLE", appendFloatRLE(nil, []float64{1, 1, 2}, 2, 1), "050200050301040100070000000301020200"},
 		{"string constant", AppendBytes(nil, &Strings{Offsets: []int64{0, 2}, Data: []byte("hi")}), "016869"},
 		{"plain strings", appendBytesPlain(nil, texts, 1), "09060201000286660b000000000000006262616262626261626261"},
-		{"string dictionary", must(collectStrings(texts).encode(1)), "060312090503010002000300000000000000616262020100028666"},
+		{"string dictionary", must(collectStrings(texts).encode(1, Thorough)), "060312090503010002000300000000000000616262020100028666"},
 		{"decimal", planInts([]int64{12, -5, 7}, 2).append([]byte{byte(Decimal)}), "0c020109051130"},
 		{"differences", appendDifferences(nil, planInts([]int64{5}, 2), planInts([]int64{3, 3, 3, 4}, 2)), "0e02010a0201060108"},
 		{"sparse", appendIntSparse(most, 7), "100e020006033e060002000301020200"},

@@ -75,10 +75,13 @@ func (r *rankedInts) append(dst []byte) []byte {
 // planCodes is planInts of codes of strings. Who groups or filters by a column's own
 // codes works run by run where they come in runs, which slow loops would double;
 // other codes are spared, for strings take longer than these.
-func planCodes(v []int64, depth int) *plan {
+func planCodes(v []int64, depth int, e Effort) *plan {
 	st := measureInts(v)
 	inRuns := depth == 2 && st.runs*4 < len(v)
-	p := planIntsExcept(&plan{n: len(v), codes: inRuns, spared: !inRuns}, v, depth, 0)
+	p := planIntsExcept(&plan{n: len(v), quick: e == Quick, codes: inRuns, spared: !inRuns}, v, depth, 0)
+	if e == Quick {
+		return p
+	}
 	planRanked(p, v, &st)
 	return p.decide()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"golang.org/x/sync/errgroup"
@@ -112,7 +113,8 @@ func (db *DB) seal(ctx context.Context, id chunk.PartitionID, in *tableInfo, d *
 	defer db.sealers.Release(1)
 	db.sealing.Add(1)
 	defer db.sealing.Add(-1)
-	o.IDs, o.Mem = db.ids, db.mem
+	// A merge will find better encodings, with more rows in view.
+	o.IDs, o.Mem, o.Effort = db.ids, db.mem, codec.Quick
 	var entries []*chunk.Entry
 	var ready []*chunk.Sealed // of several slices: each call costs an fsync
 	size := int64(0)

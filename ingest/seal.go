@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
@@ -20,6 +21,7 @@ type SealOptions struct {
 	MaxRows    int              // of a chunk; 0: chunk.MaxRows
 	IDs        *chunk.IDs       // required
 	Mem        memory.Allocator // nil: memory.DefaultAllocator
+	Effort     codec.Effort     // to find encodings
 	// OmitVersion leaves the row version out of the chunks, as
 	// chunk.SealOptions.OmitVersion does.
 	OmitVersion bool
@@ -176,6 +178,7 @@ func (s *sealer) sealSorted(slice int64, parts []arrow.RecordBatch) error {
 	o := s.options
 	b := chunk.NewBuilder(s.layout, chunk.SealOptions{
 		Slice: slice, Schema: o.Schema, Tombstones: o.Tombstones, MaxRows: o.MaxRows, IDs: o.IDs, Mem: o.Mem, OmitVersion: o.OmitVersion,
+		Effort: o.Effort,
 	})
 	defer b.Release()
 	rows := sorted.NumRows()
