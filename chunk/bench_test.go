@@ -2,6 +2,7 @@ package chunk
 
 import (
 	"context"
+	"github.com/phyllodb/phyllo/codec"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -103,7 +104,7 @@ func BenchmarkSortAndSeal(b *testing.B) {
 	})
 	b.Run("step=seal", func(b *testing.B) {
 		for b.Loop() {
-			must(Seal(l, SealOptions{IDs: NewIDs(nil)}, batch))
+			must(Seal(l, SealOptions{Effort: codec.Quick, IDs: NewIDs(nil)}, batch))
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(rows)), "ns/row")
 	})
