@@ -74,6 +74,8 @@ type memoryTxn struct {
 	done  bool
 }
 
+func (t *memoryTxn) LockRows(context.Context, datum.OID) error { return nil }
+
 func (t *memoryTxn) Snapshot(context.Context) error { return nil }
 func (t *memoryTxn) Catalog() *schema.Catalog       { return t.store.catalog }
 func (t *memoryTxn) Statement() storage.Reader      { return nil }
