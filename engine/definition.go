@@ -177,7 +177,7 @@ func (t *Txn) checkPut(ctx context.Context, c *schema.Change) error {
 		if old.Storage == def.Storage && !readable(old, &def) {
 			return pgerr.Unsupported("changing the key, the partitioning or types of columns of table %q in this way is not supported", def.Name)
 		}
-		if name := stricter(old, &def); name != "" && t.db.cluster != nil && len(t.db.cluster.members.alive()) > 1 {
+		if name := stricter(old, &def); name != "" && t.db.cluster != nil && len(t.db.cluster.members.alive()) > 0 {
 			return pgerr.Unsupported("NOT NULL for column %q of a table that other nodes may write to is not supported", name).
 				WithHint("Give the column a default when you add it.")
 		}
