@@ -340,16 +340,13 @@ func TestRetention(t *testing.T) {
 // TestCompactionMemory merges more than memory is for: in several goes, each of which keeps
 // to the budget.
 func TestCompactionMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it writes 100 MB")
-	}
 	opt := engine.Options{SealAge: time.Hour, BufferBytes: 64 << 20, CompactionBytes: 16 << 20, CompactionPaused: true}
+	const flushes, rows = int64(24), int64(40_000)
 	p := &memPlace{}
 	db := p.open(t, opt)
 	table := createTable(t, db, "events", true, schema.DuplicateReplace)
-	const flushes, rows = 24, 40_000
 	sum := int64(0)
-	for i := range int64(flushes) {
+	for i := range flushes {
 		batch := make([]row, rows)
 		for j := range batch {
 			v := i*rows + int64(j)
@@ -387,7 +384,7 @@ func TestCompactionMemory(t *testing.T) {
 	for r, k := range mustRead(t, db, table) {
 		total, n = total+r.v*int64(k), n+k
 	}
-	if total != sum || n != flushes*rows {
+	if total != sum || int64(n) != flushes*rows {
 		t.Errorf("%d rows with sum %d, want %d with %d", n, total, flushes*rows, sum)
 	}
 	p.close(t)
