@@ -43,7 +43,7 @@ func (s *chunkSplit) Aggregate(ctx context.Context, room *Room, aggs []Aggregate
 	out := make([]Partial, len(aggs))
 	taken := room.take()
 	defer room.give(taken)
-	c, filters, err := s.start(room.mem, taken, stats)
+	c, filters, err := s.begin(ctx, room.mem, taken, stats)
 	if err != nil || c.empty {
 		return out, err == nil, err
 	}
@@ -94,9 +94,9 @@ func (s *chunkSplit) answer(a Aggregate, p *Partial) bool {
 		p.Count = rows
 		return true
 	}
-	i := entryColumn(s.entry, a.Column)
+	i := s.layout.place(s.entry, a.Column)
 	if i < 0 {
-		return false // a constant: folding it costs next to nothing
+		return false // a constant, or a path: folding it costs next to nothing
 	}
 	t := s.layout.Columns[s.layout.Index(a.Column)].Type
 	c := &s.entry.Columns[i]

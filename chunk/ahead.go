@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -89,6 +90,7 @@ func (a *Ahead) begin(fetch Fetch, columns []int) Fetch {
 		b.done = make(chan struct{})
 		a.running.Go(func() {
 			defer close(b.done)
+			defer panics.Catch(&b.err)
 			b.blob, b.checked, b.err = fetch(a.ctx, column)
 		})
 	}
@@ -110,15 +112,11 @@ func (a *Ahead) begin(fetch Fetch, columns []int) Fetch {
 	}
 }
 
-// prefetch begins to fetch columns of an entry, those that it lists.
-func (a *Ahead) prefetch(e *Entry, fetch Fetch, ids []schema.ColumnID) (Fetch, int64) {
-	var columns []int
+// prefetch begins to fetch columns of an entry, given by their places.
+func (a *Ahead) prefetch(e *Entry, fetch Fetch, columns []int) (Fetch, int64) {
 	size := int64(0)
-	for _, id := range ids {
-		if i := entryColumn(e, id); i >= 0 && !slices.Contains(columns, i) {
-			columns = append(columns, i)
-			size += e.Columns[i].Size
-		}
+	for _, i := range columns {
+		size += e.Columns[i].Size
 	}
 	if len(columns) == 0 {
 		return fetch, 0
@@ -133,7 +131,11 @@ func (s *chunkSplit) Prefetch(a *Ahead) (size int64) {
 	if err != nil || empty {
 		return 0 // Scan says what is wrong
 	}
-	s.fetch, size = a.prefetch(s.entry, s.fetch, wanted(s.spec, filters))
+	ids := s.blooms(filters) // which may say that nothing else is read
+	if len(ids) == 0 {
+		ids = wanted(s.spec, filters)
+	}
+	s.fetch, size = a.prefetch(s.entry, s.fetch, s.layout.places(s.entry, ids))
 	return size
 }
 
@@ -171,7 +173,7 @@ func (s *mergeSplit) Prefetch(a *Ahead) (size int64) {
 			ids = append(ids, wanted(s.spec, filters)...)
 		}
 		var n int64
-		in.Fetch, n = a.prefetch(in.Entry, in.Fetch, ids)
+		in.Fetch, n = a.prefetch(in.Entry, in.Fetch, s.layout.places(in.Entry, ids))
 		size += n
 	}
 	return size

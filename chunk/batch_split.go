@@ -25,7 +25,7 @@ type batchSplit struct {
 // of the layout, in its order. The batch is not retained: the caller keeps it
 // until the readers are closed.
 func NewBatchSplit(batch arrow.RecordBatch, l *Layout, spec ScanSpec) Split {
-	return &batchSplit{batch: batch, layout: l, spec: spec}
+	return &batchSplit{batch: batch, layout: l, spec: spec.of(nil)}
 }
 
 func (s *batchSplit) Rows() int64 { return s.batch.NumRows() }
@@ -49,7 +49,22 @@ type batchScan struct {
 	next    int
 }
 
-func (s *batchSplit) start(stats *ScanStats) (*batchScan, error) {
+// start begins a scan, whose batch close releases.
+func (s *batchSplit) start(mem memory.Allocator, stats *ScanStats) (*batchScan, error) {
+	batch, err := s.layout.withPaths(mem, s.batch, s.spec.Filter)
+	if err != nil {
+		return nil, err
+	}
+	c, err := (&batchSplit{batch: batch, layout: s.layout, spec: s.spec}).scan(stats)
+	if err != nil {
+		batch.Release()
+	}
+	return c, err
+}
+
+func (c *batchScan) close() { c.batch.Release() }
+
+func (s *batchSplit) scan(stats *ScanStats) (*batchScan, error) {
 	if int(s.batch.NumCols()) != len(s.layout.Columns) {
 		return nil, pgerr.New(pgerr.InternalError, "chunk: batch of %d columns for a layout of %d", s.batch.NumCols(), len(s.layout.Columns))
 	}
@@ -95,7 +110,7 @@ func (s *batchSplit) Scan(_ context.Context, room *Room, stats *ScanStats) (Batc
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.start(stats)
+	c, err := s.start(room.mem, stats)
 	if err != nil {
 		return nil, err
 	}
@@ -165,11 +180,14 @@ func (r *batchReader) gather(rows []int32) (arrow.RecordBatch, error) {
 }
 
 func (r *batchReader) Close() error {
+	if !r.closed {
+		r.close()
+	}
 	r.closed = true
 	return nil
 }
 
-func (s *batchSplit) Aggregate(ctx context.Context, _ *Room, aggs []Aggregate, stats *ScanStats) ([]Partial, bool, error) {
+func (s *batchSplit) Aggregate(ctx context.Context, room *Room, aggs []Aggregate, stats *ScanStats) ([]Partial, bool, error) {
 	folds := make([]*fold, len(aggs))
 	out := make([]Partial, len(aggs))
 	for i, a := range aggs {
@@ -183,10 +201,11 @@ func (s *batchSplit) Aggregate(ctx context.Context, _ *Room, aggs []Aggregate, s
 		}
 		folds[i].typ = s.layout.Columns[k].Type
 	}
-	c, err := s.start(stats)
+	c, err := s.start(room.mem, stats)
 	if err != nil {
 		return nil, true, err
 	}
+	defer c.close()
 	var sel codec.Bits
 	for w := range c.windows {
 		if err := ctx.Err(); err != nil {
@@ -202,7 +221,7 @@ func (s *batchSplit) Aggregate(ctx context.Context, _ *Room, aggs []Aggregate, s
 				f.out.Count += int64(n)
 				continue
 			}
-			f.addArray(s.batch.Column(s.layout.Index(f.Column)), w*VectorRows, codec.VectorLen(int(s.batch.NumRows()), w), sel)
+			f.addArray(c.batch.Column(s.layout.Index(f.Column)), w*VectorRows, codec.VectorLen(int(s.batch.NumRows()), w), sel)
 		}
 	}
 	for _, f := range folds {

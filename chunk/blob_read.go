@@ -31,8 +31,11 @@ type blobColumn struct {
 	strs  stringReader
 	scale int32
 
+	path *pathReader // of a column of a path: it knows the NULLs, of which nulls counts 1 for any
+
 	child  *blobColumn
-	starts []int64 // of lists: first element of each vector, and their number
+	shapes *codec.Bytes // of lists, some of which have dimensions of their own; else nil
+	starts []int64      // of lists: first element of each vector, and their number
 
 	sizes   []int64 // scratch of lengths
 	sizesOf int     // the vector that sizes are of, plus one
@@ -90,7 +93,6 @@ func (room *chunkRoom) openChecked(src []byte, want datum.Type) (*blobColumn, er
 	if err := checkHeader(src); err != nil {
 		return nil, err
 	}
-	body := src[:len(src)-blobCRCSize]
 	typ := datum.Type{OID: datum.OID(binary.LittleEndian.Uint32(src[4:])), Mod: int32(binary.LittleEndian.Uint32(src[8:]))}
 	if !readable(typ, want) {
 		return nil, corrupt("blob holds %v, not %v", typ, want)
@@ -99,12 +101,16 @@ func (room *chunkRoom) openChecked(src []byte, want datum.Type) (*blobColumn, er
 	if rows == 0 || rows > MaxRows || nulls > rows {
 		return nil, corrupt("blob of %d rows, %d of them NULL", rows, nulls)
 	}
-	r := reader{b: body[blobHeaderSize:]}
+	f, body, err := unpacked(src)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{b: body}
 	index := r.part()
 	if r.bad {
 		return nil, corrupt("vector index is cut off")
 	}
-	c, err := room.openValues(typ, form(src[3]), int(rows), int(nulls), r.b)
+	c, err := room.openValues(typ, f, int(rows), int(nulls), r.b)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +133,8 @@ func (c *blobColumn) loadIndex() error {
 // openValues opens a null mask and values.
 func (room *chunkRoom) openValues(t datum.Type, f form, rows, nulls int, src []byte) (*blobColumn, error) {
 	c := room.column(blobColumn{typ: t, form: f, order: orderOf(t), rows: rows, nulls: nulls, size: len(src)})
-	if natural, ok := formOf(t); !ok || f != natural && !(t.OID == datum.Numeric && (f == formScaled || f == formWide)) {
+	natural, ok := formOf(t)
+	if !ok || f != natural && !(t.OID == datum.Numeric && (f == formScaled || f == formWide)) && !(natural == formList && f == formShaped) {
 		return nil, corrupt("%v as %v", t, f)
 	}
 	r := reader{b: src}
@@ -136,7 +143,8 @@ func (room *chunkRoom) openValues(t datum.Type, f form, rows, nulls int, src []b
 		return nil, corrupt("null mask of %d bytes for %d NULLs in %d rows", len(mask), nulls, rows)
 	}
 	var err error
-	if len(mask) > 0 {
+	marks := codec.HasMarks(mask)
+	if len(mask) > 0 && !marks {
 		if c.null, err = room.codec.OpenBits(mask, rows); err != nil {
 			return nil, err
 		}
@@ -171,10 +179,36 @@ func (room *chunkRoom) openValues(t datum.Type, f form, rows, nulls int, src []b
 	case formWide:
 		c.form = formBytes
 		c.strs, err = room.openWide(r.b, rows)
+	case formShaped:
+		c.form = formList
+		if c.shapes, err = room.codec.OpenBytes(r.part(), rows); err == nil {
+			err = room.openList(c, &r)
+		}
 	case formList:
 		err = room.openList(c, &r)
 	}
+	if err == nil && marks {
+		err = room.openMarks(c, mask)
+	}
 	return c, err
+}
+
+// openMarks opens a null mask that the values tell. How many NULLs there are is not looked
+// at, for all values would have to be decoded.
+func (room *chunkRoom) openMarks(c *blobColumn, mask []byte) (err error) {
+	switch {
+	case c.form == formList:
+		return corrupt("lists as their own null mask")
+	case c.ints != nil:
+		c.null, err = room.codec.OpenIntMarks(mask, c.ints)
+	case c.f32 != nil:
+		c.null, err = room.codec.OpenFloat32Marks(mask, c.f32)
+	case c.f64 != nil:
+		c.null, err = room.codec.OpenFloat64Marks(mask, c.f64)
+	default:
+		return corrupt("%v as their own null mask", c.typ)
+	}
+	return err
 }
 
 // checkNulls compares the mask with the number of NULLs in the header.
@@ -202,7 +236,7 @@ func (room *chunkRoom) openList(c *blobColumn, r *reader) (err error) {
 	nulls := r.count(rows)
 	f := form(r.byte())
 	elem, ok := c.typ.Elem()
-	if r.bad || !ok || f == formList {
+	if r.bad || !ok || f == formList || f == formShaped {
 		return corrupt("bad list header")
 	}
 	if c.ints, err = room.codec.OpenInts(lengths, c.rows); err != nil {
@@ -253,6 +287,8 @@ func (c *blobColumn) nullBits(v int, out *codec.Bits) (some bool, err error) {
 	switch {
 	case c.nulls == 0:
 		return false, nil
+	case c.path != nil && c.nulls < c.rows:
+		return c.path.nullBits(v, out)
 	case c.null == nil:
 		out.Fill(codec.VectorLen(c.rows, v))
 		return true, nil
@@ -283,6 +319,9 @@ func (c *blobColumn) version() byte {
 	}
 	if c.child != nil {
 		v = max(v, int(c.child.version()))
+	}
+	if c.shapes != nil {
+		v = max(v, shapedVersion, c.shapes.Describe().FormatVersion())
 	}
 	return byte(v)
 }

@@ -14,7 +14,10 @@ import (
 
 // BlobVersion is the greatest version of blobs that this package writes and reads. A
 // blob has the least version whose encodings it makes do with.
-const BlobVersion = 2
+const BlobVersion = 5
+
+// shapedVersion is the version of blobs of formShaped.
+const shapedVersion = 5
 
 const (
 	blobMagic      = "Ph"
@@ -30,7 +33,7 @@ func encodeColumn(c *Column, a arrow.Array, effort codec.Effort) ([]byte, Column
 	if err != nil {
 		return nil, ColumnEntry{}, err
 	}
-	e := ColumnEntry{ID: c.ID, Type: c.Type, Nulls: v.nulls}
+	e := ColumnEntry{ID: c.ID, Type: c.Type, Nulls: v.nulls, Quick: effort == codec.Quick}
 	o := orderOf(c.Type)
 	index := make([]bounds, codec.Vectors(v.rows))
 	var total bounds
@@ -46,41 +49,87 @@ func encodeColumn(c *Column, a arrow.Array, effort codec.Effort) ([]byte, Column
 		index[i].cut(isText(c.Type))
 	}
 	total.cut(isText(c.Type))
-	if total.unknown && total.any && (o == orderValues || o == orderNumeric) {
+	// Documents are not pruned by their order, in which comparing two takes microseconds.
+	if total.unknown && total.any && (o == orderValues || o == orderNumeric) && c.Type.OID != datum.JSONB {
 		boxedBounds(c.Type, a, &total)
 	}
 	total.values(o, v, c.Type, &e)
 	v.sum(&e)
 	e.Distinct = v.distinct()
 
-	blob := make([]byte, 0, 256)
-	blob = append(blob, blobMagic...)
-	blob = append(blob, 1, byte(v.form))
-	blob = binary.LittleEndian.AppendUint32(blob, uint32(c.Type.OID))
-	blob = binary.LittleEndian.AppendUint32(blob, uint32(c.Type.Mod))
-	blob = binary.LittleEndian.AppendUint32(blob, uint32(v.rows))
-	blob = binary.LittleEndian.AppendUint32(blob, uint32(v.nulls))
 	var idx []byte
 	version := byte(1)
 	if len(index) > 1 && !total.unknown { // one vector's bounds are the entry's
 		idx, version = appendIndex(nil, o, v.form, index)
 	}
-	blob = binary.AppendUvarint(blob, uint64(len(idx)))
-	blob = append(blob, idx...)
-	blob = v.appendTo(blob, effort)
-	blob = binary.LittleEndian.AppendUint32(blob, crc32.Checksum(blob, castagnoli))
+	encoded := v.appendTo(nil, effort)
+	blob := v.blob(c.Type, idx, encoded)
+	col := justWritten(blob, c.Type)
+	if len(idx) > 0 && needless(col, len(idx), len(encoded)) {
+		version = 1
+		blob = v.blob(c.Type, nil, encoded)
+	}
+	e.Codec = col.codec()
+	blob[2] = max(version, col.version())
+	if effort == codec.Thorough {
+		blob = pack(blob)
+	}
+	blob = sealed(blob)
 	e.Size = int64(len(blob))
-	col, err := openBlob(blob, c.Type)
+	return blob, e, nil
+}
+
+// blob returns the blob of values, as encoded, without its checksum and of version 1.
+func (v *values) blob(t datum.Type, index, encoded []byte) []byte {
+	blob := make([]byte, 0, blobHeaderSize+len(index)+len(encoded)+16)
+	blob = append(blob, blobMagic...)
+	blob = append(blob, 1, byte(v.form))
+	blob = binary.LittleEndian.AppendUint32(blob, uint32(t.OID))
+	blob = binary.LittleEndian.AppendUint32(blob, uint32(t.Mod))
+	blob = binary.LittleEndian.AppendUint32(blob, uint32(v.rows))
+	blob = binary.LittleEndian.AppendUint32(blob, uint32(v.nulls))
+	blob = binary.AppendUvarint(blob, uint64(len(index)))
+	return append(append(blob, index...), encoded...)
+}
+
+// justWritten opens a blob that has no checksum yet.
+func justWritten(blob []byte, t datum.Type) *blobColumn {
+	col, err := openBlob(sealed(blob), t)
 	if err != nil {
 		panic("chunk: bug: a blob just written is refused: " + err.Error())
 	}
-	e.Codec = col.codec()
-	if version = max(version, col.version()); version > 1 {
-		blob[2] = version
-		body := blob[:len(blob)-blobCRCSize]
-		binary.LittleEndian.PutUint32(blob[len(body):], crc32.Checksum(body, castagnoli))
+	return col
+}
+
+const (
+	// longRun is the rows of a run from which on filters are as fast by the runs of a
+	// vector as by its bounds.
+	longRun = 8
+	// indexShare is the share of the values' bytes up to which an index is little.
+	indexShare = 1. / 16
+)
+
+// needless says whether an index is not worth its bytes: values come in long runs, and not
+// in order.
+func needless(c *blobColumn, index, encoded int) bool {
+	n, ok := c.describe()
+	if ok && n.Scheme == codec.Dictionary {
+		n = n.Child[1]
 	}
-	return blob, e, nil
+	if !ok || n.Scheme != codec.RLE || n.Child[0].Values*longRun > c.rows || float64(index) < indexShare*float64(encoded) {
+		return false
+	}
+	for i := 1; i < len(c.index); i++ {
+		if x, y := &c.index[i-1], &c.index[i]; x.any && y.any && !rises(c.order, x, y) {
+			return true
+		}
+	}
+	return false
+}
+
+// sealed appends the checksum of a blob.
+func sealed(blob []byte) []byte {
+	return binary.LittleEndian.AppendUint32(blob, crc32.Checksum(blob, castagnoli))
 }
 
 // boxedBounds finds the extremes of types whose order is not that of their form.

@@ -20,12 +20,14 @@ const maxChunkBytes = 64 << 20
 
 // SealOptions say what a Builder cannot tell from the rows.
 type SealOptions struct {
-	Slice      int64
-	Schema     uint64 // schema version the rows are written under
-	Tombstones uint64
-	MaxRows    int  // of a chunk; 0: MaxRows
-	IDs        *IDs // required
-	Mem        memory.Allocator
+	Slice    int64
+	Schema   uint64         // schema version the rows are written under
+	From     uint64         // see Entry.From
+	Replaced uint64         // of chunks of history: see Entry.Replaced
+	Together []VersionRange // see Entry.Together
+	MaxRows  int            // of a chunk; 0: MaxRows
+	IDs      *IDs           // required
+	Mem      memory.Allocator
 	// Effort says how much is tried to find the best encoding of each column.
 	Effort codec.Effort
 	// OmitVersion leaves the row version out of the chunks: for rows that all get
@@ -149,15 +151,17 @@ func arrayBytes(a arrow.Array) int64 {
 		return offsetBytes(a.Len(), a.ValueOffsets())
 	case *array.Binary:
 		return offsetBytes(a.Len(), a.ValueOffsets())
-	case *array.List:
+	case *array.Struct:
+		l, _ := datum.ListsOf(a)
 		if a.Len() == 0 {
 			return 0
 		}
-		from, _ := a.ValueOffsets(0)
-		_, to := a.ValueOffsets(a.Len() - 1)
-		child := array.NewSlice(a.ListValues(), from, to)
+		from, _ := l.Range(0)
+		_, to := l.Range(a.Len() - 1)
+		child := array.NewSlice(l.Values(), int64(from), int64(to))
 		defer child.Release()
-		return max(arrayBytes(child), 4*int64(child.Len())) + 4*int64(a.Len())
+		shapes := l.Shapes.ValueOffsets()
+		return max(arrayBytes(child), 4*int64(child.Len())) + 4*int64(a.Len()) + int64(shapes[a.Len()]-shapes[0])
 	}
 	if f, ok := a.DataType().(arrow.FixedWidthDataType); ok {
 		return int64(a.Len()) * int64(f.BitWidth()+7) / 8
@@ -221,7 +225,7 @@ func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 	n := int(rows.NumRows())
 	s := &Sealed{Entry: Entry{
 		ID: b.options.IDs.Next(), Version: 1, Slice: b.options.Slice, Rows: n, Schema: b.options.Schema,
-		Tombstones: b.options.Tombstones, Time: TimeRange{Min: 1, Max: 0},
+		From: b.options.From, Replaced: b.options.Replaced, Together: b.options.Together, Time: TimeRange{Min: 1, Max: 0},
 	}}
 	e := &s.Entry
 	for i := range b.layout.Columns {
@@ -236,6 +240,12 @@ func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 		e.Columns = append(e.Columns, c)
 		s.Blobs = append(s.Blobs, blob)
 	}
+	if err := b.part(s, rows); err != nil {
+		return nil, err
+	}
+	if b.options.Effort == codec.Thorough {
+		b.addBlooms(s, rows)
+	}
 	e.KeyMin = b.layout.AppendSortKey(nil, rows, 0)
 	e.KeyMax = b.layout.AppendSortKey(nil, rows, n-1)
 	if k := b.layout.Index(b.layout.TimeColumn); k >= 0 && b.layout.TimeColumn != 0 {
@@ -247,6 +257,36 @@ func (b *Builder) encode(rows arrow.RecordBatch) (*Sealed, error) {
 		e.VersionMin, e.VersionMax = uint64(lo), uint64(hi)
 	}
 	return s, nil
+}
+
+// part takes documents apart where that pays; keys stay whole.
+func (b *Builder) part(s *Sealed, rows arrow.RecordBatch) error {
+	next := schema.FirstPartColumn
+	for i := range b.layout.Columns {
+		left := maxEntryParts - int(next-schema.FirstPartColumn)
+		if left == 0 {
+			break
+		}
+		c := &b.layout.Columns[i]
+		if c.Type.OID != datum.JSONB || slices.Contains(b.layout.SortKey, c.ID) {
+			continue
+		}
+		at := entryColumn(&s.Entry, c.ID)
+		p, err := part(c, rows.Column(i), s.Entry.Columns[at].Size, min(maxChosenParts, left), next, b.options.Effort)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			continue
+		}
+		next += schema.ColumnID(len(p.entries) - 1)
+		s.Blobs[at], s.Entry.Columns[at] = p.blobs[0], p.entries[0]
+		s.Blobs, s.Entry.Columns = append(s.Blobs, p.blobs[1:]...), append(s.Entry.Columns, p.entries[1:]...)
+		for _, blob := range p.blobs {
+			s.Entry.Version = max(s.Entry.Version, blob[2])
+		}
+	}
+	return nil
 }
 
 // timeRange returns the range of the finite times and the numbers of NULL and

@@ -376,7 +376,7 @@ func TestFilterAndAggregate(t *testing.T) {
 		sorted := must(SortRows(mem, l, []arrow.RecordBatch{batch}))
 		sealed := must(Seal(l, SealOptions{IDs: NewIDs(nil)}, sorted[0].Batch))
 		all := boxed(l, sorted[0].Batch)
-		for range 25 {
+		for range 12 {
 			spec := ScanSpec{}
 			for range r.IntN(3) {
 				spec.Filter = append(spec.Filter, randomPredicate(r, l, all))

@@ -18,6 +18,8 @@ type Column struct {
 	Type datum.Type
 	// Missing is what rows of chunks without the column read as; nil is NULL.
 	Missing datum.Value
+	// Path is set for a column of a scan that documents are asked for (Layout.WithPaths).
+	Path *documentPath
 }
 
 // A Layout is what chunks need to know of a table. It is not modified.
@@ -26,14 +28,22 @@ type Layout struct {
 	SortKey    []schema.ColumnID // as schema.Table.SortKey
 	TimeColumn schema.ColumnID   // 0: none
 	Slice      time.Duration     // length of a slice; 0: one slice
+	// History keeps rows that were replaced or deleted for reads of earlier states
+	// (schema.Table.History): rows have a version in tables without a key too, and runs
+	// of keyed ones may have several versions of a key.
+	History bool
+	keyless bool // there is no primary key, though rows have versions
 }
+
+// Keyed says whether the newest version of a key is the row.
+func (l *Layout) Keyed() bool { return !l.keyless && l.Index(schema.RowVersionColumn) >= 0 }
 
 // NewLayout returns the layout of a table: its live columns (those with a type)
 // in definition order, the hidden mark of deleted rows and, if it has a primary
-// key, the row version. It fails if the text of a missing value is not one of its
+// key or keeps its history, the row version. It fails if the text of a missing value is not one of its
 // column's type.
 func NewLayout(t *schema.Table) (*Layout, error) {
-	l := &Layout{SortKey: t.SortKey(), TimeColumn: t.TimeColumn, Slice: t.Slice}
+	l := &Layout{SortKey: t.SortKey(), TimeColumn: t.TimeColumn, Slice: t.Slice, History: t.History > 0, keyless: !t.Keyed()}
 	for _, c := range t.Columns {
 		if c.Type.OID == 0 {
 			continue
@@ -49,7 +59,7 @@ func NewLayout(t *schema.Table) (*Layout, error) {
 		l.Columns = append(l.Columns, out)
 	}
 	l.Columns = append(l.Columns, Column{ID: schema.RowDeletedColumn, Name: "row_deleted", Type: datum.Of(datum.Bool), Missing: false})
-	if t.Keyed() {
+	if t.Keyed() || l.History {
 		l.Columns = append(l.Columns, Column{ID: schema.RowVersionColumn, Name: "row_version", Type: datum.Of(datum.Int8)})
 	}
 	return l, nil
@@ -105,10 +115,11 @@ const (
 	formScaled  form = 6 // numeric of one scale as integers
 	formList    form = 7
 	formWide    form = 8 // numeric of one scale as integers of 128 bits; read as formBytes
+	formShaped  form = 9 // lists, some with dimensions of their own; read as formList
 )
 
 func (f form) String() string {
-	names := [...]string{"?", "integers", "float32", "float64", "bits", "bytes", "scaled integers", "lists", "wide integers"}
+	names := [...]string{"?", "integers", "float32", "float64", "bits", "bytes", "scaled integers", "lists", "wide integers", "shaped lists"}
 	if int(f) < len(names) {
 		return names[f]
 	}
@@ -116,7 +127,7 @@ func (f form) String() string {
 }
 
 // formOf returns the form that values of the type are written in (numeric may
-// become formScaled or formWide); ok is false for types that cannot be stored.
+// become formScaled or formWide, formList formShaped); ok is false for types that cannot be stored.
 func formOf(t datum.Type) (f form, ok bool) {
 	switch t.Arrow().ID() {
 	case arrow.BOOL:
@@ -129,7 +140,7 @@ func formOf(t datum.Type) (f form, ok bool) {
 		return formFloat64, true
 	case arrow.STRING, arrow.BINARY, arrow.FIXED_SIZE_BINARY:
 		return formBytes, true
-	case arrow.LIST:
+	case arrow.STRUCT: // arrays; records cannot be stored
 		elem, ok := t.Elem()
 		if !ok {
 			return 0, false
@@ -195,12 +206,17 @@ func intOf(v datum.Value) (int64, bool) {
 		return int64(x), true
 	case datum.Micros:
 		return int64(x), true
+	case datum.Label:
+		return int64(x), true
 	}
 	return 0, false
 }
 
 // intValue is the inverse of intOf for a type.
 func intValue(t datum.Type, x int64) datum.Value {
+	if t.OID.Class() == datum.EnumClass {
+		return datum.Label(x)
+	}
 	switch t.Arrow().ID() {
 	case arrow.INT16:
 		return int16(x)

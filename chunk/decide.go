@@ -256,18 +256,19 @@ func bit(b bool) int64 {
 
 // judgeEntry decides a filter by the entry: all means every row, NULLs included.
 func (f *filter) judgeEntry(e *Entry, l *Layout) verdict {
-	for i := range e.Columns {
+	k := l.Index(f.pred.Column)
+	if i := l.place(e, f.pred.Column); i >= 0 {
 		c := &e.Columns[i]
-		if c.ID != f.pred.Column {
-			continue
-		}
 		if !readable(c.Type, f.typ) {
 			return maybe // reading will say so
 		}
 		b := entryBounds(c, e.Rows, f.typ)
 		return f.withNulls(f.judgeBounds(&b), c.Nulls, e.Rows)
 	}
-	c, err := l.absent(l.Index(f.pred.Column), e)
+	if k >= 0 && l.Columns[k].Path != nil && entryColumn(e, l.Columns[k].Path.column) >= 0 {
+		return maybe
+	}
+	c, err := l.absent(k, e)
 	if err != nil {
 		return maybe // reading will say so
 	}

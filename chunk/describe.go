@@ -42,7 +42,11 @@ func Inspect(blob []byte) (BlobInfo, error) {
 	}
 	info := BlobInfo{Version: int(blob[2]), Type: t, Form: c.form.String(), Rows: c.rows, Nulls: c.nulls, Vectors: codec.Vectors(c.rows),
 		SizeBytes: len(blob), BitsPerValue: float64(len(blob)) * 8 / float64(c.rows)}
-	r = reader{b: blob[blobHeaderSize : len(blob)-blobCRCSize]}
+	_, body, err := unpacked(blob)
+	if err != nil {
+		return BlobInfo{}, err
+	}
+	r = reader{b: body}
 	info.IndexBytes = len(r.part())
 	info.MaskBytes = len(r.part())
 	info.PayloadBytes = len(r.b)
@@ -71,6 +75,11 @@ func (c *blobColumn) tree(b *strings.Builder, depth int, role string) {
 		n.Role = "list lengths"
 	}
 	writeNode(b, n, depth)
+	if c.shapes != nil {
+		n := c.shapes.Describe()
+		n.Role = "dimensions"
+		writeNode(b, n, depth)
+	}
 	if c.child != nil {
 		c.child.tree(b, depth, "elements")
 	}
@@ -107,6 +116,15 @@ func Verify(ctx context.Context, e *Entry, fetch Fetch) error {
 		if err := VerifyColumn(ctx, e, i, blob); err != nil {
 			return err
 		}
+		if of, ok := BloomOf(e.Columns[i].ID); ok {
+			values, _, err := fetch(ctx, entryColumn(e, of))
+			if err != nil {
+				return fmt.Errorf("chunk %v column %d: %w", e.ID, of, err)
+			}
+			if err := VerifyBloom(ctx, e, i, blob, values); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -119,10 +137,15 @@ func VerifyEntry(e *Entry) error {
 	return nil
 }
 
-// VerifyColumn does what Verify does for the column with a number of a chunk.
+// VerifyColumn does what Verify does for the column with a number of a chunk; of a Bloom
+// filter VerifyBloom does the rest.
 func VerifyColumn(ctx context.Context, e *Entry, column int, blob []byte) error {
 	c := &e.Columns[column]
-	if err := verifyColumn(ctx, c, e.Rows, blob); err != nil {
+	verify := verifyColumn
+	if _, ok := BloomOf(c.ID); ok {
+		verify = verifyBloom
+	}
+	if err := verify(ctx, c, e.Rows, blob); err != nil {
 		return fmt.Errorf("chunk %v column %d: %w", e.ID, c.ID, err)
 	}
 	return nil

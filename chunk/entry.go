@@ -2,6 +2,7 @@ package chunk
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -37,10 +38,22 @@ type Entry struct {
 	// Columns has no schema.RowVersionColumn they are equal, and the version of
 	// every row: whoever commits the chunk fills them in (SealOptions.OmitVersion).
 	VersionMin, VersionMax uint64
-	// Tombstones is the commit-log sequence up to which tombstones are applied.
-	Tombstones uint64
+	// Replaced, of a chunk of history, is the greatest row version by which a row of it
+	// was replaced or deleted; of others it is 0.
+	Replaced uint64
+	// Together are the transactions with several row versions that have rows here, as
+	// long as history is kept of them; by rising versions.
+	Together []VersionRange
+	// From is the number of the last commit that who made the chunk knew of: those that were made
+	// together have the same.
+	From uint64
 
 	Columns []ColumnEntry
+}
+
+// Quick says whether columns of the chunk were encoded with codec.Quick.
+func (e *Entry) Quick() bool {
+	return slices.ContainsFunc(e.Columns, func(c ColumnEntry) bool { return c.Quick })
 }
 
 // A ColumnEntry is what a manifest knows of one column of a chunk. Blobs lie
@@ -50,6 +63,8 @@ type ColumnEntry struct {
 	Type  datum.Type
 	Size  int64  // bytes of the blob
 	Codec string // short description of the encoding, for people
+	// Quick says that the encoding was found with codec.Quick: another may be smaller.
+	Quick bool
 	Nulls int
 	// Min and Max bound the non-NULL values in datum.Compare's order; nil if all
 	// are NULL. Text and bytea are cut at 16 bytes: MinCut and MaxCut say so (a
@@ -63,6 +78,8 @@ type ColumnEntry struct {
 	SumLo    uint64
 	SumFloat float64
 	Distinct int // estimate, 0 if unknown
+	// Part is set for a column that was taken out of one of the table's; see parts.go.
+	Part *Part
 }
 
 // Sealed is an encoded chunk on its way to a store: its entry and its blobs in

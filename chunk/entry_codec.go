@@ -9,11 +9,19 @@ import (
 )
 
 // Versions of the entry encoding. Entries of chunks with marks (MarksIn) are of
-// markedEntry, so that no program takes marks for rows.
+// markedEntry, so that no program takes marks for rows. Those that have to do with history
+// are of historyEntry, with Replaced and Together after the head: so that none takes rows that
+// were replaced for others. Those with parts of documents are of partedEntry, and have these as
+// well: so that none takes the rest for the documents.
 const (
-	plainEntry  = 1
-	markedEntry = 2
+	plainEntry   = 1
+	markedEntry  = 2
+	historyEntry = 3
+	partedEntry  = 4
 )
+
+// maxTogether bounds Entry.Together.
+const maxTogether = 1 << 16
 
 // maxEntryColumns bounds the columns of an entry; PostgreSQL allows 1,600.
 const maxEntryColumns = 4096
@@ -24,6 +32,8 @@ const (
 	columnHasSum // 128-bit sum
 	columnHasFloat
 	columnNamedCodec // the text follows; else it is that of the column before
+	columnQuick
+	columnPart // what it is a part of follows at the end
 )
 
 // AppendEntry appends the binary form of an entry, which is self-delimiting.
@@ -31,6 +41,12 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 	version := byte(plainEntry)
 	if e.Marked() {
 		version = markedEntry
+	}
+	if e.History() || len(e.Together) > 0 {
+		version = historyEntry
+	}
+	if e.parted() {
+		version = partedEntry
 	}
 	dst = append(dst, version, e.Version)
 	dst = append(dst, e.ID[:]...)
@@ -55,7 +71,10 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 	dst = appendBytes(dst, e.KeyMax[shared:])
 	dst = binary.AppendUvarint(dst, e.VersionMin)
 	dst = binary.AppendUvarint(dst, e.VersionMax)
-	dst = binary.AppendUvarint(dst, e.Tombstones)
+	dst = binary.AppendUvarint(dst, e.From)
+	if version >= historyEntry {
+		dst = appendHistory(dst, e)
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.Columns)))
 	codec := ""
 	for i := range e.Columns {
@@ -63,6 +82,33 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 		codec = e.Columns[i].Codec
 	}
 	return dst
+}
+
+func appendHistory(dst []byte, e *Entry) []byte {
+	dst = binary.AppendUvarint(dst, e.Replaced)
+	dst = binary.AppendUvarint(dst, uint64(len(e.Together)))
+	last := uint64(0)
+	for _, r := range e.Together {
+		dst = binary.AppendUvarint(dst, r.First-last)
+		dst = binary.AppendUvarint(dst, r.Last-r.First)
+		last = r.Last
+	}
+	return dst
+}
+
+// history reads what appendHistory wrote.
+func (r *reader) history(e *Entry) {
+	e.Replaced = r.uvarint()
+	last := uint64(0)
+	for range r.count(min(maxTogether, len(r.b))) {
+		x := VersionRange{First: last + r.uvarint()}
+		x.Last = x.First + r.uvarint()
+		if x.First < last || x.Last < x.First {
+			r.bad = true
+			return
+		}
+		e.Together, last = append(e.Together, x), x.Last
+	}
 }
 
 func appendBytes(dst, b []byte) []byte {
@@ -86,6 +132,12 @@ func appendColumnEntry(dst []byte, c *ColumnEntry, previous string) []byte {
 	if c.Codec != previous {
 		flags |= columnNamedCodec
 	}
+	if c.Quick {
+		flags |= columnQuick
+	}
+	if c.Part != nil {
+		flags |= columnPart
+	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(c.ID))
 	dst = binary.AppendUvarint(dst, uint64(c.Type.OID))
@@ -105,17 +157,22 @@ func appendColumnEntry(dst []byte, c *ColumnEntry, previous string) []byte {
 	if flags&columnHasFloat != 0 {
 		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(c.SumFloat))
 	}
-	return binary.AppendUvarint(dst, uint64(c.Distinct))
+	dst = binary.AppendUvarint(dst, uint64(c.Distinct))
+	if c.Part != nil {
+		dst = c.Part.appendTo(dst)
+	}
+	return dst
 }
 
 // DecodeEntry reads an entry that AppendEntry wrote and returns the rest of
 // src. Errors wrap ErrCorrupt.
 func DecodeEntry(src []byte) (*Entry, []byte, error) {
 	r := reader{b: src}
-	if v := r.byte(); v > markedEntry {
-		return nil, nil, NewerFormat("manifest entry of version %d, of which this program reads up to %d", v, markedEntry)
-	} else if v < plainEntry {
-		return nil, nil, corrupt("manifest entry of version %d", v)
+	version := r.byte()
+	if version > partedEntry {
+		return nil, nil, NewerFormat("manifest entry of version %d, of which this program reads up to %d", version, partedEntry)
+	} else if version < plainEntry {
+		return nil, nil, corrupt("manifest entry of version %d", version)
 	}
 	e := &Entry{Version: r.byte()}
 	copy(e.ID[:], r.take(len(e.ID)))
@@ -143,7 +200,10 @@ func DecodeEntry(src []byte) (*Entry, []byte, error) {
 	if shared+len(rest) > 0 {
 		e.KeyMax = append(append(make([]byte, 0, shared+len(rest)), e.KeyMin[:shared]...), rest...)
 	}
-	e.VersionMin, e.VersionMax, e.Tombstones = r.uvarint(), r.uvarint(), r.uvarint()
+	e.VersionMin, e.VersionMax, e.From = r.uvarint(), r.uvarint(), r.uvarint()
+	if version >= historyEntry {
+		r.history(e)
+	}
 	columns := r.count(min(maxEntryColumns, len(r.b)))
 	if r.bad || e.Rows == 0 {
 		return nil, nil, corrupt("manifest entry %v: bad header", e.ID)
@@ -168,7 +228,7 @@ func cloned(b []byte) []byte {
 
 func (r *reader) columnEntry(c *ColumnEntry, rows int, codec string) error {
 	flags := r.byte()
-	c.MinCut, c.MaxCut = flags&columnMinCut != 0, flags&columnMaxCut != 0
+	c.MinCut, c.MaxCut, c.Quick = flags&columnMinCut != 0, flags&columnMaxCut != 0, flags&columnQuick != 0
 	c.ID = schema.ColumnID(r.count(math.MaxUint32))
 	c.Type.OID = datum.OID(r.count(math.MaxUint32))
 	mod := r.varint()
@@ -197,6 +257,9 @@ func (r *reader) columnEntry(c *ColumnEntry, rows int, codec string) error {
 		c.SumFloat = math.Float64frombits(r.uint64())
 	}
 	c.Distinct = r.count(rows)
+	if flags&columnPart != 0 {
+		c.Part = r.entryPart()
+	}
 	if r.bad {
 		return corrupt("cut off")
 	}

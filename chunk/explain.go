@@ -18,6 +18,8 @@ func Explain(blob []byte) ([]codec.Candidate, error) {
 		return nil, err
 	}
 	switch {
+	case c.form == formList:
+		return nil, nil
 	case c.ints != nil:
 		v, err := decodeAll(c.rows, c.ints.Vector)
 		return codec.ExplainInts(v), err

@@ -73,7 +73,7 @@ func steps(n int, value func(k int) datum.Value) []datum.Value {
 func TestGoldenEntry(t *testing.T) {
 	e := &Entry{ID: ID{1, 2, 15: 9}, Version: 1, Slice: -3, Rows: 100, Schema: 7, Location: Location{Segment: ID{4}, Offset: 4096},
 		Time: TimeRange{Min: 10, Max: 500}, TimeNulls: 1, KeyMin: []byte("abc1"), KeyMax: []byte("abd"), VersionMin: 3, VersionMax: 900,
-		Tombstones: 12, Columns: []ColumnEntry{
+		From: 12, Columns: []ColumnEntry{
 			{ID: 1, Type: datum.Of(datum.Int8), Size: 321, Codec: "FOR", Nulls: 2, Min: int64(-5), Max: int64(1 << 40), SumHi: -1, SumLo: 1<<64 - 9, Distinct: 40},
 			{ID: 2, Type: datum.Type{OID: datum.Varchar, Mod: 14}, Size: 77, Codec: "FOR", Min: "a", MaxCut: true, Distinct: 3},
 			{ID: 3, Type: datum.Of(datum.Float8), Size: 50, Codec: "ALP(FOR)", Min: -1.5, Max: math.NaN(), SumFloat: math.Inf(1)},
@@ -93,7 +93,17 @@ func TestGoldenEntry(t *testing.T) {
 	if back, rest, err := DecodeEntry(b); err != nil || len(rest) > 0 || !reflect.DeepEqual(back, e) {
 		t.Errorf("read back: %v, %v", back, err)
 	}
-	b[0] = 3
+	// So is one of history.
+	e.Replaced, e.Together = 901, []VersionRange{{3, 5}, {9, 300}}
+	const history = "0301010200000000000000000000000000090564070004000000000000000000000000000000804014d4070104616263310201640384070c8507020302" + "04a302" + "0110feffffff071001"
+	b = AppendEntry(nil, e)
+	if got := hex.EncodeToString(b); !strings.HasPrefix(got, history) {
+		t.Errorf("\n got %s\nwant %s", got, history)
+	}
+	if back, rest, err := DecodeEntry(b); err != nil || len(rest) > 0 || !reflect.DeepEqual(back, e) {
+		t.Errorf("read back: %v, %v", back, err)
+	}
+	b[0] = partedEntry + 1
 	if _, _, err := DecodeEntry(b); !errors.Is(err, ErrNewerFormat) {
 		t.Errorf("of a later version: %v", err)
 	}

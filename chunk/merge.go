@@ -51,9 +51,9 @@ func (s *mergeSplit) split(in *MergeInput, filter []Predicate) Split {
 	spec := s.spec
 	spec.Filter = filter
 	if in.Batch != nil {
-		return &batchSplit{batch: in.Batch, layout: s.layout, spec: spec}
+		return NewBatchSplit(in.Batch, s.layout, spec)
 	}
-	return &chunkSplit{entry: in.Entry, layout: s.layout, spec: spec, fetch: in.Fetch}
+	return NewSplit(in.Entry, s.layout, spec, in.Fetch)
 }
 
 func (s *mergeSplit) Rows() int64 {
@@ -87,10 +87,19 @@ type mergeReader struct {
 	schema *arrow.Schema
 	stats  *ScanStats
 	runs   []mergeRun
-	merger *merger
-	coders coders
-	merged int64 // counted in stats
-	closed bool
+	// batches are those of runs, which the reader has references to.
+	batches []arrow.RecordBatch
+	merger  *merger
+	coders  coders
+	merged  int64 // counted in stats
+	closed  bool
+}
+
+func (r *mergeReader) release() {
+	for _, b := range r.batches {
+		b.Release()
+	}
+	r.batches = nil
 }
 
 // A mergeRun is one of a chunk and a batch.
@@ -119,9 +128,12 @@ func (s *mergeSplit) Scan(ctx context.Context, room *Room, stats *ScanStats) (Ba
 	for place, i := range s.ranked() {
 		in := &s.inputs[i]
 		var keys keyRun
-		run := mergeRun{batch: in.Batch}
+		run := mergeRun{}
 		if in.Batch != nil {
-			keys, err = s.openBatch(in, columns, onKey, rest, stats)
+			if run.batch, err = s.layout.withPaths(mem, in.Batch, onKey); err == nil {
+				r.batches = append(r.batches, run.batch)
+				keys, err = s.openBatch(run.batch, columns, onKey, rest, stats)
+			}
 		} else if in.Entry == nil || in.Fetch == nil {
 			err = pgerr.New(pgerr.InternalError, "chunk: merge input without entry and fetch, or batch")
 		} else if run.chunk, err = newChunkRun(ctx, s.split(in, onKey).(*chunkSplit), rest, mem, stats); run.chunk != nil {
@@ -131,6 +143,7 @@ func (s *mergeSplit) Scan(ctx context.Context, room *Room, stats *ScanStats) (Ba
 			}
 		}
 		if err != nil {
+			r.release()
 			return nil, err
 		}
 		if keys == nil {
@@ -153,12 +166,12 @@ func (s *mergeSplit) ranked() []int {
 	return order
 }
 
-func (s *mergeSplit) openBatch(in *MergeInput, columns []keyColumn, onKey, rest []Predicate, stats *ScanStats) (keyRun, error) {
-	r, err := newBatchRun(s.layout, columns, in.Batch)
+func (s *mergeSplit) openBatch(batch arrow.RecordBatch, columns []keyColumn, onKey, rest []Predicate, stats *ScanStats) (keyRun, error) {
+	r, err := newBatchRun(s.layout, columns, batch)
 	if err != nil {
 		return nil, err
 	}
-	if r.scan, err = s.split(in, onKey).(*batchSplit).start(stats); err != nil {
+	if r.scan, err = s.split(&MergeInput{Batch: batch}, onKey).(*batchSplit).scan(stats); err != nil {
 		return nil, err
 	}
 	if r.rest, err = compile(s.layout, rest); err != nil {
@@ -266,5 +279,6 @@ func (r *mergeReader) Close() error {
 		}
 	}
 	r.merger = nil
+	r.release()
 	return nil
 }

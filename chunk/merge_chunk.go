@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/codec"
@@ -170,9 +169,9 @@ func (r *chunkRun) keyColumn(c *blobColumn, i, v int, w *keyWindow) error {
 // checkValues refuses values that no writer wrote, of the types whose comparison
 // trusts that there are none.
 func checkValues(t datum.Type, a arrow.Array) error {
-	if l, ok := a.(*array.List); ok {
+	if l, ok := datum.ListsOf(a); ok {
 		elem, _ := t.Elem()
-		return checkValues(elem, l.ListValues())
+		return checkValues(elem, l.Values())
 	}
 	if t.OID != datum.Numeric && t.OID != datum.JSONB {
 		return nil

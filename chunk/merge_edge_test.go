@@ -350,11 +350,8 @@ func largeRun(r *rand.Rand, mem memory.Allocator, l *Layout, rows, size, run int
 			doc = make([]byte, mergeBatchBytes+9)
 		}
 		b.Field(1).(*array.StringBuilder).Append(string(doc))
-		tags := b.Field(2).(*array.ListBuilder)
-		tags.Append(true)
-		for range 2 {
-			tags.ValueBuilder().(*array.StringBuilder).Append(string(tag))
-		}
+		tags := datum.Array{Elem: datum.Of(datum.Text), Values: []datum.Value{string(tag), string(tag)}}
+		datum.Append(b.Field(2), datum.Of(datum.TextArray), tags)
 		b.Field(3).(*array.Int64Builder).Append(1)
 	}
 	return b.NewRecordBatch()

@@ -44,8 +44,8 @@ func (o *output) takePieces(arrays []arrow.Array, pieces []piece, rows int) erro
 			src[i] = arrayStrings(a)
 		}
 		return o.stringPieces(src, pieces, rows)
-	case arrow.LIST:
-		return o.listPieces(arrays, pieces, rows)
+	case arrow.STRUCT:
+		return o.arrayPieces(arrays, pieces, rows)
 	}
 	f, ok := o.dt.(arrow.FixedWidthDataType)
 	if !ok {
@@ -150,6 +150,22 @@ func fixedPieces[T any](o *output, arrays []arrow.Array, pieces []piece, rows in
 		}
 		dst = dst[copy(dst, from[:p.n]):]
 	}
+}
+
+func (o *output) arrayPieces(arrays []arrow.Array, pieces []piece, rows int) error {
+	lists, shapes := make([]arrow.Array, len(arrays)), make([]stringSource, len(arrays))
+	for i, a := range arrays {
+		if a != nil {
+			l, _ := datum.ListsOf(a)
+			lists[i], shapes[i] = l.Elements, arrayStrings(l.Shapes)
+		}
+	}
+	o.list.rows += rows
+	o.shape.rows += rows
+	if err := o.shape.stringPieces(shapes, pieces, rows); err != nil {
+		return err
+	}
+	return o.list.listPieces(lists, pieces, rows)
 }
 
 func offsetsOf(a arrow.Array) []int32 {

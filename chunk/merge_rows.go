@@ -13,13 +13,15 @@ import (
 
 // MergeRows merges sorted runs, whose columns are those of the layout, into one
 // sorted run with the newest row of each key: that with the greatest version, then
-// that of the later run, then the later row of a run. Slices do not matter. The
+// that of the later run, then the later row of a run. With Layout.History that is
+// said of each key and version: none that has been visible is left out. Slices do not matter. The
 // runs are not kept, but the result may share memory with them (all of it, if one
 // run holds every row); the caller releases it. It is nil if there are no runs.
 func MergeRows(mem memory.Allocator, l *Layout, runs []arrow.RecordBatch) (arrow.RecordBatch, error) {
 	if len(runs) == 0 {
 		return nil, nil
 	}
+	l = l.ByVersion()
 	columns, parts, err := keyColumns(l)
 	if err != nil {
 		return nil, err
@@ -199,9 +201,10 @@ func insertRows(l *Layout, batches []arrow.RecordBatch, runs []*batchRun, small 
 
 // SortRun sorts the rows of a batch, whose columns are those of the layout, by the
 // sort key and keeps the newest row of each key: that with the greatest version,
-// then the last one. Slices do not matter. The batch is not kept, but returned
+// then the last one; with Layout.History of each key and version. Slices do not matter. The batch is not kept, but returned
 // itself if it is such a run already; the caller releases the result.
 func SortRun(mem memory.Allocator, l *Layout, batch arrow.RecordBatch) (arrow.RecordBatch, error) {
+	l = l.ByVersion()
 	columns, _, err := keyColumns(l)
 	if err != nil {
 		return nil, err

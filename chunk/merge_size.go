@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -96,9 +97,12 @@ func (c *blobColumn) measureLists(v int) error {
 	if f, ok := elem.Arrow().(arrow.FixedWidthDataType); ok {
 		width = max(1, int64(f.BitWidth()/8))
 	}
-	at := c.starts[v]
+	at, shape := c.starts[v], int64(0)
+	if c.shapes != nil {
+		shape = numberBytes
+	}
 	for i, n := range l {
-		c.sizes[i] = n * width
+		c.sizes[i] = n*width + shape
 		for end := at + n; at < end; {
 			x, err := c.child.lengths(int(at / VectorRows))
 			if err != nil {
@@ -132,9 +136,11 @@ func arraySizes(a arrow.Array, rows []int32, w []int64) {
 		for i, r := range rows {
 			w[i] += int64(x[r+1] - x[r])
 		}
-	case *array.List:
-		x := offsetsOf(a)
-		child := a.ListValues()
+	case *array.Struct:
+		l, _ := datum.ListsOf(a)
+		arraySizes(l.Shapes, rows, w)
+		x := offsetsOf(l.Elements)
+		child := l.Values()
 		for i, r := range rows {
 			from, to := int64(x[r]), int64(x[r+1])
 			w[i] += to - from
@@ -162,7 +168,7 @@ func (r *mergeReader) fitting(ctx context.Context, p *mergePlan) (int, error) {
 	for _, id := range r.spec.Columns {
 		k := r.layout.Index(id)
 		switch r.layout.Columns[k].Type.Arrow().ID() {
-		case arrow.STRING, arrow.BINARY, arrow.LIST:
+		case arrow.STRING, arrow.BINARY, arrow.STRUCT:
 		default:
 			continue
 		}
@@ -206,7 +212,7 @@ func (r *mergeReader) surelyFits(ctx context.Context, p *mergePlan) (bool, error
 	for _, id := range r.spec.Columns {
 		switch r.layout.Columns[r.layout.Index(id)].Type.Arrow().ID() {
 		case arrow.STRING, arrow.BINARY:
-		case arrow.LIST:
+		case arrow.STRUCT:
 			return false, nil
 		default:
 			continue

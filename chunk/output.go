@@ -27,6 +27,9 @@ type output struct {
 	offs  *memory.Buffer // int32, one more than rows
 	child *output
 	lists []int32 // scratch: element rows
+	// Arrays have neither data nor offsets, but two outputs without NULLs: of lists of their elements, and
+	// of their dimensions.
+	list, shape *output
 }
 
 func newOutput(mem memory.Allocator, t datum.Type) *output { return new(output).start(mem, t) }
@@ -35,12 +38,13 @@ func newOutput(mem memory.Allocator, t datum.Type) *output { return new(output).
 func (o *output) start(mem memory.Allocator, t datum.Type) *output {
 	*o = output{mem: mem, typ: t, dt: t.Arrow(), lists: o.lists[:0]}
 	switch o.dt.ID() {
-	case arrow.LIST:
+	case arrow.STRUCT:
 		elem, _ := t.Elem()
-		o.child = newOutput(mem, elem)
-		o.offs = memory.NewResizableBuffer(mem)
-		o.offs.Resize(4)
-		clear(o.offs.Bytes())
+		o.list = &output{mem: mem, typ: t, dt: arrow.ListOf(elem.Arrow()), child: newOutput(mem, elem)}
+		o.list.offs = memory.NewResizableBuffer(mem)
+		o.list.offs.Resize(4)
+		clear(o.list.offs.Bytes())
+		o.shape = newOutput(mem, datum.Of(datum.Bytea))
 	case arrow.STRING, arrow.BINARY:
 		o.offs = memory.NewResizableBuffer(mem)
 		o.offs.Resize(4)
@@ -59,10 +63,12 @@ func (o *output) release() {
 		}
 	}
 	o.valid, o.data, o.offs = nil, nil, nil
-	if o.child != nil {
-		o.child.release()
-		o.child = nil
+	for _, c := range []*output{o.child, o.list, o.shape} {
+		if c != nil {
+			c.release()
+		}
 	}
+	o.child, o.list, o.shape = nil, nil, nil
 }
 
 // extend lengthens the buffer by n bytes and returns them.
@@ -77,6 +83,11 @@ func extend(b *memory.Buffer, n int) []byte {
 
 // reserve makes room for n rows, so that buffers do not grow step by step.
 func (o *output) reserve(n int) {
+	if o.list != nil {
+		o.list.reserve(n)
+		o.shape.reserve(n)
+		return
+	}
 	if o.offs != nil {
 		o.offs.Reserve(4 * (n + 1))
 		return
@@ -182,7 +193,11 @@ func (o *output) put(c *blobColumn, v int, rows []int32) error {
 	case formBytes:
 		return o.putBytes(c, v, rows, n, &null, some)
 	case formList:
-		return o.putLists(c, v, rows, n, &null, some)
+		o.list.rows += n
+		if err := o.list.putLists(c, v, rows, n, &null, some); err != nil {
+			return err
+		}
+		return o.putShapes(c, v, rows, n, &null, some)
 	}
 	return nil
 }
@@ -203,6 +218,11 @@ func (o *output) putInts(x []int64, rows []int32, n int) {
 // putNothing appends n slots of NULLs.
 func (o *output) putNothing(n int) {
 	switch {
+	case o.list != nil:
+		for _, c := range []*output{o.list, o.shape} {
+			c.rows += n
+			c.putNothing(n)
+		}
 	case o.offs != nil:
 		end := int32(binary.LittleEndian.Uint32(o.offs.Bytes()[o.offs.Len()-4:]))
 		p := extend(o.offs, 4*n)
@@ -458,6 +478,37 @@ func (o *output) putLists(c *blobColumn, v int, rows []int32, n int, null *codec
 	return nil
 }
 
+// putShapes appends the dimensions of lists.
+func (o *output) putShapes(c *blobColumn, v int, rows []int32, n int, null *codec.Bits, some bool) error {
+	o.shape.rows += n
+	if c.shapes == nil {
+		o.shape.putNothing(n)
+		return nil
+	}
+	s, err := c.shapes.Vector(v)
+	if err != nil {
+		return err
+	}
+	l, err := c.ints.Shared(v)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		if r := rowAt(rows, i); !(some && null.Has(r)) {
+			if err := datum.CheckShape(s.At(r), int(l[r])); err != nil {
+				return corrupt("list %d: %v", r, err)
+			}
+		}
+	}
+	return o.shape.putStrings(n, func(i int) []byte {
+		r := rowAt(rows, i)
+		if some && null.Has(r) {
+			return nil
+		}
+		return s.At(r)
+	})
+}
+
 // putElements appends elements from..to-1 of a list's child.
 func (o *output) putElements(child *blobColumn, from, to int64) error {
 	for from < to {
@@ -485,10 +536,12 @@ func (o *output) finish() arrow.Array {
 
 func (o *output) arrayData() arrow.ArrayData {
 	var children []arrow.ArrayData
-	if o.child != nil {
-		cd := o.child.arrayData()
-		defer cd.Release()
-		children = append(children, cd)
+	for _, c := range []*output{o.child, o.list, o.shape} {
+		if c != nil {
+			cd := c.arrayData()
+			defer cd.Release()
+			children = append(children, cd)
+		}
 	}
 	buffers := append(make([]*memory.Buffer, 0, 3), o.valid)
 	if o.offs != nil {

@@ -19,6 +19,8 @@ import (
 type Room struct {
 	mem  memory.Allocator
 	free []*chunkRoom // of readers that are closed
+	// limit is asked for bytes that readers hold which no allocator counts; nil: there is none.
+	limit func(bytes int64) error
 
 	// schema is that of the batches of the last reader, of columns of layout.
 	schema  *arrow.Schema
@@ -28,6 +30,17 @@ type Room struct {
 
 // NewRoom returns an empty Room. What is handed on comes from the allocator.
 func NewRoom(mem memory.Allocator) *Room { return &Room{mem: mem} }
+
+// Limit has readers ask for bytes that they hold beside buffers, and that may be many, and give them
+// back by a negative number. An error ends the reading.
+func (r *Room) Limit(f func(bytes int64) error) { r.limit = f }
+
+func (r *Room) reserve(bytes int64) error {
+	if r.limit == nil || bytes == 0 {
+		return nil
+	}
+	return r.limit(bytes)
+}
 
 // Allocator returns the allocator of what is handed on.
 func (r *Room) Allocator() memory.Allocator { return r.mem }

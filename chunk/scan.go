@@ -36,7 +36,7 @@ type chunkSplit struct {
 // spec names; those that the entry does not list read as Column.Missing, the row
 // version as Entry.VersionMin.
 func NewSplit(e *Entry, l *Layout, spec ScanSpec, fetch Fetch) Split {
-	return &chunkSplit{entry: e, layout: l, spec: spec, fetch: fetch}
+	return &chunkSplit{entry: e, layout: l, spec: spec.of(e), fetch: fetch}
 }
 
 func (s *chunkSplit) Rows() int64 { return int64(s.entry.Rows) }
@@ -124,35 +124,78 @@ func (c *chunkScan) column(ctx context.Context, id schema.ColumnID) (*blobColumn
 	if k < 0 {
 		return nil, pgerr.New(pgerr.InternalError, "chunk: no column %d in the layout", id)
 	}
-	var col *blobColumn
-	if i := entryColumn(c.entry, id); i < 0 {
-		missing, err := c.layout.absent(k, c.entry)
-		if err != nil {
-			return nil, err
-		}
-		if col, err = c.room.missingColumn(&missing, c.entry.Rows); err != nil {
-			return nil, err
-		}
-		col.size = 0
-	} else {
-		blob, checked, err := c.fetch(ctx, i)
-		if err != nil {
-			return nil, fmt.Errorf("chunk %v column %d: %w", c.entry.ID, id, err)
-		}
-		c.stats.BytesRead += int64(len(blob))
-		open := c.room.openBlob
-		if checked {
-			open = c.room.openChecked
-		}
-		if col, err = open(blob, c.layout.Columns[k].Type); err != nil {
-			return nil, c.wrap(err, id)
-		}
-		e := &c.entry.Columns[i]
-		if col.rows != c.entry.Rows || col.nulls != e.Nulls {
-			return nil, c.wrap(corrupt("blob has %d rows and %d NULLs, its entry %d and %d", col.rows, col.nulls, c.entry.Rows, e.Nulls), id)
-		}
+	col, err := c.openColumn(ctx, k)
+	if err != nil {
+		return nil, err
 	}
 	c.columns[id] = col
+	return col, nil
+}
+
+// openColumn opens column number k of the layout.
+func (c *chunkScan) openColumn(ctx context.Context, k int) (*blobColumn, error) {
+	l := &c.layout.Columns[k]
+	if l.Path != nil {
+		return c.pathColumn(ctx, l)
+	}
+	i := entryColumn(c.entry, l.ID)
+	if i < 0 {
+		return c.missing(k)
+	}
+	col, err := c.blob(ctx, i, l.Type)
+	if err != nil {
+		return nil, err
+	}
+	if places := c.entry.partsOf(l.ID); len(places) > 0 {
+		return c.documents(ctx, col, places, l.ID)
+	}
+	return col, nil
+}
+
+// missing makes column number k of the layout, which the entry does not list.
+func (c *chunkScan) missing(k int) (*blobColumn, error) {
+	missing, err := c.layout.absent(k, c.entry)
+	if err != nil {
+		return nil, err
+	}
+	col, err := c.room.missingColumn(&missing, c.entry.Rows)
+	if err != nil {
+		return nil, err
+	}
+	col.size = 0
+	return col, nil
+}
+
+// asStored marks, among the IDs of columns that are open, that of a blob which several
+// columns of the scan read: documents, their rest and their parts.
+const asStored schema.ColumnID = 1 << 28
+
+// blob opens column number i of the entry.
+func (c *chunkScan) blob(ctx context.Context, i int, want datum.Type) (*blobColumn, error) {
+	e := &c.entry.Columns[i]
+	shared := e.Part != nil || e.Type.OID == datum.JSONB
+	if col := c.columns[e.ID|asStored]; shared && col != nil {
+		return col, nil
+	}
+	blob, checked, err := c.fetch(ctx, i)
+	if err != nil {
+		return nil, fmt.Errorf("chunk %v column %d: %w", c.entry.ID, e.ID, err)
+	}
+	c.stats.BytesRead += int64(len(blob))
+	open := c.room.openBlob
+	if checked {
+		open = c.room.openChecked
+	}
+	col, err := open(blob, want)
+	if err != nil {
+		return nil, c.wrap(err, e.ID)
+	}
+	if col.rows != c.entry.Rows || col.nulls != e.Nulls {
+		return nil, c.wrap(corrupt("blob has %d rows and %d NULLs, its entry %d and %d", col.rows, col.nulls, c.entry.Rows, e.Nulls), e.ID)
+	}
+	if shared {
+		c.columns[e.ID|asStored] = col
+	}
 	return col, nil
 }
 
@@ -272,7 +315,7 @@ func (s *chunkSplit) Scan(ctx context.Context, room *Room, stats *ScanStats) (Ba
 		return nil, err
 	}
 	taken := room.take()
-	c, filters, err := s.start(room.mem, taken, stats)
+	c, filters, err := s.begin(ctx, room.mem, taken, stats)
 	if err == nil && !c.empty {
 		err = c.openAll(ctx, filters)
 	}

@@ -55,6 +55,8 @@ type ScanSpec struct {
 	// Columns are those whose values are returned, in this order; it may be
 	// empty (count(*)).
 	Columns []schema.ColumnID
+	// Paths are columns beside the table's, which Columns, Coded and Filter may name.
+	Paths []PathColumn
 	// Coded are those of Columns that the reader can use as Coded: where chunks have
 	// a dictionary of them, batches are CodedBatches.
 	Coded []schema.ColumnID
@@ -66,13 +68,16 @@ type ScanSpec struct {
 	// Descending asks for splits and batches in falling sort-key order where
 	// that is free (a hint for top-k and last-value operators).
 	Descending bool
+	// AsOf asks for the rows as they were when this row version was the newest; 0: as they
+	// are now. The layout must have versions.
+	AsOf int64
 	// Edge asks for one row of each run of equal keys.
 	Edge Edge
 }
 
 // PruningOff names stages of pruning to switch off.
 type PruningOff struct {
-	Partitions, Slices, Chunks, Manifest, Vectors, Encoded, Late bool
+	Partitions, Slices, Chunks, Manifest, Blooms, Vectors, Encoded, Late bool
 }
 
 // ScanStats counts what a scan touched and what each stage skipped, for
@@ -81,6 +86,7 @@ type ScanStats struct {
 	PartitionsTotal, PartitionsSkipped int64
 	SlicesTotal, SlicesSkipped         int64
 	ChunksTotal, ChunksSkipped         int64
+	ChunksSkippedBloom                 int64 // of ChunksSkipped, by Bloom filters
 	ChunksFromManifest                 int64 // aggregates answered without a blob
 	VectorsTotal, VectorsSkipped       int64
 	RowsTotal                          int64 // in all chunks and buffers of the table

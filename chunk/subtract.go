@@ -10,12 +10,10 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
-
-// maxMarkBytes bounds the marks that the reader of a subtractSplit holds.
-const maxMarkBytes = 256 << 20
 
 // A subtractSplit reads rows less marks, in a table without a key.
 type subtractSplit struct {
@@ -31,8 +29,8 @@ type subtractSplit struct {
 // That is also right where columns are left out: as every mark has its row, the
 // rows that are left are, as a multiset, those of the whole rows that are left.
 //
-// A reader holds the distinct marks, up to 256 MiB of them (else 53200). Aggregate
-// is not offered.
+// A reader holds the distinct marks until each has found its row, for which it asks
+// Room.Limit. Aggregate is not offered.
 func NewSubtractSplit(rows, marks []Split, l *Layout, columns []schema.ColumnID) Split {
 	return &subtractSplit{rows: rows, marks: marks, layout: l, columns: columns}
 }
@@ -84,6 +82,7 @@ func (s *subtractSplit) Scan(ctx context.Context, room *Room, stats *ScanStats) 
 	r := &subtractReader{subtractSplit: s, room: room, stats: stats, rest: s.rows, counts: map[string]int{}}
 	for _, m := range s.marks {
 		if err := r.collect(ctx, m); err != nil {
+			r.forget()
 			return nil, err
 		}
 	}
@@ -99,7 +98,7 @@ type subtractReader struct {
 	open   BatchReader    // of the split that is being read; nil: none
 	counts map[string]int // of marks that are left, by image
 	left   int            // marks
-	bytes  int
+	held   int64          // bytes taken of the room's limit
 	buf    []byte
 }
 
@@ -132,22 +131,32 @@ func (r *subtractReader) collect(ctx context.Context, s Split) error {
 
 func (r *subtractReader) count(b arrow.RecordBatch) error {
 	const entryBytes = 64 // of a map, beside the key's bytes
+	bytes := int64(0)
 	for row := range int(b.NumRows()) {
 		r.buf = appendImages(r.buf[:0], b, row)
 		if n, ok := r.counts[string(r.buf)]; ok {
 			r.counts[string(r.buf)] = n + 1
 		} else {
 			r.counts[string(r.buf)] = 1
-			r.bytes += len(r.buf) + entryBytes
+			bytes += int64(len(r.buf)) + entryBytes
 		}
 		r.left++
 	}
-	if r.bytes > maxMarkBytes {
-		return pgerr.New(pgerr.OutOfMemory, "out of memory").
-			WithDetail("The marks of deleted rows that a part of the table has take more than %d MiB.", maxMarkBytes>>20).
-			WithHint("VACUUM the table.")
+	if err := r.room.reserve(bytes); err != nil {
+		var e *pgerr.Error
+		if errors.As(err, &e) {
+			err = e.WithHint("The marks of deleted rows are held in memory: VACUUM the table.")
+		}
+		return err
 	}
+	r.held += bytes
 	return nil
+}
+
+// forget lets go of the marks.
+func (r *subtractReader) forget() {
+	r.room.reserve(-r.held)
+	r.counts, r.held = nil, 0
 }
 
 func (r *subtractReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
@@ -158,6 +167,9 @@ func (r *subtractReader) Next(ctx context.Context) (arrow.RecordBatch, error) {
 		}
 		kept, err := r.subtract(b)
 		b.Release()
+		if r.left == 0 {
+			r.forget()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +197,7 @@ func (r *subtractReader) next(ctx context.Context) (arrow.RecordBatch, error) {
 		if !errors.Is(err, io.EOF) {
 			return b, err
 		}
-		if err := r.Close(); err != nil {
+		if err := r.closeSplit(); err != nil {
 			return nil, err
 		}
 	}
@@ -234,6 +246,12 @@ func (r *subtractReader) take(b arrow.RecordBatch, rows []int32) (arrow.RecordBa
 
 // Close may be called again.
 func (r *subtractReader) Close() error {
+	r.forget()
+	r.left, r.rest = 0, nil
+	return r.closeSplit()
+}
+
+func (r *subtractReader) closeSplit() error {
 	if r.open == nil {
 		return nil
 	}
@@ -262,13 +280,14 @@ func AppendImage(dst []byte, a arrow.Array, row int) []byte {
 	case *array.String, *array.Binary:
 		x := bytesAt(a, row)
 		return append(binary.AppendUvarint(dst, uint64(len(x))), x...)
-	case *array.List:
-		from, to := a.ValueOffsets(row)
+	case *array.Struct:
+		l, _ := datum.ListsOf(a)
+		from, to := l.Range(row)
 		dst = binary.AppendUvarint(dst, uint64(to-from))
 		for i := from; i < to; i++ {
-			dst = AppendImage(dst, a.ListValues(), int(i))
+			dst = AppendImage(dst, l.Values(), i)
 		}
-		return dst
+		return AppendImage(dst, l.Shapes, row)
 	}
 	width := a.DataType().(arrow.FixedWidthDataType).Bytes()
 	at := (a.Data().Offset() + row) * width

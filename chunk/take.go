@@ -140,8 +140,17 @@ func (o *output) take(a arrow.Array, rows []int32) error {
 				copy(p[i*w:], a.Value(int(r)))
 			}
 		}
-	case *array.List:
-		return o.takeLists(a, rows)
+	case *array.Struct:
+		if o.list == nil {
+			return pgerr.Unsupported("columns of type %v cannot be stored", o.typ)
+		}
+		l, _ := datum.ListsOf(a)
+		o.list.rows += n
+		o.shape.rows += n
+		if err := o.shape.takeBytes(l.Shapes, rows); err != nil {
+			return err
+		}
+		return o.list.takeLists(l.Elements, rows)
 	default:
 		return pgerr.Unsupported("columns of type %v cannot be stored", o.typ)
 	}

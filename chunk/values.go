@@ -29,6 +29,7 @@ type values struct {
 	scale int32 // of formScaled
 	wide  *wide // of formWide
 	child *values
+	shape *codec.Strings // of formShaped: the dimensions of each list
 }
 
 func (v *values) isNull(i int) bool { return v.null != nil && v.null[i>>6]>>(i&63)&1 != 0 }
@@ -80,7 +81,7 @@ func extract(t datum.Type, a arrow.Array) (*values, error) {
 	case formBytes:
 		v.extractBytes(t, a)
 	case formList:
-		return v, v.extractList(t, a.(*array.List))
+		return v, v.extractList(t, a)
 	}
 	return v, nil
 }
@@ -237,8 +238,11 @@ func (v *values) extractScaled(a *array.Binary) bool {
 // that only a single array can reach it (maxChunkBytes).
 const maxElements = maxChunkBytes / 4
 
-func (v *values) extractList(t datum.Type, a *array.List) error {
+func (v *values) extractList(t datum.Type, arrays arrow.Array) error {
 	elem, _ := t.Elem()
+	lists, _ := datum.ListsOf(arrays)
+	a := lists.Elements
+	v.extractShapes(lists.Shapes)
 	v.ints = make([]int64, v.rows)
 	total := 0
 	whole := v.nulls == 0
@@ -281,17 +285,45 @@ func (v *values) extractList(t datum.Type, a *array.List) error {
 	return err
 }
 
+// extractShapes takes the dimensions of lists, if any has some of its own.
+func (v *values) extractShapes(a *array.Binary) {
+	var shape codec.Strings
+	for i := range v.rows {
+		if v.isNull(i) || len(a.Value(i)) == 0 {
+			if v.shape != nil {
+				shape.Append(nil)
+			}
+			continue
+		}
+		if v.shape == nil {
+			v.form, v.shape = formShaped, &shape
+			for range i {
+				shape.Append(nil)
+			}
+		}
+		shape.Append(a.Value(i))
+	}
+}
+
 // appendTo appends the null mask and the values.
 func (v *values) appendTo(dst []byte, e codec.Effort) []byte {
 	var mask []byte
 	if v.nulls > 0 && v.nulls < v.rows {
 		mask = codec.AppendBits(nil, v.null, v.rows)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(mask)))
-	dst = append(dst, mask...)
-	if v.nulls == v.rows {
-		return dst
+	var encoded []byte
+	if v.nulls < v.rows {
+		encoded = v.appendValues(nil, e)
+		if m, marked, ok := v.encodeMarked(e, mask, encoded); ok {
+			mask, encoded = m, marked
+		}
 	}
+	dst = binary.AppendUvarint(dst, uint64(len(mask)))
+	return append(append(dst, mask...), encoded...)
+}
+
+// appendValues appends the values, NULL slots as they are.
+func (v *values) appendValues(dst []byte, e codec.Effort) []byte {
 	switch v.form {
 	case formInts:
 		return e.AppendInts(dst, v.ints)
@@ -307,6 +339,10 @@ func (v *values) appendTo(dst []byte, e codec.Effort) []byte {
 		return e.AppendBytes(dst, &v.strs)
 	case formWide:
 		return v.wide.appendTo(dst)
+	}
+	if v.shape != nil {
+		shapes := e.AppendBytes(nil, v.shape)
+		dst = append(binary.AppendUvarint(dst, uint64(len(shapes))), shapes...)
 	}
 	lengths := e.AppendInts(nil, v.ints)
 	dst = binary.AppendUvarint(dst, uint64(len(lengths)))

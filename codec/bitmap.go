@@ -5,8 +5,8 @@ import (
 )
 
 // Bits as they are (a bitmap), all alike (constant), as the rows at which they
-// change (toggles), counted within each vector so that vectors stay independent, or
-// eight by eight as integers (packed).
+// change (toggles), counted within each vector so that vectors stay independent,
+// eight by eight as integers (packed), or as a value that other values are (marks).
 
 // A Bitmap reads encoded bits: booleans or null masks. It is used by one goroutine.
 type Bitmap struct {
@@ -14,7 +14,8 @@ type Bitmap struct {
 	scheme Scheme
 	on     bool
 	words  []byte
-	bytes  *Ints // packed
+	bytes  *Ints  // packed
+	of     marked // marks
 	// toggles: rows of change by vector; start has the first toggle of each.
 	start []int32
 	rows  *Ints
@@ -163,6 +164,8 @@ func (b *Bitmap) Vector(v int, out *Bits) error {
 		}
 	case PackedBits:
 		return b.unpack(v, out)
+	case Marks:
+		return b.of.marks(v, out)
 	default:
 		*out = Bits{}
 		if b.at == nil {

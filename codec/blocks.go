@@ -17,6 +17,9 @@ const blockTarget = 64 << 10
 // maxBlock bounds what one block decompresses to.
 const maxBlock = 1 << 30
 
+// zstdSpare is how many bytes behind what it decodes the decoder wants to be faster.
+const zstdSpare = 16
+
 var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false))
 	if err != nil {
@@ -26,12 +29,19 @@ var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 })
 
 var zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxBlock))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxBlock), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		panic("codec: bug: " + err.Error())
 	}
 	return d
 })
+
+// Pack appends src as a zstd frame.
+func Pack(dst, src []byte) []byte { return compress(Zstd, dst, src) }
+
+// Unpack returns the size bytes that Pack made src of, in memory of their own. Errors wrap
+// ErrCorrupt.
+func Unpack(src []byte, size int) ([]byte, error) { return decompress(Zstd, nil, src, size) }
 
 func compress(scheme Scheme, dst, src []byte) []byte {
 	if scheme == Zstd {
@@ -50,8 +60,8 @@ func compress(scheme Scheme, dst, src []byte) []byte {
 // decompress returns the size bytes that src holds. Memory for them is taken
 // only if so many bytes can come from src.
 func decompress(scheme Scheme, dst, src []byte, size int) ([]byte, error) {
-	// LZ4 expands at most 255-fold, a zstd block of a few bytes to 128 KiB.
-	if size > maxBlock || scheme == LZ4 && size > 255*len(src)+64 || scheme == Zstd && size > len(src)<<16 {
+	// LZ4 expands at most 255-fold, a zstd block of four bytes to 128 KiB.
+	if size > maxBlock || scheme == LZ4 && size > 255*len(src)+64 || scheme == Zstd && size > len(src)<<15 {
 		return nil, corrupt("%v: block of %d bytes from %d", scheme, size, len(src))
 	}
 	if scheme == Zstd {
@@ -59,7 +69,10 @@ func decompress(scheme Scheme, dst, src []byte, size int) ([]byte, error) {
 		if err := h.Decode(src); err != nil || h.HasFCS && h.FrameContentSize != uint64(size) {
 			return nil, corrupt("zstd: block header does not say %d bytes", size)
 		}
-		out, err := zstdDecoder().DecodeAll(src, dst[:0])
+		if cap(dst) < size {
+			dst = make([]byte, 0, size+zstdSpare)
+		}
+		out, err := zstdDecoder().DecodeAll(src, dst[:0]) // no more than there is room for
 		if err != nil || len(out) != size {
 			return nil, corrupt("zstd: %d of %d bytes: %v", len(out), size, err)
 		}

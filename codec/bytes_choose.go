@@ -3,6 +3,8 @@ package codec
 import (
 	"cmp"
 	"slices"
+
+	"github.com/phyllodb/phyllo/internal/forced"
 )
 
 // How strings are encoded is chosen by size and by what it costs to decode them.
@@ -35,6 +37,9 @@ type bytesChoice struct {
 const codesWorth = 1.1
 
 func (c *bytesChoice) cost() float64 {
+	if forced.Is(uint8(c.scheme)) {
+		return 0
+	}
 	cost := c.size + c.nanos*textBytesPerNano
 	if c.scheme == Dictionary {
 		cost /= codesWorth
@@ -60,6 +65,9 @@ func cheapest(choices []*bytesChoice) (best *bytesChoice) {
 			best = c
 		}
 	}
+	if best != nil {
+		forced.Take(uint8(best.scheme))
+	}
 	return best
 }
 
@@ -68,6 +76,9 @@ func cheapest(choices []*bytesChoice) (best *bytesChoice) {
 // clearly worse is left out.
 func bytesChoices(s *Strings, runs, depth int, e Effort, all bool) (out []*bytesChoice) {
 	n := float64(s.Len())
+	if forced.Any() {
+		e, all = Thorough, true
+	}
 	if s.Len() > 1 && len(s.Data) > maxRepeat {
 		return leafChoices(s, depth, e) // for decoders refuse to repeat so much
 	}
@@ -142,7 +153,7 @@ func leafChoices(s *Strings, depth int, e Effort) []*bytesChoice {
 		out = append(out, choice(scheme, lengths+8+float64(len(compress(scheme, nil, sample)))*scale, nanos,
 			func(dst []byte) []byte { return appendBlocks(dst, scheme, s, depth) }))
 	}
-	if e == Thorough && len(s.Data) >= fsstLeast && cheapest(out).size > fsstHope*size {
+	if forced.Any() || e == Thorough && len(s.Data) >= fsstLeast && cheapest(out).size > fsstHope*size {
 		part := fsstTrial(s)
 		coded := float64(len(appendFSST(nil, part, depth))) * size / float64(max(1, len(part.Data)))
 		out = append(out, choice(FSST, coded, nanosFSSTByte, func(dst []byte) []byte { return appendFSST(dst, s, depth) }))

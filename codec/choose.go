@@ -3,6 +3,8 @@ package codec
 import (
 	"math/bits"
 	"slices"
+
+	"github.com/phyllodb/phyllo/internal/forced"
 )
 
 // The choice of an encoding. Each node considers a fixed list of candidates; what
@@ -10,7 +12,7 @@ import (
 // sample or by planning the nodes below. The cheapest one is taken:
 //
 //	cost = bytes + values * (nanoseconds to decode one * bytesPerNano +
-//		those of them in entropy code and zstd * bytesPerSlowNano)
+//		those of them in zstd * bytesPerSlowNano)
 //
 // Integers that take longer than frames do have to save a share of the bytes as well.
 
@@ -21,12 +23,14 @@ const (
 	// bytesPerSlowNano comes on top of it for loops that know no kernel, neither for
 	// decoding nor for filters and sums, so that blobs in memory are scanned at the
 	// speed of memory. Codes of strings are spared, as making strings takes longer,
-	// and so are nodes of few values; of codes in runs every nanosecond counts so.
+	// and so are nodes of few values.
 	bytesPerSlowNano = 0.42
-	// worthwhile is the share of a frame's bytes that who takes slowerNanos longer
-	// may need.
-	worthwhile  = 0.8
-	slowerNanos = 0.1
+	// bytesPerCodeNano is for codes that come in runs, of which every nanosecond counts
+	// more: who groups by them does little else.
+	bytesPerCodeNano = 0.12
+	// worthwhile is the share of a frame's bytes that a nanosecond more than it takes has
+	// to save.
+	worthwhile = 0.15
 	// small is the share from which on slow loops are no slower than others.
 	small = 0.4
 )
@@ -42,8 +46,7 @@ const (
 	nanosDictionary  = 0.3
 	nanosDifferences = 0.15
 	nanosSparse      = 0.3
-	nanosExact       = 1.2 // entropy, if every class is a value
-	nanosEntropy     = 1.8
+	nanosWavelet     = 0.3 // at least
 	nanosALP         = 0.15
 	nanosALPRD       = 0.4
 	nanosALPUlp      = 0.4
@@ -58,8 +61,8 @@ type Effort uint8
 const (
 	// Thorough is for values that stay as they are written.
 	Thorough Effort = iota
-	// Quick leaves aside what takes long to weigh, as templates of strings and entropy
-	// codes: for values that are soon written again.
+	// Quick leaves aside what takes long to weigh, as templates of strings and wavelet
+	// trees: for values that are soon written again.
 	Quick
 )
 
@@ -140,7 +143,7 @@ func (p *plan) judge(c *candidate) {
 		f := &p.candidates[i]
 		if f.scheme.frame() {
 			frames++
-			if c.nanos > f.nanos+slowerNanos && c.size > worthwhile*f.size {
+			if c.size > f.size*(1-worthwhile*(c.nanos-f.nanos)) {
 				c.tight = true
 			}
 		}
@@ -157,7 +160,7 @@ func (p *plan) cost(c *candidate) float64 {
 	nanos := c.nanos * bytesPerNano
 	switch {
 	case p.codes:
-		nanos += c.nanos * bytesPerSlowNano
+		nanos += c.nanos * bytesPerCodeNano
 	case !p.spared:
 		nanos += c.slow * bytesPerSlowNano
 	}
@@ -179,6 +182,9 @@ func (p *plan) least() float64 {
 // that were added first win.
 func (p *plan) decide() *plan {
 	slices.SortStableFunc(p.candidates, func(a, b candidate) int {
+		if x, y := forced.Is(uint8(a.scheme)), forced.Is(uint8(b.scheme)); x != y {
+			return int(b2u(y)) - int(b2u(x))
+		}
 		if a.tight != b.tight {
 			return int(b2u(a.tight)) - int(b2u(b.tight))
 		}
@@ -190,6 +196,7 @@ func (p *plan) decide() *plan {
 		}
 		return 0
 	})
+	forced.Take(uint8(p.best().scheme))
 	return p
 }
 
@@ -256,11 +263,16 @@ func planIntsExcept(p *plan, v []int64, depth int, without Scheme) *plan {
 		return p
 	}
 	planFrames(p, v, &st)
+	if p.deepest(depth) {
+		depth = MaxDepth
+	}
 	if depth < MaxDepth {
 		planRLE(p, v, &st, depth)
+	}
+	if depth < MaxDepth {
 		planDictionary(p, v, &st, depth)
 	}
-	if p.quick {
+	if p.quick && !forced.Any() {
 		return p.decide()
 	}
 	if depth < MaxDepth {
@@ -269,9 +281,21 @@ func planIntsExcept(p *plan, v []int64, depth int, without Scheme) *plan {
 			planDifferences(p, v, depth)
 		}
 	}
-	planEntropy(p, v, &st)
+	planWavelet(p, v, &st)
+	if depth < MaxDepth && without != Copies {
+		planCopies(p, v, depth)
+	}
 	planIntZstd(p, v, &st)
 	return p.decide()
+}
+
+// manyValues is the number from which on values are at most three nodes deep: each
+// level takes as long again to weigh.
+const manyValues = 32 * VectorRows
+
+// deepest says whether a node at a depth has none below it.
+func (p *plan) deepest(depth int) bool {
+	return depth == MaxDepth-1 && p.n >= manyValues && !forced.Any()
 }
 
 // planFrames adds FOR, delta and linear frames. Their sizes are those of up to four
@@ -285,12 +309,13 @@ func planFrames(p *plan, v []int64, st *intStats) {
 	schemes := [3]Scheme{FOR, Delta, Linear}
 	sampled := 0
 	var unit [VectorRows]int64
+	by := newDivisor(st.unit)
 	for i := range picked {
 		k := i * vectors / picked
 		part := v[k*VectorRows:][:VectorLen(len(v), k)]
 		if st.unit > 1 {
 			for j, x := range part {
-				unit[j] = int64(uint64(x-st.min) / st.unit)
+				unit[j] = int64(by.exact(uint64(x - st.min)))
 			}
 			part = unit[:len(part)]
 		}
@@ -312,7 +337,7 @@ func planFrames(p *plan, v []int64, st *intStats) {
 
 // worth says whether something of about a size is worth planning.
 func (p *plan) worth(size, nanos float64) bool {
-	return size+float64(p.n)*nanos*bytesPerNano < p.least()
+	return size+float64(p.n)*nanos*bytesPerNano < p.least() || forced.Any()
 }
 
 func planRLE(p *plan, v []int64, st *intStats, depth int) {
@@ -341,14 +366,18 @@ func planDictionary(p *plan, v []int64, st *intStats, depth int) {
 	switch distinct, ok := distinctOf(len(v), func(i int) uint64 { return uint64(v[i]) }); {
 	case !ok || useless(distinct):
 		return
-	case distinct > 512 && useless(len(v)/8): // half of a sample: there are more
-		return
+	case distinct > 512 && (useless(len(v)/8) || st.runs > len(v)/2 && len(v) >= manyValues):
+		return // half of a sample: there are more, and what their codes save classes save too
 	}
 	d := collectInts(v, *st)
 	if d == nil || useless(len(d.values)) {
 		return
 	}
-	below := []*plan{p.intsBelow(d.values, depth+1), p.intsBelow(d.codes(v), depth+1)}
+	codes := p.intsBelow(d.codes(v), depth+1)
+	if !p.worth(codes.best().size, codes.best().nanos+nanosDictionary) {
+		return
+	}
+	below := []*plan{p.intsBelow(d.values, depth+1), codes}
 	p.add(candidate{scheme: Dictionary, size: 8, nanos: nanosDictionary, below: below,
 		append: func(dst []byte) []byte { return appendDict(dst, len(d.values), below[0], below[1]) }})
 }
@@ -381,12 +410,12 @@ func promising(p *plan, v []int64) bool {
 	_, d := differences(sample)
 	st := measureInts(d)
 	// Runs of values are runs of differences too, but shorter ones.
-	return st.runs < len(d)/2 && st.runs < measureInts(sample).runs || p.worth(n*sampleEntropy(d, &st), nanosExact) ||
+	return st.runs < len(d)/2 && st.runs < measureInts(sample).runs || p.worth(n*sampleEntropy(d, &st), nanosWavelet) ||
 		repeats(len(v), func(i int) uint64 { return uint64(v[i]) })
 }
 
 // minSampled is the number of values from which on a sample stands for them.
-const minSampled = 8 * VectorRows
+const minSampled = 2 * VectorRows
 
 // sampled returns 16 runs of 64 neighbours.
 func sampled(v []int64) []int64 {
@@ -418,21 +447,22 @@ func planSparse(p *plan, v []int64, depth int) {
 		}})
 }
 
-func planEntropy(p *plan, v []int64, st *intStats) {
-	if len(v) < minEntropy || !p.worth(float64(len(v))/8, nanosExact) {
+func planWavelet(p *plan, v []int64, st *intStats) {
+	if len(v) < minEntropy || !p.worth(float64(len(v))/8, nanosWavelet) {
 		return
 	}
-	if len(v) >= minSampled && !p.worth(sampleEntropy(sampled(v), st)*float64(len(v)), nanosExact) {
+	if len(v) >= minSampled && !p.worth(sampleEntropy(sampled(v), st)*float64(len(v)), nanosWavelet) {
 		return
 	}
-	c := planClasses(v, st)
+	perVector := classVectorBits
+	if p.spared {
+		perVector /= 4
+	}
+	c := planClasses(v, st, perVector)
 	if c == nil {
 		return
 	}
-	nanos := nanosExact
-	if slices.ContainsFunc(c.classes, func(c class) bool { return c.bits > 0 }) {
-		nanos = nanosEntropy
-	}
-	p.add(candidate{scheme: Entropy, size: float64(c.size), nanos: nanos, slow: nanos,
-		append: func(dst []byte) []byte { return appendEntropy(dst, c, st) }})
+	w := newWavePlan(c)
+	p.add(candidate{scheme: Wavelet, size: float64(w.size), nanos: w.nanos,
+		append: func(dst []byte) []byte { return w.append(dst, st) }})
 }

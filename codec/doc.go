@@ -30,7 +30,7 @@ import (
 const VectorRows = 1024
 
 // MaxDepth is how deep encodings nest; deeper input is corrupt.
-const MaxDepth = 3
+const MaxDepth = 4
 
 // MaxValues bounds the values of one node.
 const MaxValues = 1 << 26
@@ -82,6 +82,11 @@ const (
 	Front    Scheme = 22 // sorted strings without what they share with the one before
 	Ranked   Scheme = 23 // integers as how frequent they are
 
+	Wavelet Scheme = 24 // Huffman codes of classes of values, by their bits
+
+	Copies Scheme = 25 // integers as copies of sequences before them, and literals
+	Marks  Scheme = 26 // bits of the values that are one value
+
 	// Halves is in no blob: it describes wide numerics, which are two nodes.
 	Halves Scheme = 0
 )
@@ -92,6 +97,7 @@ var schemeNames = map[Scheme]string{
 	Differences: "differences", ALPRD: "ALP-RD", Sparse: "sparse", Entropy: "entropy",
 	ALPUlp: "ALP-ulp", PackedBits: "packed", Halves: "halves",
 	Template: "template", FSST: "FSST", Front: "front", Ranked: "ranked",
+	Wavelet: "wavelet", Copies: "copies", Marks: "marks",
 }
 
 func (s Scheme) String() string {
@@ -117,6 +123,9 @@ func (n Node) String() string {
 	if n.Scheme == Template && len(n.Child) > 3 { // a line of a log has dozens
 		return s + detail("(%d fields)", len(n.Child))
 	}
+	if n.Scheme == Copies { // the others are small, and much alike
+		return s + "(" + n.Child[0].String() + ")"
+	}
 	for i, c := range n.Child {
 		if i == 0 {
 			s += "("
@@ -132,14 +141,25 @@ func (n Node) String() string {
 }
 
 // FormatVersion returns the version of the format that has all encodings of the tree.
-func (n Node) FormatVersion() int {
+func (n Node) FormatVersion() int { return n.formatVersion(1) }
+
+func (n Node) formatVersion(depth int) int {
 	v := 1
 	// Before version 2 only strings were compressed with zstd; these have lengths below.
 	if n.Scheme > Toggles || n.Scheme == Halves || n.Scheme == Zstd && len(n.Child) == 0 {
 		v = 2
 	}
+	switch {
+	case n.Scheme == Copies || n.Scheme == Marks || depth > 3 && n.Role != "lengths": // those of strings went deeper before
+		v = 4
+	case n.Scheme == Wavelet:
+		v = 3
+	}
+	if n.Scheme == Halves { // which is no node
+		depth--
+	}
 	for _, c := range n.Child {
-		v = max(v, c.FormatVersion())
+		v = max(v, c.formatVersion(depth+1))
 	}
 	return v
 }

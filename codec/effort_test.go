@@ -27,7 +27,7 @@ func TestQuick(t *testing.T) {
 		noise[i] = math.Sqrt(rng.Float64())
 		lines.Append(fmt.Appendf(nil, "host-%04d at 2026-03-%02dT10:%02d:%02dZ", rng.IntN(9999), 1+rng.IntN(30), rng.IntN(60), rng.IntN(60)))
 	}
-	slow := []Scheme{Differences, Sparse, Entropy, ALPRD, ALPUlp, Template, Front, FSST, Ranked}
+	slow := []Scheme{Differences, Sparse, Wavelet, ALPRD, ALPUlp, Template, Front, FSST, Ranked, Copies}
 	found := map[Scheme]bool{}
 	var walkNode func(n Node, quick bool)
 	walkNode = func(n Node, quick bool) {
@@ -78,7 +78,7 @@ func TestQuick(t *testing.T) {
 			t.Error("lines are others")
 		}
 	}
-	if !found[Template] || !found[Entropy] || !found[ALPRD] {
+	if !found[Template] || !found[Wavelet] || !found[ALPRD] {
 		t.Errorf("with all effort only %v were found: the test does not test", found)
 	}
 }

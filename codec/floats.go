@@ -3,6 +3,8 @@ package codec
 import (
 	"encoding/binary"
 	"unsafe"
+
+	"github.com/phyllodb/phyllo/internal/forced"
 )
 
 // A floatNode reads one node of floats.
@@ -232,19 +234,19 @@ func planFloatsInto[F Float](p *plan, v []F, depth int) *plan {
 		exceptions := planALP(p, v, depth)
 		planFloatRLE(p, v, runs, depth)
 		planFloatDictionary(p, v, runs, depth)
-		if p.quick {
+		if p.quick && !forced.Any() {
 			return p.decide()
 		}
 		planFloatSparse(p, v, depth)
 		// What follows is for columns that have not got small, or are exceptions.
-		if p.worth(0.35*float64(len(v)*w), 0) || 8*float64(exceptions) > p.least() {
+		if p.worth(0.35*float64(len(v)*w), 0) || 32*float64(exceptions) > p.least() {
 			planALPUlp(p, v, depth)
 		}
 		if p.worth(0.4*float64(len(v)*w), nanosALPRD) {
 			planALPRD(p, v, depth)
 		}
 	}
-	if !p.quick {
+	if !p.quick || forced.Any() {
 		planFloatZstd(p, v)
 	}
 	return p.decide()

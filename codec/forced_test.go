@@ -15,13 +15,17 @@ func forcedInts(v []int64) map[string][]byte {
 	}
 	firsts, d := differences(v)
 	out["differences"] = appendDifferences(nil, planInts(firsts, 2), planInts(d, 2))
-	if c := planClasses(v, &st); c != nil {
+	if c := planClasses(v, &st, classVectorBits); c != nil {
 		out["entropy"] = appendEntropy(nil, c, &st)
+		out["wavelet"] = newWavePlan(c).append(nil, &st)
 	}
 	if x, ok := dominant(len(v), func(i int) int64 { return v[i] }); ok {
 		out["sparse"] = appendIntSparse(v, x)
 	}
 	out["zstd"] = appendIntZstd(v, &st)
+	if b := appendIntCopies(v, minCopy); b != nil {
+		out["copies"] = b
+	}
 	if r := newRanked(v, &st); r != nil {
 		out["ranked"] = r.append(nil)
 	}
@@ -57,6 +61,19 @@ func appendIntSparse(v []int64, x int64) []byte {
 func appendIntZstd(v []int64, st *intStats) []byte {
 	b := newIntBlocks(v, st)
 	return b.append(nil)
+}
+
+// appendIntCopies returns nil if nothing comes again.
+func appendIntCopies(v []int64, length int) []byte {
+	c := findCopies(v, length)
+	if len(c.lengths) == 0 {
+		return nil
+	}
+	var below []*plan
+	for _, part := range [][]int64{c.literals, c.before, c.lengths, c.back} {
+		below = append(below, planInts(part, 2))
+	}
+	return c.append(nil, below)
 }
 
 func appendFloatRLE[F Float](dst []byte, v []F, runs, depth int) []byte {

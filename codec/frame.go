@@ -34,6 +34,7 @@ func appendFrame(dst []byte, scheme Scheme, v []int64, st *intStats) []byte {
 		dst = appendZigzag(dst, st.min)
 		unitValues = make([]int64, VectorRows)
 	}
+	by := newDivisor(st.unit)
 	vectors := Vectors(len(v))
 	dir := len(dst)
 	dst = append(dst, make([]byte, 4*(vectors-1))...)
@@ -42,7 +43,7 @@ func appendFrame(dst []byte, scheme Scheme, v []int64, st *intStats) []byte {
 		part := v[i*VectorRows:][:VectorLen(len(v), i)]
 		if st.unit > 1 {
 			for j, x := range part {
-				unitValues[j] = int64(uint64(x-st.min) / st.unit)
+				unitValues[j] = int64(by.exact(uint64(x - st.min)))
 			}
 			part = unitValues[:len(part)]
 		}
@@ -160,7 +161,7 @@ func likelyBase(v []int64, lo, hi int64, spread int) (base int64, ok bool) {
 		return 0, false
 	}
 	best := len(v) * spread
-	for w := 0; w < spread && w < 62; w++ {
+	for w := 0; w < spread && w < 62 && len(v)*w < best; w++ {
 		start, covered := 0, 0
 		for i, j := 0, 0; j < samples; j++ {
 			for uint64(s[j]-s[i])>>w != 0 {

@@ -51,7 +51,7 @@ func TestGolden(t *testing.T) {
 		}
 	}
 	st3, st4 := measureInts(skewed), measureInts(runs)
-	classes := planClasses(skewed, &st3)
+	classes := planClasses(skewed, &st3, 0)
 	repeated := make([]uint64, 32)
 	for i := range repeated {
 		repeated[i] = 0x5555555555555555
@@ -83,7 +83,11 @@ func TestGolden(t *testing.T) {
 		{"sparse", appendIntSparse(most, 7), "100e020006033e060002000301020200"},
 		{"sparse floats", forcedFloats(mostly)["sparse"], "100000000000000000010002010a01000000000000e03f"},
 		{"entropy", appendEntropy(nil, classes, &st3)[:110], "110a00080000010100c0d226cea9190f100587876541122b010500f9003d003d003c009bcd6663b3d96c6c369b8dcd26a0d9b0d96c36369bcdc666b3d9d86c361b369bcdc666b301686c369b8dcd66b361b3d96c6c369b8dcd66b3b1d96c36049bcd26d0d86c361b9bcd6663b3d9"},
+		{"wavelet", newWavePlan(classes).append(nil, &st3)[:60], "180a00080000010100c0d226cea9190f102143857806210102005555555555555555555555555d5555555555555555555555d5555555555555555555"},
 		{"ints in zstd", appendIntZstd(runs, &st4), "0b01020e400e28b52ffd00002900000000000101"},
+		{"marks", AppendIntMarks(nil, -3), "1a05"},
+		{"float marks", AppendFloatMarks(nil, float32(1.5)), "1a0000c03f"},
+		{"copies", appendIntCopies([]int64{7, 9, 11, 20, 7, 9, 11, 20, 20, 20, 20, 1}, minCopy), "19020506030400020100050301080100060303020201000201020506a90900"},
 		{"ranked", newRanked([]int64{300, 300, 7, 300}, &intStats{min: 7, max: 300}).append(nil), "1701050201d8040001000402010e00400d28b52ffd000021000001010001"},
 		{"floats in zstd", newFloatBlocks(floats, false).append(nil), "0b00102428b52ffd0000dd0000040100f83f000240f07f000000000000e8bf03002b33540e691d1b"},
 		{"planes in zstd", newFloatBlocks(floats, true).append(nil), "0b01101928b52ffd00008500004800f802f0e83f407fbf015401021404"},

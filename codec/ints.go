@@ -59,6 +59,10 @@ func (room *Room) openInts(src []byte, n, depth int) (*Ints, error) {
 		r.node, err = room.openIntSparse(src[1:], n, depth)
 	case Entropy:
 		r.node, err = room.openEntropy(src[1:], n)
+	case Wavelet:
+		r.node, err = room.openWavelet(src[1:], n)
+	case Copies:
+		r.node, err = room.openCopies(src[1:], n, depth)
 	case Zstd:
 		r.node, err = room.openIntZstd(src[1:], n)
 	case Ranked:
@@ -204,13 +208,14 @@ func measureInts(v []int64) intStats {
 		prev = x
 	}
 	if span := uint64(st.max - st.min); span != 0 && span < maxUnitRange {
-		g := span
+		g, by := span, newDivisor(span)
 		for _, x := range v {
 			if g == 1 {
 				break
 			}
-			if d := uint64(x - st.min); d%g != 0 {
+			if d := uint64(x - st.min); !by.divides(d) {
 				g = gcd(g, d)
+				by = newDivisor(g)
 			}
 		}
 		st.unit = g

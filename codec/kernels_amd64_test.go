@@ -13,6 +13,7 @@ func TestPlainTwins(t *testing.T) {
 	avx512 = false
 	for name, test := range map[string]func(*testing.T){
 		"Unpack": TestUnpack, "Patches": TestPatches, "FrameFilter": TestFrameFilter, "Within": TestWithin, "Sum": TestSum, "PrefixSums": TestPrefixSums, "Scaled": TestScaled,
+		"Wavelet": TestWavelet,
 	} {
 		t.Run(name, test)
 	}

@@ -2,6 +2,8 @@
 
 package codec
 
+import "unsafe"
+
 // KernelsName tells which kernels this process runs on.
 func KernelsName() string { return "plain Go" }
 
@@ -30,3 +32,9 @@ func sumScaledWords[F Float](d []int64, fac, inv float64, sel *Bits) sums {
 }
 
 func scaled[F Float](dst []F, d []int64, fac, inv float64) { scaledPlain(dst, d, fac, inv) }
+
+func (w *wavelet) reorder(src []byte) { w.reorderPlain(src) }
+
+func waveIntegers(dst []int64, from unsafe.Pointer, step int, unit, origin int64) {
+	waveIntegersPlain(dst, from, step, unit, origin)
+}

@@ -201,8 +201,9 @@ type intBlocks struct {
 func newIntBlocks(v []int64, st *intStats) *intBlocks {
 	b := &intBlocks{n: len(v), width: max((bits.Len64(uint64(st.max-st.min)/st.unit)+7)/8, 1), st: st}
 	b.raw = make([]byte, 0, b.n*b.width+8)
+	by := newDivisor(st.unit)
 	for _, x := range v {
-		b.raw = binary.LittleEndian.AppendUint64(b.raw, uint64(x-st.min)/st.unit)
+		b.raw = binary.LittleEndian.AppendUint64(b.raw, by.exact(uint64(x-st.min)))
 		b.raw = b.raw[:len(b.raw)-8+b.width]
 	}
 	return b

@@ -21,8 +21,10 @@ type Room struct {
 	exceptions   shelf[exceptions]
 	intSparse    shelf[intSparse]
 	entropies    shelf[entropy]
+	wavelets     shelf[wavelet]
 	intBlocks    shelf[intZstd]
 	ranked       shelf[rankedNode]
+	copies       shelf[copyNode]
 
 	floats32 floatShelves[float32]
 	floats64 floatShelves[float64]
@@ -46,6 +48,7 @@ type Room struct {
 	texts   texts
 
 	entropyMemory entropyMemories
+	waveMemory    waveMemories
 }
 
 // floatShelves are for the nodes of floats of one width.
@@ -90,8 +93,10 @@ func (room *Room) Reset() {
 	room.exceptions.reset()
 	room.intSparse.reset()
 	room.entropies.reset()
+	room.wavelets.reset()
 	room.intBlocks.reset()
 	room.ranked.reset()
+	room.copies.reset()
 	room.floats32.reset()
 	room.floats64.reset()
 	room.bytes.reset()
@@ -110,6 +115,7 @@ func (room *Room) Reset() {
 	room.values8.reset()
 	room.texts.reset()
 	room.entropyMemory.reset()
+	room.waveMemory.reset()
 }
 
 func (s *floatShelves[F]) reset() {
@@ -245,6 +251,32 @@ func (m *entropyMemories) reset() {
 		for _, e := range m.all[:m.used] {
 			recycle.Spoil(unsafe.Slice((*byte)(unsafe.Pointer(&e.table)), unsafe.Sizeof(e.table)))
 			recycle.Spoil(e.symbols[:])
+		}
+	}
+	m.used = 0
+}
+
+// waveMemories hands out what readers of wavelet trees need.
+type waveMemories struct {
+	all  []*waveMemory
+	used int
+}
+
+// take returns memory that holds anything.
+func (m *waveMemories) take() *waveMemory {
+	if m.used == len(m.all) {
+		m.all = append(m.all, &waveMemory{})
+	}
+	w := m.all[m.used]
+	m.used++
+	return w
+}
+
+func (m *waveMemories) reset() {
+	if recycle.Poison {
+		for _, w := range m.all[:m.used] {
+			recycle.Spoil(unsafe.Slice((*byte)(unsafe.Pointer(&w.nodes)), unsafe.Sizeof(w.nodes)))
+			recycle.Spoil(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w.scratch))), 8*len(w.scratch)))
 		}
 	}
 	m.used = 0

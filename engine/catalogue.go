@@ -19,7 +19,7 @@ import (
 
 // A catalogueEntry is one record of the catalogue log, as JSON.
 type catalogueEntry struct {
-	Format  int             // catalogueFormat if there is a Base, else 1
+	Format  int             // the least of which a reader must know
 	ID      [16]byte        // of the transaction
 	Changes []schema.Change // none: the entry decides that no transaction has this number
 	// Base is the entry whose checkpoint readers begin with, 0 for none, or for the
@@ -27,9 +27,30 @@ type catalogueEntry struct {
 	Base uint64 `json:",omitempty"`
 }
 
-// catalogueFormat is the version of entries and checkpoints that this code
-// writes, and the newest that it reads.
-const catalogueFormat = 2
+// Versions of entries and checkpoints.
+const (
+	formatChanges = 1
+	formatBase    = 2 // there is a Base, or it is a checkpoint
+	formatPlaced  = 3 // a table has Placements
+	formatObjects = 4 // there is a sequence, or a table has NullsRefused or what is checked or computed for each row
+	formatTypes   = 5 // a user has defined a type
+	// catalogueFormat is the newest that this code reads.
+	catalogueFormat = formatTypes
+)
+
+// formatOf returns the version of what has a change. A node that does not know of what a
+// table asks of each row must not write any.
+func formatOf(format int, c *schema.Change) int {
+	switch t := c.PutTable; {
+	case c.PutType != nil, c.DropType != 0, t != nil && t.UsesTypes():
+		return max(format, formatTypes)
+	case c.PutSequence != nil, c.DropSequence != 0, t != nil && (t.ByRow() || len(t.NullsRefused)+len(t.Indexes)+len(t.ForeignKeys) > 0):
+		return max(format, formatObjects)
+	case t != nil && len(t.Placements) > 0:
+		return max(format, formatPlaced)
+	}
+	return format
+}
 
 // catalogueCheckpoint is what a checkpoint of the log holds, as JSON. It is written
 // under a name of its own, which is given one content only; the next entry says
@@ -235,12 +256,15 @@ func (c *catalogueLog) append(ctx context.Context, seq uint64, entry catalogueEn
 	if seq != c.catalog.Seq+1 {
 		return nil, errCatalogueChanged
 	}
-	entry.Format, entry.Base = 1, c.base
+	entry.Format, entry.Base = formatChanges, c.base
 	if c.written != nil {
 		entry.Base = c.written.seq
 	}
 	if entry.Base > 0 {
-		entry.Format = catalogueFormat
+		entry.Format = formatBase
+	}
+	for i := range entry.Changes {
+		entry.Format = formatOf(entry.Format, &entry.Changes[i])
 	}
 	next, err := c.catalog.Apply(seq, entry.Changes...)
 	if err != nil {
@@ -313,7 +337,17 @@ func (c *catalogueLog) checkpoint(ctx context.Context) error {
 		retained = min(retained, seq)
 	}
 	c.mu.Unlock()
-	data, err := json.Marshal(catalogueCheckpoint{Format: catalogueFormat, Catalog: c.catalog, Retained: retained})
+	format := formatBase
+	for _, t := range c.catalog.Tables {
+		format = formatOf(format, &schema.Change{PutTable: t})
+	}
+	for _, s := range c.catalog.Sequences {
+		format = formatOf(format, &schema.Change{PutSequence: s})
+	}
+	for _, t := range c.catalog.Types {
+		format = formatOf(format, &schema.Change{PutType: t})
+	}
+	data, err := json.Marshal(catalogueCheckpoint{Format: format, Catalog: c.catalog, Retained: retained})
 	if err != nil {
 		return err
 	}

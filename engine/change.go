@@ -7,8 +7,10 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/engine/lock"
 	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -19,17 +21,19 @@ var wholeTable = [][]byte{{}}
 
 // BeginChange prepares a statement that deletes or updates rows of a table, and
 // starts its snapshot. In a table without a key it waits for other transactions that
-// do so: rows have no name by which two could tell that they mean the same one.
-func (t *Txn) BeginChange(ctx context.Context, table datum.OID) error {
+// do so: rows have no name by which two could tell that they mean the same one. strength is
+// how the rows are locked: locking.NoKeyUpdate if all stay and keep their keys.
+func (t *Txn) BeginChange(ctx context.Context, table datum.OID, strength locking.Strength) error {
 	if t.done.Load() {
 		return errTxnDone
 	}
+	modes := lock.Key | rowModes[strength]
 	in, err := t.lockTable(ctx, table, true)
 	if err != nil {
 		return err
 	}
 	if !in.keyed() {
-		if err := t.owner.Keys(ctx, table, wholeTable); err != nil {
+		if err := t.owner.Keys(ctx, table, wholeTable, modes); err != nil {
 			return err
 		}
 	}
@@ -46,9 +50,9 @@ func (t *Txn) BeginChange(ctx context.Context, table datum.OID) error {
 		return errConcurrentUpdate()
 	}
 	if t.changing == nil {
-		t.changing = map[datum.OID]bool{}
+		t.changing = map[datum.OID]lock.Modes{}
 	}
-	t.changing[table] = true
+	t.changing[table] = modes
 	return nil
 }
 
@@ -63,9 +67,9 @@ func (t *Txn) changedSince(in *tableInfo) bool {
 		return false
 	}
 	if t.db.cluster == nil {
-		return st.changed > then.clock
+		return st.changed > then.upTo
 	}
-	if st.changed > then.clock || !maps.Equal(now.heads, then.heads) {
+	if st.changed > then.upTo || !maps.Equal(now.heads, then.heads) {
 		return true
 	}
 	return !slices.EqualFunc(st.parts, old.parts, func(a, b *partState) bool { return a.manifest.Seq() == b.manifest.Seq() })
@@ -80,13 +84,15 @@ func errConcurrentUpdate() error {
 // since by a transaction that has committed: the statement is to be rolled back and
 // begun again. (A REPEATABLE READ transaction fails with 40001 instead.)
 func (t *Txn) Delete(ctx context.Context, table datum.OID, rows arrow.RecordBatch) (again bool, err error) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
 	in, err := t.lockRows(ctx, table)
 	if err != nil {
 		return false, err
 	}
-	if int(rows.NumCols()) != len(in.live) || !t.changing[table] {
+	if int(rows.NumCols()) != len(in.live) || t.changing[table] == 0 {
 		return false, pgerr.New(pgerr.InternalError, "engine: delete of %d columns in table %s with %d, begun: %t",
-			rows.NumCols(), in.name(), len(in.live), t.changing[table])
+			rows.NumCols(), in.name(), len(in.live), t.changing[table] != 0)
 	}
 	if rows.NumRows() == 0 {
 		return false, nil
@@ -107,9 +113,17 @@ func (t *Txn) Delete(ctx context.Context, table datum.OID, rows arrow.RecordBatc
 func (t *Txn) lockVersions(ctx context.Context, in *tableInfo, rows arrow.RecordBatch) (again bool, err error) {
 	cols := in.keyColumns(rows)
 	keys := in.encodeKeys(cols, int(rows.NumRows()))
-	if err := t.owner.Keys(ctx, in.def.OID, keys); err != nil {
+	if err := t.owner.Keys(ctx, in.def.OID, keys, t.changing[in.def.OID]); err != nil {
 		return false, err
 	}
+	return t.checkVersions(ctx, in, cols, keys, func(row int) error {
+		return pgerr.New(pgerr.InternalError, "engine: row %d of table %s is deleted twice by one transaction", row, in.name())
+	})
+}
+
+// checkVersions says whether one of the rows whose keys are locked is not as the snapshot has it
+// any more. gone makes the error for one that is not there because of the transaction itself.
+func (t *Txn) checkVersions(ctx context.Context, in *tableInfo, cols []arrow.Array, keys [][]byte, gone func(row int) error) (again bool, err error) {
 	found, err := t.find(ctx, in, cols, keys, false)
 	if err != nil {
 		return false, err
@@ -128,7 +142,7 @@ func (t *Txn) lockVersions(ctx context.Context, in *tableInfo, rows arrow.Record
 		return true, nil
 	}
 	if i := slices.IndexFunc(found.at, func(r foundRow) bool { return r.source < 0 }); i >= 0 {
-		return false, pgerr.New(pgerr.InternalError, "engine: row %d of table %s is deleted twice by one transaction", i, in.name())
+		return false, gone(i)
 	}
 	return false, t.noteReads(in, found)
 }

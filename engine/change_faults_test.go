@@ -16,6 +16,7 @@ import (
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -166,7 +167,7 @@ func TestInsertWaitsForAlter(t *testing.T) {
 func deletedAlready(t *testing.T, tx *engine.Txn, table datum.OID, x row) {
 	t.Helper()
 	ctx := context.Background()
-	err := tx.BeginChange(ctx, table)
+	err := tx.BeginChange(ctx, table, locking.UpdateRow)
 	if err == nil {
 		_, err = tx.Delete(ctx, table, batchOf(x))
 	}
@@ -265,7 +266,7 @@ func TestClusterAlterWithinStatement(t *testing.T) {
 		def.Columns = append(def.Columns, schema.Column{ID: 5, Name: "more", Type: datum.Of(datum.Int8)})
 	}}} {
 		tx := begin(t, b.db, engine.TxnOptions{})
-		if err := tx.BeginChange(ctx, table); err != nil {
+		if err := tx.BeginChange(ctx, table, locking.UpdateRow); err != nil {
 			t.Fatal(err)
 		}
 		if c.name == "retyped" {
@@ -425,7 +426,7 @@ func TestChangesAtRandom(t *testing.T) {
 				var marks []mk
 				var script []string
 				for range rng.IntN(14) {
-					op := rng.IntN(8)
+					op := rng.IntN(9)
 					script = append(script, fmt.Sprint(op))
 					if err := tx.Snapshot(ctx); err != nil {
 						t.Fatal(err)
@@ -472,6 +473,8 @@ func TestChangesAtRandom(t *testing.T) {
 							m[r]++
 						}
 						change(t, tx, table, old, upd)
+					case 8:
+						alterIn(t, tx, table, placed(time.Duration(1+rng.IntN(3))*time.Hour, 1+rng.IntN(4)))
 					case 5:
 						marks = append(marks, mk{tx.Savepoint(), maps.Clone(m)})
 					case 6:

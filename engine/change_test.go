@@ -12,6 +12,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -35,7 +36,7 @@ func eachTable(t *testing.T, f func(t *testing.T, p place, db *engine.DB, table 
 func change(t *testing.T, tx *engine.Txn, table datum.OID, old, updated []row) {
 	t.Helper()
 	ctx := context.Background()
-	if err := tx.BeginChange(ctx, table); err != nil {
+	if err := tx.BeginChange(ctx, table, locking.UpdateRow); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := tx.Delete(ctx, table, batchOf(old...)); again || err != nil {
@@ -111,7 +112,7 @@ func TestChangeBesideOthers(t *testing.T) {
 		go func() {
 			tx := begin(t, db, engine.TxnOptions{})
 			defer tx.Rollback()
-			err := tx.BeginChange(ctx, table)
+			err := tx.BeginChange(ctx, table, locking.UpdateRow)
 			for err == nil {
 				var rows map[row]int
 				if rows, err = read(tx, table, chunk.Predicate{Column: 1, Op: chunk.OpEQ, Values: []datum.Value{"a"}}); err != nil {
@@ -127,7 +128,7 @@ func TestChangeBesideOthers(t *testing.T) {
 					err = tx.Commit(ctx)
 					break
 				}
-				err = tx.BeginChange(ctx, table)
+				err = tx.BeginChange(ctx, table, locking.UpdateRow)
 			}
 			done <- err
 		}()
@@ -142,7 +143,7 @@ func TestChangeBesideOthers(t *testing.T) {
 		sameRows(t, "both", mustRead(t, db, table), counts(row{"a", 1, 11}, b, row{"c", 3, 3}))
 
 		// With a snapshot from before there is nothing to be changed.
-		err := fixed.BeginChange(ctx, table)
+		err := fixed.BeginChange(ctx, table, locking.UpdateRow)
 		if err == nil {
 			_, err = fixed.Delete(ctx, table, batchOf(a))
 		}
@@ -192,7 +193,7 @@ func TestChangeStaged(t *testing.T) {
 			}
 			insert(t, db, table, all...)
 			tx := begin(t, db, engine.TxnOptions{})
-			if err := tx.BeginChange(ctx, table); err != nil {
+			if err := tx.BeginChange(ctx, table, locking.UpdateRow); err != nil {
 				t.Fatal(err)
 			}
 			for at := 0; at < len(all); at += 1000 {
@@ -275,5 +276,32 @@ func TestVacuumMarks(t *testing.T) {
 		if rows != len(want) {
 			t.Errorf("%d rows in chunks, %d are there", rows, len(want))
 		}
+	})
+}
+
+// TestUnrelatedFlush: rows that others have put into a table that replaces them, and that are in
+// chunks by then, refuse a transaction only if they are of its keys.
+func TestUnrelatedFlush(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		db := p.open(t, quiet)
+		table := createTable(t, db, "replaced", true, schema.DuplicateReplace)
+		a, b := row{"k", 1, 1}, row{"k", 3, 3}
+		insert(t, db, table, a, b)
+		checkpoint(t, db)
+		for _, c := range []struct {
+			what string
+			row  row
+			code string
+		}{{"another key between", row{"k", 2, 2}, ""}, {"its key", row{"k", 3, 4}, pgerr.SerializationFailure}} {
+			tx := begin(t, db, engine.TxnOptions{})
+			change(t, tx, table, []row{a, b}, []row{a, b})
+			insert(t, db, table, c.row)
+			checkpoint(t, db)
+			if err := tx.Commit(context.Background()); codeOf(err) != c.code {
+				t.Errorf("%s: %v, want SQLSTATE %q", c.what, err, c.code)
+			}
+		}
+		sameRows(t, "at the end", mustRead(t, db, table), counts(a, row{"k", 2, 2}, row{"k", 3, 4}))
+		p.close(t)
 	})
 }

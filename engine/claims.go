@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/lock"
 	"github.com/phyllodb/phyllo/engine/store"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -123,7 +124,15 @@ func (t *Txn) claimAs(ctx context.Context, name datum.OID, mode claimMode) error
 	if t.claimedAs == (commitlog.Source{}) {
 		t.claimedAs = t.db.own()
 	}
+	if limit := t.owner.LockTimeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, lock.ErrTimeout)
+		defer cancel()
+	}
 	if err := t.db.cluster.claims.take(ctx, name, mode); err != nil {
+		if ctx.Err() != nil { // the store does not say why it was broken off
+			err = context.Cause(ctx)
+		}
 		return err
 	}
 	t.claimed = append(t.claimed, name)

@@ -97,10 +97,11 @@ type cluster struct {
 	mu      sync.Mutex                // guards adopted
 	adopted map[commitlog.Source]bool // logs of others that are ours to flush
 
-	wake    chan struct{}   // of what takes over
-	running context.Context // ends what start began; it is no call's
-	cancel  func()
-	over    sync.WaitGroup
+	wake     chan struct{}   // of what takes over
+	vouching chan struct{}   // wakes vouch
+	running  context.Context // ends what start began; it is no call's
+	cancel   func()
+	over     sync.WaitGroup
 }
 
 func newCluster(db *DB, s store.Store) (*cluster, error) {
@@ -108,7 +109,8 @@ func newCluster(db *DB, s store.Store) (*cluster, error) {
 	if !ok {
 		return nil, pgerr.New(pgerr.ObjectNotInState, "the store cannot be shared by several nodes")
 	}
-	c := &cluster{db: db, opt: db.opt.Cluster.withDefaults(), shared: shared, adopted: map[commitlog.Source]bool{}, wake: make(chan struct{}, 1)}
+	c := &cluster{db: db, opt: db.opt.Cluster.withDefaults(), shared: shared, adopted: map[commitlog.Source]bool{},
+		wake: make(chan struct{}, 1), vouching: make(chan struct{}, 1)}
 	c.running, c.cancel = context.WithCancel(context.Background())
 	c.follower = newFollower(c)
 	c.members = newMembers(c)

@@ -84,11 +84,18 @@ func TestClusterAlter(t *testing.T) {
 				}
 				checkpoint(t, a.db)
 			}
-			if err := alter(t, a.db, table, func(def *schema.Table) { def.Columns[3].NotNull = true }); codeOf(err) != pgerr.FeatureNotSupported {
-				t.Errorf("NOT NULL while others write: %v", err)
+			positive := schema.Check{OID: 99, Name: "positive", Expr: "v > 0", Columns: []schema.ColumnID{3}, NotValid: true}
+			if err := alter(t, a.db, table, func(def *schema.Table) { def.Checks = []schema.Check{positive} }); codeOf(err) != pgerr.FeatureNotSupported {
+				t.Errorf("CHECK while others write: %v", err)
+			}
+			b.close()
+			for range 2 { // NOT VALID, then valid
+				until(t, "a CHECK is added on the only node", func() bool {
+					return alter(t, a.db, table, func(def *schema.Table) { def.Checks = []schema.Check{positive} }) == nil
+				})
+				positive.NotValid = false
 			}
 			a.close()
-			b.close()
 		})
 	}
 }

@@ -17,7 +17,9 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
+	"github.com/phyllodb/phyllo/engine/memstore"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -42,6 +44,7 @@ func TestClusterClaimsStress(t *testing.T) {
 	s.start(0, s.refill)
 	s.start(1, s.refill)
 	s.start(2, s.define)
+	s.start(0, s.placer(s.counters, s.ledger, s.replaced, s.tallies, s.unique))
 	s.run()
 	s.end()
 }
@@ -123,7 +126,7 @@ func countUp(ctx context.Context, tx *engine.Txn, table datum.OID, k row) error 
 func update(ctx context.Context, tx *engine.Txn, table datum.OID, k row) error {
 	mark := tx.Savepoint()
 	for {
-		if err := tx.BeginChange(ctx, table); err != nil {
+		if err := tx.BeginChange(ctx, table, locking.UpdateRow); err != nil {
 			return err
 		}
 		rows, err := read(tx, table, chunk.Predicate{Column: 1, Op: chunk.OpEQ, Values: []datum.Value{k.k}})
@@ -404,8 +407,8 @@ func (s *claimStress) seeFill(rows map[row]int, over int, past *pastFills, fault
 
 // end checks that what was acknowledged is there.
 func (s *claimStress) end() {
-	s.t.Logf("%d transactions acknowledged, %d unknown, %d failed; %d keys; %d fills; %d reads, %d of them failed", len(s.acked), len(s.open), len(s.failed),
-		len(s.owners), len(s.rank), s.reads.Load(), s.reads.Load()-s.whole.Load())
+	s.t.Logf("%d transactions acknowledged, %d unknown, %d failed; %d keys; %d fills; %d reads, %d of them failed; %d changes of where rows are put",
+		len(s.acked), len(s.open), len(s.failed), len(s.owners), len(s.rank), s.reads.Load(), s.reads.Load()-s.whole.Load(), s.placed.Load())
 	for e, n := range s.errors {
 		s.t.Logf("%d reads: %s", n, e)
 	}
@@ -456,4 +459,68 @@ func (s *claimStress) known(u int64, why map[string]bool) bool {
 		s.t.Logf("at the end a transaction failed on node %s", reason)
 	}
 	return ok
+}
+
+// TestClusterLookupBesideAppend: a row that is on its way into the log of a node while another
+// node's later ones are seen already is one that a transaction did not look up.
+func TestClusterLookupBesideAppend(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	shared := memstore.New(nil)
+	a, b := newNode(t, shared, "a", quiet), newNode(t, shared, "b", quiet)
+	table, other := createTable(t, a.db, "state", true, schema.DuplicateReplace), createTable(t, a.db, "events", false, 0)
+	insert(t, a.db, table, row{"k", 1, 1})
+	b.latest(other)
+	update := func(from, to int64) *engine.Txn {
+		tx := begin(t, a.db, engine.TxnOptions{})
+		change(t, tx, table, []row{{"k", 1, from}}, []row{{"k", 1, to}})
+		return tx
+	}
+	if err := update(1, 2).Commit(ctx); err != nil { // the node has the table for itself from now on
+		t.Fatal(err)
+	}
+	reached, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	log := a.db.SourceLog()
+	hold := func(c memstore.Call) memstore.Verdict {
+		if c.Op == memstore.OpAppend && c.Log == log {
+			once.Do(func() {
+				close(reached)
+				<-release
+			})
+		}
+		return memstore.Verdict{}
+	}
+	a.fate.Store(&hold)
+	first := make(chan error, 1)
+	go func() {
+		tx, err := a.db.Begin(ctx, engine.TxnOptions{})
+		if err == nil {
+			err = tx.Snapshot(ctx)
+		}
+		if err == nil {
+			_, _, err = tx.Insert(ctx, table, batchOf(row{"k", 1, 100}), chunk.InsertReplace)
+		}
+		if err == nil {
+			err = tx.Commit(ctx)
+		}
+		first <- err
+	}()
+	<-reached
+	insert(t, b.db, other, row{"o", 1, 1})
+	sameRows(t, "the other node's row", a.latest(other), counts(row{"o", 1, 1}))
+	tx := update(2, 3)
+	second := make(chan error, 1)
+	go func() { second <- tx.Commit(ctx) }()
+	close(release)
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; codeOf(err) != pgerr.SerializationFailure {
+		t.Errorf("a row that was replaced since: %v", err)
+	}
+	sameRows(t, "at the end", a.latest(table), counts(row{"k", 1, 100}))
+	a.close()
+	b.close()
+	shared.Close()
 }

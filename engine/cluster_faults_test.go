@@ -501,7 +501,7 @@ func TestClusterForgetsSources(t *testing.T) {
 	insert(t, a.db, table, row{"k", 9, 9})
 	checkpoint(t, a.db)
 	a.close()
-	v, err := engine.OpenView(context.Background(), shared.Node(nil), "")
+	v, err := engine.OpenView(context.Background(), shared.Node(nil), engine.ViewOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

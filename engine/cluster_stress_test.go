@@ -31,8 +31,9 @@ var stressTime = flag.Duration("stress", 0, "how long the stress of clusters run
 
 // TestClusterStress has three nodes write and read while calls to the store fail,
 // lose their answers or are done late, while nodes stand still for longer than
-// their lease, and while they are killed, left and started again. Each transaction
-// is seen whole or not at all, once, and for good once it is acknowledged.
+// their lease, and while they are killed, left and started again, and while it changes
+// where rows are put. Each transaction is seen whole or not at all, once, and for good
+// once it is acknowledged.
 func TestClusterStress(t *testing.T) {
 	s := newStress(t)
 	s.tables = []datum.OID{
@@ -42,6 +43,7 @@ func TestClusterStress(t *testing.T) {
 	for i := range s.nodes {
 		s.start(i, s.writer, s.writer, s.reader)
 	}
+	s.start(2, s.placer(s.tables...))
 	s.run()
 	s.checkEnd()
 }
@@ -58,6 +60,7 @@ func TestClusterJournalStress(t *testing.T) {
 	for i := range s.nodes {
 		s.start(i, s.writer, s.writer, s.reader)
 	}
+	s.start(2, s.placer(s.tables...))
 	s.run()
 	s.checkEnd()
 }
@@ -78,6 +81,7 @@ type stress struct {
 	last    atomic.Int64 // number of the last transaction
 	reads   atomic.Int64
 	whole   atomic.Int64 // reads that saw something
+	placed  atomic.Int64 // changes of where rows are put
 
 	mu     sync.Mutex // guards the fields below
 	acked  map[int64]int
@@ -424,12 +428,38 @@ func (s *stress) write(db *engine.DB, u int64) error {
 		return err
 	}
 	defer tx.Rollback()
+	// A table's lock stays with a definition whose fate is not known, and a node that is to end waits for this.
+	patient, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	for i, table := range s.tables {
-		if _, _, err := tx.Insert(ctx, table, batchOf(rowsOf(u, i)...), chunk.InsertDefault); err != nil {
+		if _, _, err := tx.Insert(patient, table, batchOf(rowsOf(u, i)...), chunk.InsertDefault); err != nil {
 			return err
 		}
 	}
 	return tx.Commit(ctx)
+}
+
+// placer returns what changes where rows of tables to come are put, if that goes well.
+func (s *stress) placer(tables ...datum.OID) func(*stressNode, *engine.DB, *rand.Rand) {
+	return func(_ *stressNode, db *engine.DB, rng *rand.Rand) {
+		time.Sleep(time.Duration(rng.IntN(400)) * time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		tx, err := db.Begin(ctx, engine.TxnOptions{})
+		if err != nil {
+			return
+		}
+		defer tx.Rollback()
+		def := tx.Catalog().Tables[tables[rng.IntN(len(tables))]]
+		if def == nil {
+			return
+		}
+		next := *def
+		next.Slice, next.Partitions = time.Duration(1+rng.IntN(4))*time.Hour, 1+rng.IntN(6)
+		if err := tx.Apply(ctx, schema.Change{PutTable: &next}); err == nil && tx.Commit(ctx) == nil {
+			s.placed.Add(1)
+		}
+	}
 }
 
 func (s *stress) reader(n *stressNode, db *engine.DB, rng *rand.Rand) {
@@ -551,7 +581,8 @@ func (s *stress) fateOf(u int64) string {
 func (s *stress) checkEnd() {
 	s.t.Helper()
 	all := s.ackedBy(0, true)
-	s.t.Logf("%d transactions acknowledged, %d unknown, %d failed; %d reads, %d of them failed", len(all), len(s.open), len(s.failed), s.reads.Load(), s.reads.Load()-s.whole.Load())
+	s.t.Logf("%d transactions acknowledged, %d unknown, %d failed; %d reads, %d of them failed; %d changes of where rows are put",
+		len(all), len(s.open), len(s.failed), s.reads.Load(), s.reads.Load()-s.whole.Load(), s.placed.Load())
 	for e, n := range s.errors {
 		s.t.Logf("%d reads: %s", n, e)
 	}

@@ -63,6 +63,9 @@ type committer struct {
 	// flying is the source position of an entry that may be in the log and is not in
 	// the state yet; 0: none is. For others: the follower.
 	flying atomic.Uint64
+	// stamped is a row version that those of that entry are not below, and all before are;
+	// 0: there is none.
+	stamped atomic.Int64
 	// sealed says that our log has been taken over; in a cluster only.
 	sealed bool
 	// stuck says that the journal could not be forwarded the last time.
@@ -226,6 +229,7 @@ func answer(group []*commitRequest, err error) {
 
 // writeRows commits transactions that only wrote rows.
 func (c *committer) writeRows(group []*commitRequest) {
+	c.stamped.Store(c.db.clock.Last() + 1)
 	data, group := c.encode(group)
 	if len(group) == 0 {
 		return
@@ -288,17 +292,30 @@ func (c *committer) encode(group []*commitRequest) ([]byte, []*commitRequest) {
 
 // stamp gives a transaction its row versions.
 func (c *committer) stamp(r *ingest.Record) {
+	before := r.Version // if it is stamped a second time
 	r.Version = c.db.clock.Take(r.Versions)
-	stampStaged(r)
+	stampStaged(r, uint64(before))
 }
 
 // stampStaged gives staged chunks the versions that their record took for
-// them: in the order of staging, all before that of the rows.
-func stampStaged(r *ingest.Record) {
+// them: in the order of staging, all before that of the rows. before is the version of
+// an earlier stamp, 0 if there was none.
+func stampStaged(r *ingest.Record, before uint64) {
 	for i := range r.Parts {
 		for j, e := range r.Parts[i].Staged {
+			stage := uint64(j)
+			switch {
+			case e.VersionMin >= ownStagedVersion:
+				stage = e.VersionMin - ownStagedVersion
+			case before > 0:
+				stage = e.VersionMin - before
+			}
 			v := *e
-			v.VersionMin, v.VersionMax = uint64(r.Version)+uint64(j), uint64(r.Version)+uint64(j)
+			v.VersionMin, v.VersionMax = uint64(r.Version)+stage, uint64(r.Version)+stage
+			v.Schema = min(v.Schema, r.Schema) // ALTER TABLE may have been undone since
+			if r.Parts[i].History {
+				v.Together = []chunk.VersionRange{{First: uint64(r.Version), Last: uint64(r.Version) + uint64(r.Versions) - 1}}
+			}
 			r.Parts[i].Staged[j] = &v
 		}
 	}
@@ -389,12 +406,13 @@ func (c *committer) refusal() error {
 func (c *committer) writeDefinition(r *commitRequest) error {
 	catalogue := c.db.catalogue
 	catalogue.writing.Lock()
-	entry := catalogueEntry{ID: newTxnID(), Changes: r.changes}
+	entry := catalogueEntry{ID: newTxnID()}
 	var rows []*ingest.Record
 	var data []byte
 	if r.record != nil {
 		entry.ID = r.record.ID
 		r.record.Condition = &ingest.Condition{Seq: r.catalogueSeq}
+		c.stamped.Store(c.db.clock.Last() + 1)
 		c.stamp(r.record)
 		rows = []*ingest.Record{r.record}
 		var err error
@@ -403,6 +421,7 @@ func (c *committer) writeDefinition(r *commitRequest) error {
 			return err
 		}
 	}
+	entry.Changes = c.beginHistory(r)
 	var seq uint64 // of the record, once it is there
 	write := func() error {
 		if data != nil && seq == 0 {
@@ -478,6 +497,7 @@ func (db *DB) apply(seq uint64, src commitlog.Source, records []*ingest.Record, 
 			s.clock = max(s.clock, r.Version+int64(r.Versions)-1)
 		}
 		if seq > 0 && src == db.own() {
+			db.committer.stamped.Store(0)
 			s.head = seq
 		}
 		return s
@@ -503,7 +523,7 @@ func (db *DB) applyPart(s *state, own map[datum.OID]bool, seq uint64, src commit
 	d := old.pending
 	before := d.bytes()
 	if p.Rows != nil {
-		l := st.info.layout
+		l := st.info.of(p.Partition.Key).layout
 		rows, err := ingest.Conform(db.mem, l, p.Columns, p.Rows, r.Version+int64(r.Versions)-1)
 		if err == nil {
 			d, err = d.add(db.mem, l, rows)

@@ -11,7 +11,9 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
 )
 
 // What the committer does in a cluster, where its log can be sealed by others, and
@@ -116,8 +118,12 @@ func (c *committer) settled() {
 
 // landed notes that every entry of our log of which that is certain is in the state.
 func (c *committer) landed() {
-	if c.open == nil {
-		c.flying.Store(0)
+	if c.open != nil {
+		return
+	}
+	c.flying.Store(0)
+	if c.stamped.Swap(0) > 0 { // of what was not made
+		c.db.publish((*state).clone)
 	}
 }
 
@@ -183,13 +189,13 @@ func (c *committer) checkShared(r *commitRequest, s *state) error {
 	}
 	for i := range r.record.Parts {
 		p := &r.record.Parts[i]
-		there := s.storages[p.Partition.Table] != nil
-		for _, ch := range r.changes {
-			there = there || ch.PutTable != nil && ch.PutTable.Storage == p.Partition.Table
-		}
-		if !there {
+		def := r.definition(s, p.Partition.Table)
+		if def == nil {
 			return pgerr.New(pgerr.SerializationFailure, "another node has changed or dropped a table that the transaction wrote to").
 				WithHint("Try the transaction again.")
+		}
+		if err := checkNulls(def, p); err != nil {
+			return err
 		}
 		for _, e := range p.Staged {
 			if e.ID.Time().Before(c.db.opt.Now().Add(-maxStagedAge)) {
@@ -198,6 +204,20 @@ func (c *committer) checkShared(r *commitRequest, s *state) error {
 		}
 	}
 	return nil
+}
+
+// definition returns that of a storage's table as it is once the transaction has
+// committed, nil if there is no such table.
+func (r *commitRequest) definition(s *state, storage datum.OID) (def *schema.Table) {
+	if st := s.storages[storage]; st != nil {
+		def = st.info.def
+	}
+	for _, ch := range r.changes {
+		if ch.PutTable != nil && ch.PutTable.Storage == storage {
+			def = ch.PutTable
+		}
+	}
+	return def
 }
 
 // meet makes sure that partitions which transactions write to for the first time

@@ -116,17 +116,26 @@ type compactionJob struct {
 	in     *tableInfo
 	slice  int64
 	seq    uint64 // of the manifest that has the inputs
-	inputs []*chunk.Entry
-	runs   []sortedRun // of the inputs
-	pace   *pace       // nil: as fast as it goes
+	choice choice
+	inputs []*chunk.Entry // of the choice
+	runs   []sortedRun    // of the inputs
+	pace   *pace          // nil: as fast as it goes
 	record *compactionRecord
 
-	mem     *meter
+	mem                    *meter
+	replaced, pastReplaced uint64 // chunk.Entry.Replaced of what rows and past make
+	together               []chunk.VersionRange
+	rows, past             compactionOutput
+	ready                  []*chunk.Sealed
+	size                   int64 // of ready
+	adds                   []*chunk.Entry
+}
+
+// A compactionOutput is rows on their way into chunks.
+type compactionOutput struct {
 	builder *chunk.Builder
 	pending int64 // bytes in builder, about
-	ready   []*chunk.Sealed
-	size    int64 // of ready
-	adds    []*chunk.Entry
+	count   int64 // of rows that came
 }
 
 // run merges and commits. After an error nothing has changed, or if it wraps
@@ -155,17 +164,20 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 	}
 	defer m.close()
 	j.inputs = inputs
+	j.keepPast(m)
 	if m.marks != nil && j.in.keyed() {
 		if m.marks.below, err = j.db.marksBelow(ctx, j.part, j.slice, inputs); err != nil {
 			return nil, err
 		}
+		if m.past != nil { // other generations' rows went to history by then
+			j.pastReplaced = max(j.pastReplaced, uint64(j.db.current.Load().clock))
+		}
 	}
 	j.record.began(inputs)
-	j.builder = chunk.NewBuilder(j.in.layout, chunk.SealOptions{
-		Slice: j.slice, Schema: j.in.def.Version, Tombstones: j.seq, IDs: j.db.ids, Mem: j.mem,
-	})
-	defer j.builder.Release()
-	rows, read := int64(0), int64(0)
+	j.rows.builder, j.past.builder = j.newBuilder(j.replaced), j.newBuilder(j.pastReplaced)
+	defer j.rows.builder.Release()
+	defer j.past.builder.Release()
+	read := int64(0)
 	for {
 		batch, err := m.next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -174,11 +186,12 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 		if err != nil {
 			return nil, err
 		}
-		if batch.NumRows() > 0 {
-			rows += batch.NumRows()
-			err = j.add(ctx, batch)
+		err = j.add(ctx, &j.rows, batch)
+		if err == nil {
+			if batch, err = m.past.next(); batch != nil {
+				err = j.add(ctx, &j.past, batch)
+			}
 		}
-		batch.Release()
 		if err == nil {
 			err = j.rest(ctx, m.read-read)
 			read = m.read
@@ -187,8 +200,10 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 			return nil, err
 		}
 	}
-	if err := j.seal(ctx, true); err != nil {
-		return nil, err
+	for _, o := range []*compactionOutput{&j.rows, &j.past} {
+		if err := j.seal(ctx, o, true); err != nil {
+			return nil, err
+		}
 	}
 	if err := j.put(ctx); err != nil {
 		return nil, err
@@ -200,11 +215,12 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 		c.Removes = append(c.Removes, e.ID)
 		had += int64(e.Rows)
 	}
-	if m.marks != nil {
+	rows := j.rows.count + j.past.count
+	if m.marks != nil && m.past == nil {
 		rows += 2 * m.marks.pairs
 	}
-	if len(m.streams) == 1 && len(j.adds) >= len(inputs) && rows == had && m.marks == nil {
-		return nil, errNoGain // they were cut because of their bytes in memory
+	if len(m.streams) == 1 && len(j.adds) >= len(inputs) && j.rows.count == had && len(quick(inputs)) == 0 {
+		return nil, errNoGain // they were cut because of their bytes in memory, and no mark found its row
 	}
 	if rows > had || !j.in.keyed() && rows != had {
 		return nil, fmt.Errorf("%w: %d rows of chunks merge to %d", chunk.ErrCorrupt, had, rows)
@@ -212,28 +228,39 @@ func (j *compactionJob) merge(ctx context.Context) (*commitlog.Commit, error) {
 	return c, nil
 }
 
-// add takes rows in and puts away what is filled by them.
-func (j *compactionJob) add(ctx context.Context, batch arrow.RecordBatch) error {
-	if err := j.builder.Add(batch); err != nil {
+func (j *compactionJob) newBuilder(replaced uint64) *chunk.Builder {
+	return chunk.NewBuilder(j.in.layout, chunk.SealOptions{
+		Slice: j.slice, Schema: j.in.def.Version, From: j.seq, IDs: j.db.ids, Mem: j.mem, Replaced: replaced, Together: j.together,
+	})
+}
+
+// add takes rows in, which it releases, and puts away what is filled by them.
+func (j *compactionJob) add(ctx context.Context, o *compactionOutput, batch arrow.RecordBatch) error {
+	defer batch.Release()
+	if batch.NumRows() == 0 {
+		return nil
+	}
+	if err := o.builder.Add(batch); err != nil {
 		return err
 	}
-	j.pending += chunk.BatchBytes(batch)
-	return j.seal(ctx, false)
+	o.count += batch.NumRows()
+	o.pending += chunk.BatchBytes(batch)
+	return j.seal(ctx, o, false)
 }
 
 // seal takes the chunks that are filled, or whose rows take too much memory; last says
 // that there are no rows to come.
-func (j *compactionJob) seal(ctx context.Context, last bool) error {
-	chunks := j.builder.Take()
+func (j *compactionJob) seal(ctx context.Context, o *compactionOutput, last bool) error {
+	chunks := o.builder.Take()
 	if len(chunks) > 0 {
-		j.pending = 0
+		o.pending = 0
 	}
-	if last || j.pending > j.db.opt.CompactionBytes/4 {
-		rest, err := j.builder.Finish()
+	if last || o.pending > j.db.opt.CompactionBytes/4 {
+		rest, err := o.builder.Finish()
 		if err != nil {
 			return err
 		}
-		chunks, j.pending = append(chunks, rest...), 0
+		chunks, o.pending = append(chunks, rest...), 0
 	}
 	for _, c := range chunks {
 		j.ready = append(j.ready, c)
@@ -310,9 +337,9 @@ func (db *DB) compactable(ctx context.Context, part *partition) (*tableInfo, *co
 		return nil, nil, errGone
 	}
 	if db.cluster != nil {
-		return st.info, part.log.Manifest(), nil
+		return st.info.of(part.id.Key), part.log.Manifest(), nil
 	}
-	return st.info, st.part(part.id.Key).manifest, nil
+	return st.info.of(part.id.Key), st.part(part.id.Key).manifest, nil
 }
 
 // definitionOf returns the table of chunks as it was when they were written, or later: who
@@ -337,7 +364,7 @@ func (db *DB) definitionOf(ctx context.Context, part *partition, chunks []*chunk
 		return nil, pgerr.New(pgerr.ObjectInUse, "chunks of table %q were written under a definition that this node does not know yet", st.info.name()).
 			WithHint("Try again in a moment.")
 	}
-	return st.info, nil
+	return st.info.of(part.id.Key), nil
 }
 
 // errNoGain ends a compaction whose outcome would be what is there.
@@ -358,16 +385,20 @@ func (db *DB) compactSlice(ctx context.Context, part *partition, slice int64, to
 	if err != nil {
 		return false, 0, in.unread(err)
 	}
-	c := db.compactor.chooser(in)
-	inputs, wait := c.choose(list, to)
-	if len(inputs) == 0 {
+	found, wait := db.compactor.choose(in, list, to)
+	if len(found.inputs) == 0 {
 		return false, wait, nil
 	}
-	if in, err = db.definitionOf(ctx, part, inputs); err != nil {
+	if in, err = db.definitionOf(ctx, part, found.inputs); err != nil {
 		return false, 0, err
 	}
-	j := &compactionJob{db: db, part: part, in: in, slice: slice, seq: m.Seq(), inputs: slices.Clone(inputs), runs: c.streams(inputs), pace: p}
-	smallestFirst(j.runs)
+	j := &compactionJob{db: db, part: part, in: in, slice: slice, seq: m.Seq(), choice: found, inputs: slices.Clone(found.inputs), pace: p}
+	if ch := db.compactor.chooser(in); found.past {
+		j.runs = ch.pastRuns(found.inputs)
+	} else {
+		j.runs = ch.streams(found.inputs)
+		smallestFirst(j.runs)
+	}
 	j.record = db.compactor.begin(part.id, slice, "compaction")
 	err = j.run(ctx)
 	if errors.Is(err, errNoGain) {

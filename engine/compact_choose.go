@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"container/heap"
+	"iter"
 	"math/bits"
 	"slices"
 	"time"
@@ -47,6 +48,8 @@ const (
 	compacted
 	// packed is compacted with no chunk but the last that has room for a row.
 	packed
+	// dense leaves no chunk as the flush encoded it that wrote it.
+	dense
 )
 
 // A chooser chooses chunks of one slice to be merged.
@@ -69,18 +72,48 @@ func (c *chooser) choose(entries []*chunk.Entry, to aim) (inputs []*chunk.Entry,
 		return c.unpacked(entries), 0
 	case compacted:
 		return c.overlapping(entries), 0
+	case dense:
+		return hasty(entries), 0
 	}
 	if in := c.tier(entries); in != nil {
 		return in, 0
 	}
 	in := c.overlapping(entries)
-	if in == nil {
-		return nil, 0
+	idle, wanted := c.idle(entries), time.Duration(0)
+	if in != nil {
+		wanted = c.patience(in)
+	} else if in = hasty(entries); in != nil {
+		// What this has encoded anew does not keep the rest of the slice waiting.
+		idle, wanted = c.idle(quick(entries)), c.limits.cold
 	}
-	if idle, wanted := c.idle(entries), c.patience(in); idle < wanted {
+	if idle < wanted {
 		return nil, wanted - idle
 	}
 	return in, 0
+}
+
+// mostHasty is how many chunks are encoded anew by one commit: so much is lost if it fails.
+const mostHasty = 16
+
+// hasty returns neighbours to be encoded anew, for flushes try few encodings: the first
+// that are worth it, nil if none are. Each chunk is once.
+func hasty(entries []*chunk.Entry) []*chunk.Entry {
+	sorted := byKey(entries)
+	worth := func(e *chunk.Entry) bool { return e.Quick() && e.Rows >= tierRows }
+	first := slices.IndexFunc(sorted, worth)
+	if first < 0 {
+		return nil
+	}
+	n := 1
+	for n < mostHasty && first+n < len(sorted) && worth(sorted[first+n]) {
+		n++
+	}
+	return sorted[first : first+n]
+}
+
+// quick returns the chunks that flushes have encoded.
+func quick(entries []*chunk.Entry) []*chunk.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e *chunk.Entry) bool { return !e.Quick() })
 }
 
 // idle is for how long no chunk has been made.
@@ -131,7 +164,7 @@ func (c *chooser) follows(next *chunk.Entry, before []*chunk.Entry, keyMax []byt
 // mustMeet says whether marks of one of two chunks may be of rows of the other. They are
 // not if both were made at once, by a merge that would have found them.
 func mustMeet(a, b *chunk.Entry) bool {
-	return (a.Marked() || b.Marked()) && (a.Tombstones == 0 || a.Tombstones != b.Tombstones)
+	return (a.Marked() || b.Marked()) && (a.From == 0 || a.From != b.From)
 }
 
 // small says that a chunk is worth merging with others like it, unless it was cut.
@@ -139,11 +172,11 @@ func small(e *chunk.Entry) bool { return e.Rows < chunk.MaxRows/2 }
 
 // cut says whether a chunk ends before another one, the next by its keys, because of its
 // bytes: who makes several goes on with one when that before it is full. Chunks that were
-// made together have the same number in Tombstones, which otherwise says nothing here: it
+// made together have the same number in From, which otherwise says nothing here: it
 // is that of the last commit that who made them knew. Flushes of two nodes may have the same
 // one; those that are large and lie beside each other are not merged.
 func cut(e, next *chunk.Entry) bool {
-	return e.Tombstones > 0 && e.Tombstones == next.Tombstones && bytes.Compare(e.ID[:], next.ID[:]) < 0 &&
+	return e.From > 0 && e.From == next.From && bytes.Compare(e.ID[:], next.ID[:]) < 0 &&
 		(e.Rows == chunk.MaxRows || entryBytes(e) >= minCutBytes)
 }
 
@@ -258,29 +291,40 @@ func byKey(entries []*chunk.Entry) []*chunk.Entry {
 // overlapping returns the first chunks that overlap or are neighbours which fit in
 // one, nil if there are none: then the slice is compacted.
 func (c *chooser) overlapping(entries []*chunk.Entry) []*chunk.Entry {
-	sorted := byKey(entries)
-	room := capacities(sorted)
-	for i := 0; i < len(sorted); {
-		n := i + 1
-		reach, rows, most := sorted[i].KeyMax, sorted[i].Rows, room[i]
-		for n < len(sorted) {
-			e := sorted[n]
-			most = min(most, room[n])
-			if c.follows(e, sorted[i:n], reach) && rows+e.Rows > most {
-				break
-			}
-			if bytes.Compare(e.KeyMax, reach) > 0 {
-				reach = e.KeyMax
-			}
-			rows += e.Rows
-			n++
+	for group := range c.groups(byKey(entries)) {
+		if len(group) > 1 {
+			return group
 		}
-		if n-i > 1 {
-			return sorted[i:n]
-		}
-		i = n
 	}
 	return nil
+}
+
+// groups divides chunks, which are sorted by their keys, into those that overlap or are
+// neighbours which fit in one.
+func (c *chooser) groups(sorted []*chunk.Entry) iter.Seq[[]*chunk.Entry] {
+	room := capacities(sorted)
+	return func(yield func([]*chunk.Entry) bool) {
+		for i := 0; i < len(sorted); {
+			n := i + 1
+			reach, rows, most := sorted[i].KeyMax, sorted[i].Rows, room[i]
+			for n < len(sorted) {
+				e := sorted[n]
+				most = min(most, room[n])
+				if c.follows(e, sorted[i:n], reach) && rows+e.Rows > most {
+					break
+				}
+				if bytes.Compare(e.KeyMax, reach) > 0 {
+					reach = e.KeyMax
+				}
+				rows += e.Rows
+				n++
+			}
+			if !yield(sorted[i:n]) {
+				return
+			}
+			i = n
+		}
+	}
 }
 
 // unpacked returns the chunks from the first one that has room on, of chunks that do not

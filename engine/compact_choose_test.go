@@ -40,7 +40,7 @@ func (w *choiceWorld) add(slice int64, low, high uint64, rows int) (out []*chunk
 	for left, from := rows, low; left > 0; {
 		take := min(left, chunk.MaxRows)
 		to := from + (high-low)/uint64(n)
-		out = append(out, &chunk.Entry{ID: w.ids.Next(), Slice: slice, Rows: take, Tombstones: w.seq, KeyMin: keyAt(from), KeyMax: keyAt(to - 1)})
+		out = append(out, &chunk.Entry{ID: w.ids.Next(), Slice: slice, Rows: take, From: w.seq, KeyMin: keyAt(from), KeyMax: keyAt(to - 1)})
 		left, from = left-take, to
 	}
 	w.slices[slice] = append(w.slices[slice], out...)
@@ -71,7 +71,11 @@ func (w *choiceWorld) compact(to aim) {
 // TestChoiceOfADay simulates a day of one partition with slices of an hour, flushed each
 // minute, with a tenth of the rows up to a day late, and the day after it.
 func TestChoiceOfADay(t *testing.T) {
-	for _, perMinute := range []int{200, 5_000, 20_000} {
+	loads := []int{200, 5_000, 20_000}
+	if testing.Short() { // as under the race detector, of which a simulation has no need
+		loads = loads[:1]
+	}
+	for _, perMinute := range loads {
 		t.Run(fmt.Sprintf("rows=%d", perMinute), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, uint64(perMinute)))
 			w := newChoiceWorld()
@@ -219,7 +223,7 @@ func TestChoiceOfWideRows(t *testing.T) {
 	w := newChoiceWorld()
 	w.seq = 7
 	for i := range uint64(50) {
-		w.slices[0] = append(w.slices[0], &chunk.Entry{ID: w.ids.Next(), Rows: 900, Tombstones: w.seq, KeyMin: keyAt(i << 20), KeyMax: keyAt(i<<20 + 5),
+		w.slices[0] = append(w.slices[0], &chunk.Entry{ID: w.ids.Next(), Rows: 900, From: w.seq, KeyMin: keyAt(i << 20), KeyMax: keyAt(i<<20 + 5),
 			Columns: []chunk.ColumnEntry{{Size: 1 << 20}}})
 	}
 	w.now = w.now.Add(100 * time.Hour)
@@ -233,5 +237,38 @@ func TestChoiceOfWideRows(t *testing.T) {
 	w.compact(compacted)
 	if n := len(w.slices[0]); w.chooser().depth(w.slices[0]) != 1 || n != 50 || w.merges != 1 {
 		t.Errorf("%d chunks, %d overlap, after %d merges", n, w.chooser().depth(w.slices[0]), w.merges)
+	}
+}
+
+// TestChoiceOfHastyChunks: what flushes wrote, and nothing overlaps, is encoded anew once no
+// such chunk has come for a while, a number at a time and each once.
+func TestChoiceOfHastyChunks(t *testing.T) {
+	w := newChoiceWorld()
+	for i := range uint64(40) {
+		for _, e := range w.add(0, i<<20, (i+1)<<20, chunk.MaxRows) {
+			e.Columns = []chunk.ColumnEntry{{Quick: i != 20}}
+		}
+	}
+	w.now = w.now.Add(14 * time.Minute)
+	in, wait := w.chooser().choose(w.slices[0], tidy)
+	if in != nil || wait <= 0 || wait > time.Minute {
+		t.Errorf("%d chunks after 14 minutes, to be asked again in %v", len(in), wait)
+	}
+	w.now = w.now.Add(wait)
+	w.compact(tidy)
+	for _, e := range w.slices[0] {
+		if e.Quick() {
+			t.Error("a chunk is as a flush wrote it")
+		}
+	}
+	if w.merges != 4 || w.rewrote != 39*chunk.MaxRows { // 16, 4, 16 and 3 chunks
+		t.Errorf("%d merges of %d rows", w.merges, w.rewrote)
+	}
+	w.now = w.now.Add(100 * time.Hour)
+	for _, to := range []aim{tidy, compacted, packed, dense} {
+		w.compact(to)
+	}
+	if w.merges != 4 {
+		t.Errorf("%d more merges", w.merges-4)
 	}
 }

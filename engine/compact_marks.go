@@ -29,8 +29,9 @@ type markMerge struct {
 	// carried are marks that found no row and whose key is the greatest one merged so
 	// far, of which more rows may come; nil if there are none.
 	carried arrow.RecordBatch
-	pairs   int64 // rows that went, with a mark each
-	deleted int   // place of schema.RowDeletedColumn
+	pairs   int64     // rows that went, with a mark each
+	deleted int       // place of schema.RowDeletedColumn
+	past    *pastRows // gets what goes; nil if no history is kept
 }
 
 func newMarkMerge(in *tableInfo, mem memory.Allocator, limit int64) *markMerge {
@@ -44,11 +45,16 @@ func (m *markMerge) isMark(b arrow.RecordBatch) *array.Boolean {
 // drop returns the rows of a keyed table without the marks that nobody needs.
 func (m *markMerge) drop(rows arrow.RecordBatch) (arrow.RecordBatch, error) {
 	marks, versions := m.isMark(rows), rows.Column(int(rows.NumCols())-1).(*array.Int64)
-	kept := make([]int32, 0, rows.NumRows())
+	kept, gone := make([]int32, 0, rows.NumRows()), []int32(nil)
 	for i := range int(rows.NumRows()) {
 		if !marks.Value(i) || versions.Value(i) >= m.below {
 			kept = append(kept, int32(i))
+		} else {
+			gone = append(gone, int32(i))
 		}
+	}
+	if err := m.past.take(rows, gone); err != nil {
+		return nil, err
 	}
 	return m.in.take(m.mem, rows, kept)
 }
@@ -96,17 +102,20 @@ func (m *markMerge) subtract(rows arrow.RecordBatch, upTo []byte) (arrow.RecordB
 		}
 	}
 	kept := make([]int32, 0, n)
-	var carried []int32
+	var carried, past []int32
 	for i := range n {
 		if !marks.Value(i) {
 			if !gone[i] {
 				kept = append(kept, int32(i))
+			} else {
+				past = append(past, int32(i))
 			}
 			continue
 		}
 		image = m.image(image[:0], rows, i)
 		k := counts[string(image)]
 		if k == 0 {
+			past = append(past, int32(i))
 			continue // with its row
 		}
 		counts[string(image)] = k - 1
@@ -115,6 +124,9 @@ func (m *markMerge) subtract(rows arrow.RecordBatch, upTo []byte) (arrow.RecordB
 		} else {
 			kept = append(kept, int32(i))
 		}
+	}
+	if err := m.past.take(rows, past); err != nil {
+		return nil, err
 	}
 	if len(carried) > 0 {
 		c, err := m.in.take(m.mem, rows, carried)
@@ -135,7 +147,7 @@ func (m *markMerge) subtract(rows arrow.RecordBatch, upTo []byte) (arrow.RecordB
 // image is equal for a mark and the rows that it may take away.
 func (m *markMerge) image(dst []byte, b arrow.RecordBatch, row int) []byte {
 	for i, c := range b.Columns() {
-		if i != m.deleted {
+		if i != m.deleted && m.in.layout.Columns[i].ID != schema.RowVersionColumn {
 			dst = chunk.AppendImage(dst, c, row)
 		}
 	}
@@ -187,14 +199,66 @@ func (db *DB) marksBelow(ctx context.Context, part *partition, slice int64, inpu
 		if err != nil {
 			return math.MinInt64, st.info.unread(err)
 		}
-		if !slices.ContainsFunc(inputs, func(i *chunk.Entry) bool { return i.ID == e.ID }) {
+		if !e.History() && !slices.ContainsFunc(inputs, func(i *chunk.Entry) bool { return i.ID == e.ID }) {
 			below = min(below, int64(e.VersionMin))
 		}
 	}
 	for _, d := range p.deltas() {
 		below = min(below, d.oldest(slice))
 	}
+	if st.info.count() == 1 {
+		return below, nil
+	}
+	return st.belowElsewhere(ctx, part.id.Key, in, below)
+}
+
+// belowElsewhere is marksBelow for rows in partitions of other generations than that of
+// key, in which all rows that there are of the keys in r lie in slices that overlap its.
+func (st *storageState) belowElsewhere(ctx context.Context, key string, r commitlog.ChunkRange, below int64) (int64, error) {
+	times := st.info.of(key).timesOf(r.Slice)
+	for _, q := range st.parts {
+		other := q.part.id.Key
+		if other == key || !st.info.mayShare(key, other) {
+			continue
+		}
+		for _, slice := range q.slices() {
+			at := st.info.of(other).timesOf(slice)
+			if at.Min > times.Max || times.Min > at.Max {
+				continue
+			}
+			r.Slice = slice
+			for e, err := range q.manifest.ChunksIn(ctx, r) {
+				if err != nil {
+					return math.MinInt64, st.info.unread(err)
+				}
+				if !e.History() {
+					below = min(below, int64(e.VersionMin))
+				}
+			}
+			for _, d := range q.deltas() {
+				below = min(below, d.oldest(slice))
+			}
+		}
+	}
 	return below, nil
+}
+
+// slices returns the numbers of the slices in which a partition has rows.
+func (p *partState) slices() []int64 {
+	var out []int64
+	for info := range p.manifest.Slices() {
+		out = append(out, info.Slice)
+	}
+	for _, d := range p.deltas() {
+		for _, s := range d.slices {
+			out = append(out, s.slice)
+		}
+		for _, e := range d.staged {
+			out = append(out, e.Slice)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // keysOf returns the range of the keys of chunks.

@@ -27,7 +27,9 @@ type merging struct {
 	read    int64  // bytes of blobs
 	last    []byte // key of the last row that came out
 	started bool
-	marks   *markMerge // nil if no chunk has marks
+	marks   *markMerge    // nil if no chunk has marks, and of history
+	past    *pastRows     // nil if no history is kept
+	order   *chunk.Layout // by which rows come
 }
 
 // A mergeStream is a run being read.
@@ -76,15 +78,20 @@ func (m *meter) Free(b []byte) {
 // newMerging opens as many of the runs, in their order, as memory allows, but at least
 // two. It returns the chunks that it merges.
 func newMerging(ctx context.Context, in *tableInfo, mem *meter, runs []sortedRun, fetch func(*chunk.Entry) chunk.Fetch, limit int64) (*merging, []*chunk.Entry, error) {
-	m := &merging{in: in, mem: mem}
+	m := &merging{in: in, mem: mem, order: in.layout}
+	past := runs[0].chunks[0].History()
+	if past {
+		m.order = in.layout.ByVersion()
+	}
 	spec := chunk.ScanSpec{}
 	for _, c := range in.layout.Columns {
 		spec.Columns = append(spec.Columns, c.ID)
 	}
 	var inputs []*chunk.Entry
 	blobs := int64(0)
-	for _, r := range runs {
-		if len(m.streams) >= 2 && mem.used.Load()+blobs >= limit {
+	for i, r := range runs {
+		whole := i == 0 || !past || r.chunks[0].Replaced != runs[i-1].chunks[0].Replaced // see chooser.pastRuns
+		if len(m.streams) >= 2 && mem.used.Load()+blobs >= limit && whole {
 			break
 		}
 		s := &mergeStream{chunks: r.chunks, split: func(e *chunk.Entry) chunk.Split {
@@ -102,7 +109,7 @@ func newMerging(ctx context.Context, in *tableInfo, mem *meter, runs []sortedRun
 		}
 		blobs += most
 	}
-	if slices.ContainsFunc(inputs, (*chunk.Entry).Marked) {
+	if !past && slices.ContainsFunc(inputs, (*chunk.Entry).Marked) {
 		m.marks = newMarkMerge(in, mem, limit)
 	}
 	return m, inputs, nil
@@ -130,7 +137,7 @@ func (s *mergeStream) fill(ctx context.Context, m *merging) error {
 		case err != nil:
 			return err
 		default:
-			s.batch, s.max = b, m.in.layout.AppendSortKey(s.max[:0], b, int(b.NumRows())-1)
+			s.batch, s.max = b, m.order.AppendSortKey(s.max[:0], b, int(b.NumRows())-1)
 		}
 	}
 	return nil
@@ -191,7 +198,7 @@ func (m *merging) next(ctx context.Context) (arrow.RecordBatch, error) {
 		if s.batch == nil {
 			continue
 		}
-		if rows := s.take(m.in.layout, upTo); rows != nil {
+		if rows := s.take(m.order, upTo); rows != nil {
 			pieces = append(pieces, piece{rows, s.chunks[0].ID})
 		}
 	}
@@ -227,6 +234,9 @@ func (m *merging) next(ctx context.Context) (arrow.RecordBatch, error) {
 func (m *merging) merge(runs []arrow.RecordBatch, upTo []byte) (arrow.RecordBatch, error) {
 	if m.in.keyed() {
 		rows, err := chunk.MergeRows(m.mem, m.in.layout, runs)
+		if err == nil && m.past != nil {
+			rows, err = m.past.split(rows)
+		}
 		if err != nil || m.marks == nil {
 			return rows, err
 		}
@@ -265,7 +275,7 @@ func (m *merging) sort(runs []arrow.RecordBatch) (arrow.RecordBatch, error) {
 
 // inOrder checks that rows come after those before them.
 func (m *merging) inOrder(rows arrow.RecordBatch) error {
-	l := m.in.layout
+	l := m.order
 	first := l.AppendSortKey(nil, rows, 0)
 	if x := bytes.Compare(first, m.last); m.started && (x < 0 || x == 0 && m.in.keyed()) {
 		return fmt.Errorf("%w: rows of a chunk are not in the order of the key", chunk.ErrCorrupt)
@@ -276,6 +286,7 @@ func (m *merging) inOrder(rows arrow.RecordBatch) error {
 
 func (m *merging) close() {
 	m.marks.release()
+	m.past.release()
 	for _, s := range m.streams {
 		if s.batch != nil {
 			s.batch.Release()

@@ -48,7 +48,7 @@ func mergeRows(in *tableInfo, b arrow.RecordBatch) (out []mergeRow) {
 	for i := range int(b.NumRows()) {
 		r := mergeRow{key: string(in.layout.AppendSortKey(nil, b, i)), mark: b.Column(len(in.live)).(*array.Boolean).Value(i)}
 		for k := range in.live {
-			r.text += string(appendShown(nil, in.layout.Columns[k].Type, b.Column(k), i)) + "|"
+			r.text += string(datum.AppendShown(nil, in.layout.Columns[k].Type, b.Column(k), i, nil)) + "|"
 		}
 		if in.keyed() {
 			r.version = b.Column(int(b.NumCols()) - 1).(*array.Int64).Value(i)

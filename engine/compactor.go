@@ -38,6 +38,7 @@ type compactionMemo struct {
 	manifest *commitlog.Manifest // as of the last look
 	again    time.Time           // when to look although nothing changed; zero: never
 	freeAt   time.Time           // when to look for what can be freed
+	forgetAt time.Time           // when to look for history that can be forgotten
 	repackAt time.Time           // when to look for files of which much is deleted
 	slices   map[int64]sliceMemo
 	failed   map[int64]time.Time // slices that could not be merged, and when that is tried again
@@ -51,7 +52,7 @@ type sliceMemo struct {
 
 const (
 	// maxLooks bounds the slices whose chunks are looked at in a round: after a start
-	// that is all that have several.
+	// that is all.
 	maxLooks = 256
 	// failedAge is how long a slice is left alone that could not be merged.
 	failedAge = 10 * time.Minute
@@ -154,7 +155,7 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 	if st == nil || st.part(part.id.Key) == nil {
 		return 0, nil
 	}
-	in, m := st.info, st.part(part.id.Key).manifest
+	in, m := st.info.of(part.id.Key), st.part(part.id.Key).manifest
 	memo := c.memos[part.id]
 	if memo == nil {
 		memo = &compactionMemo{slices: map[int64]sliceMemo{}, failed: map[int64]time.Time{}}
@@ -162,6 +163,9 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 	}
 	now := db.opt.Now()
 	expired := len(db.expired(in, m, now)) > 0
+	if in.versions() && !now.Before(memo.forgetAt) {
+		expired, memo.forgetAt = true, now.Add(min(max(in.history/16, time.Minute), 10*time.Minute))
+	}
 	free := false
 	if db.cluster != nil && !now.Before(memo.freeAt) {
 		free = db.anyToFree(m, now)
@@ -173,10 +177,6 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 	var todo []int64
 	again, all := time.Time{}, true
 	for info := range m.Slices() {
-		if info.Chunks < 2 {
-			delete(memo.slices, info.Slice)
-			continue
-		}
 		if at, bad := memo.failed[info.Slice]; bad && now.Before(at) {
 			again = earliest(again, at)
 			continue
@@ -195,10 +195,10 @@ func (c *compactor) partition(ctx context.Context, part *partition, looks *int) 
 		if err != nil {
 			return 0, in.unread(err)
 		}
-		inputs, wait := c.chooser(in).choose(list, tidy)
-		if len(inputs) > 0 {
+		found, wait := c.choose(in, list, tidy)
+		if len(found.inputs) > 0 {
 			todo = append(todo, info.Slice)
-			left += int64(len(inputs))
+			left += int64(len(found.inputs))
 			continue
 		}
 		known = sliceMemo{info: info}

@@ -41,7 +41,9 @@ type DB struct {
 	locks     *lock.Manager
 	metrics   *metrics
 	snapshots snapshots
-	sealers   *semaphore.Weighted
+	// statistics are what the planner has asked for.
+	statistics statistics
+	sealers    *semaphore.Weighted
 	// stageBytes is how large a transaction's rows may grow before they are
 	// staged, sealBytes a partition's before they are flushed.
 	stageBytes, sealBytes int64
@@ -53,6 +55,7 @@ type DB struct {
 	committer *committer
 	flusher   *flusher
 	compactor *compactor
+	sequences *sequences
 	cluster   *cluster                         // nil unless the store is shared
 	source    atomic.Pointer[commitlog.Source] // whose log we append to; see own
 	buffered  atomic.Int64                     // bytes of rows of this node that are not in chunks
@@ -88,6 +91,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 		src := db.cluster.newSource()
 		db.source.Store(&src)
 	}
+	db.sequences = newSequences(db)
 	db.metrics = newMetrics(db)
 	db.committer = newCommitter(db)
 	db.flusher = newFlusher(db)
@@ -104,7 +108,7 @@ func Open(ctx context.Context, s store.Store, opt Options) (*DB, error) {
 	db.flusher.start()
 	db.compactor.start()
 	if db.cluster != nil {
-		db.cluster.start(db.cluster.follower.run, db.cluster.inherit)
+		db.cluster.start(db.cluster.follower.run, db.cluster.inherit, db.cluster.vouch, db.cluster.acceptLeft)
 	}
 	if j := db.journal(); j != nil {
 		go j.run()
@@ -137,6 +141,7 @@ func (db *DB) Close() error {
 	} else {
 		db.committer.close()
 	}
+	db.sequences.giveBack(ctx)
 	db.flusher.stop()
 	err := db.Checkpoint(ctx)
 	if err == nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/phyllodb/phyllo/engine/lock"
@@ -20,18 +21,22 @@ func (t *Txn) define(ctx context.Context) error {
 	if err := t.writable(); err != nil {
 		return err
 	}
-	if err := t.owner.Table(ctx, catalogueLock, lock.Exclusive); err != nil {
+	if _, err := t.owner.Lock(ctx, lock.Table(catalogueLock), lock.Define); err != nil {
 		return err
 	}
 	if err := t.claim(ctx, catalogueLock); err != nil {
 		return err
 	}
+	return t.redefine()
+}
+
+// redefine gives the snapshot the newest definitions. They move on also under one whose
+// rows are fixed, as they do in PostgreSQL.
+func (t *Txn) redefine() error {
 	s := t.db.current.Load()
 	if s.catalog.Seq == t.snap.catalog.Seq {
 		return nil
 	}
-	// Definitions move on also under a fixed snapshot of the rows, as they do in
-	// PostgreSQL.
 	c, _, err := t.snap.withCatalog(t.db, s.catalog)
 	if err != nil {
 		return err
@@ -44,6 +49,9 @@ func (t *Txn) define(ctx context.Context) error {
 func (t *Txn) writable() error {
 	if t.done.Load() {
 		return errTxnDone
+	}
+	if t.undecided() {
+		return errSilent(errUndecided)
 	}
 	if t.opt.ReadOnly {
 		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot write in a read-only transaction")
@@ -77,7 +85,7 @@ func (t *Txn) Apply(ctx context.Context, c schema.Change) error {
 			return err
 		}
 	case c.DropTable != 0:
-		if err := t.owner.Table(ctx, c.DropTable, lock.Exclusive); err != nil {
+		if _, err := t.owner.Lock(ctx, lock.Table(c.DropTable), lock.Define); err != nil {
 			return err
 		}
 	}
@@ -99,12 +107,36 @@ func (t *Txn) checkChange(c *schema.Change) error {
 	switch {
 	case c.PutTable != nil:
 		_, there := t.catalog.Tables[c.PutTable.OID]
+		for _, k := range c.PutTable.ForeignKeys {
+			if k.RefTable != c.PutTable.OID && t.catalog.Tables[k.RefTable] == nil {
+				return pgerr.New(pgerr.UndefinedTable, "the table that foreign key %q refers to does not exist any more", k.Name)
+			}
+		}
 		return t.checkRelation(there, c.PutTable.OID, c.PutTable.Namespace, c.PutTable.Name)
 	case c.PutView != nil:
 		_, there := t.catalog.Views[c.PutView.OID]
 		return t.checkRelation(there, c.PutView.OID, c.PutView.Namespace, c.PutView.Name)
-	case c.DropTable != 0 && t.catalog.Tables[c.DropTable] == nil, c.DropView != 0 && t.catalog.Views[c.DropView] == nil:
+	case c.PutSequence != nil:
+		old := t.catalog.Sequences[c.PutSequence.OID]
+		if old != nil && old.Version != c.PutSequence.Version {
+			return pgerr.New(pgerr.SerializationFailure, "the definition of sequence %q was changed by another transaction", old.Name).WithHint("Try again.")
+		}
+		return t.checkRelation(old != nil, c.PutSequence.OID, c.PutSequence.Namespace, c.PutSequence.Name)
+	case c.PutType != nil:
+		return t.checkType(c.PutType)
+	case c.DropType != 0 && t.catalog.Types[c.DropType] == nil:
+		return pgerr.New(pgerr.UndefinedObject, "the type does not exist any more").WithDetail("Another transaction dropped it.")
+	case c.DropTable != 0 && t.catalog.Tables[c.DropTable] == nil, c.DropView != 0 && t.catalog.Views[c.DropView] == nil,
+		c.DropSequence != 0 && t.catalog.Sequences[c.DropSequence] == nil:
 		return pgerr.New(pgerr.UndefinedTable, "the relation does not exist any more").WithDetail("Another transaction dropped it.")
+	case c.DropTable != 0:
+		for _, o := range t.catalog.Tables {
+			for _, k := range o.ForeignKeys {
+				if k.RefTable == c.DropTable && o.OID != c.DropTable {
+					return pgerr.New(pgerr.DependentObjects, "cannot drop the table: foreign key %q of table %q refers to it", k.Name, o.Name)
+				}
+			}
+		}
 	case c.PutNamespace != nil:
 		for _, n := range t.catalog.Namespaces {
 			if n.OID != c.PutNamespace.OID && n.Name == c.PutNamespace.Name {
@@ -131,15 +163,29 @@ func (t *Txn) checkRelation(there bool, oid, namespace datum.OID, name string) e
 	if t.catalog.Namespaces[namespace] == nil {
 		return pgerr.New(pgerr.InvalidSchemaName, "the schema of relation %q does not exist", name).WithDetail("Another transaction dropped it.")
 	}
-	for _, o := range t.catalog.Tables {
-		if o.OID != oid && o.Namespace == namespace && o.Name == name {
-			return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", name)
-		}
+	if o := t.catalog.RelationNamed(namespace, name); o != 0 && o != oid {
+		return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", name)
 	}
-	for _, o := range t.catalog.Views {
-		if o.OID != oid && o.Namespace == namespace && o.Name == name {
-			return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", name)
-		}
+	return nil
+}
+
+// checkType refuses a type that another transaction has changed or dropped, and a second one of its name.
+func (t *Txn) checkType(def *schema.Type) error {
+	old := t.catalog.Types[def.OID]
+	switch {
+	case old == nil && def.OID.Object() < t.snap.catalog.NextOID:
+		return pgerr.New(pgerr.UndefinedObject, "type %q does not exist", def.Name).WithDetail("Another transaction dropped it.")
+	case old != nil && old.Version != def.Version:
+		return pgerr.New(pgerr.SerializationFailure, "the definition of type %q was changed by another transaction", old.Name).WithHint("Try again.")
+	case t.catalog.Namespaces[def.Namespace] == nil:
+		return pgerr.New(pgerr.InvalidSchemaName, "the schema of type %q does not exist", def.Name).WithDetail("Another transaction dropped it.")
+	}
+	if old != nil && t.db.cluster != nil && len(t.db.cluster.members.alive()) > 0 && old.AsksLessThan(def) {
+		return pgerr.Unsupported("adding a constraint to a domain whose values other nodes may write is not supported").
+			WithHint("Do it while this is the only node that runs, or make a new domain.")
+	}
+	if o := t.catalog.TypeNamed(def.Namespace, def.Name); o != 0 && o != def.OID {
+		return pgerr.New(pgerr.DuplicateObject, "type %q already exists", def.Name)
 	}
 	return nil
 }
@@ -156,6 +202,12 @@ func (t *Txn) checkDropNamespace(oid datum.OID) error {
 	for _, o := range t.catalog.Views {
 		used = used || o.Namespace == oid
 	}
+	for _, o := range t.catalog.Sequences {
+		used = used || o.Namespace == oid
+	}
+	for _, o := range t.catalog.Types {
+		used = used || o.Namespace == oid
+	}
 	if used {
 		return pgerr.New(pgerr.DependentObjects, "cannot drop schema %s because other objects depend on it", n.Name)
 	}
@@ -166,22 +218,33 @@ func (t *Txn) checkDropNamespace(oid datum.OID) error {
 func (t *Txn) checkPut(ctx context.Context, c *schema.Change) error {
 	def := *c.PutTable
 	c.PutTable = &def
+	def.NullsRefused = nil // the catalogue is ours: who set that has gone, or are we
 	if def.Storage == 0 {
 		def.Storage = def.OID
 	}
-	if old := t.catalog.Tables[def.OID]; old != nil {
+	old := t.catalog.Tables[def.OID]
+	t.db.keepHistory(&def, old)
+	if old != nil {
 		if old.Version != def.Version {
 			return pgerr.New(pgerr.SerializationFailure, "the definition of table %q was changed by another transaction", def.Name).
 				WithHint("Try again.")
 		}
-		if old.Storage == def.Storage && !readable(old, &def) {
-			return pgerr.Unsupported("changing the key, the partitioning or types of columns of table %q in this way is not supported", def.Name)
+		if old.Storage == def.Storage {
+			if !readable(old, &def) {
+				return pgerr.Unsupported("changing the key, the partitioning or types of columns of table %q in this way is not supported", def.Name)
+			}
+			if err := t.place(old, &def); err != nil {
+				return err
+			}
 		}
-		if name := stricter(old, &def); name != "" && t.db.cluster != nil && len(t.db.cluster.members.alive()) > 0 {
-			return pgerr.Unsupported("NOT NULL for column %q of a table that other nodes may write to is not supported", name).
-				WithHint("Give the column a default when you add it.")
+		if err := t.refuseNulls(ctx, old, stricter(old, &def)); err != nil {
+			return err
 		}
-		if err := t.owner.Table(ctx, def.OID, lock.Exclusive); err != nil {
+		if name := newRule(old, &def); name != "" && t.db.cluster != nil && len(t.db.cluster.members.alive()) > 0 {
+			return pgerr.Unsupported("adding %s to a table that other nodes may write to is not supported", name).
+				WithHint("Do it while this is the only node that runs, or make a new table.")
+		}
+		if _, err := t.owner.Lock(ctx, lock.Table(def.OID), lock.Define); err != nil {
 			return err
 		}
 	}
@@ -195,6 +258,27 @@ func (t *Txn) checkPut(ctx context.Context, c *schema.Change) error {
 	return t.relayout(in)
 }
 
+// newRule returns what a table's new definition asks of each row and the old one did not: a
+// constraint, a generated column, or another primary key, for which the rows are written anew; empty if there is nothing. Nodes that have the old
+// definition do not know of it.
+func newRule(old, next *schema.Table) string {
+	for _, c := range next.Checks {
+		i := slices.IndexFunc(old.Checks, func(o schema.Check) bool { return o.OID == c.OID })
+		if i < 0 || old.Checks[i].NotValid && !c.NotValid { // rows of others may have been on their way
+			return fmt.Sprintf("constraint %q", c.Name)
+		}
+	}
+	for _, c := range next.Columns {
+		if was := old.Column(c.ID); c.Generated != "" && (was == nil || was.Generated == "") {
+			return fmt.Sprintf("generated column %q", c.Name)
+		}
+	}
+	if !slices.Equal(old.PrimaryKey, next.PrimaryKey) {
+		return "or dropping a primary key"
+	}
+	return ""
+}
+
 // relayout gives what the transaction has added to a table the columns of its new
 // definition.
 func (t *Txn) relayout(in *tableInfo) error {
@@ -202,7 +286,7 @@ func (t *Txn) relayout(in *tableInfo) error {
 		if id.Table != in.def.Storage {
 			continue
 		}
-		next, err := p.conformed(t.db.mem, in)
+		next, err := p.conformed(t.db.mem, in.of(id.Key))
 		if err != nil {
 			return err
 		}
@@ -217,7 +301,7 @@ func (t *Txn) Truncate(ctx context.Context, table datum.OID) error {
 	if err := t.define(ctx); err != nil {
 		return err
 	}
-	if err := t.owner.Table(ctx, table, lock.Exclusive); err != nil {
+	if _, err := t.owner.Lock(ctx, lock.Table(table), lock.Define); err != nil {
 		return err
 	}
 	def := t.catalog.Tables[table]
@@ -229,7 +313,10 @@ func (t *Txn) Truncate(ctx context.Context, table datum.OID) error {
 		return err
 	}
 	next := *def
-	next.Storage = storage
+	next.Storage, next.Placements, next.Generation, next.Gone, next.NullsRefused = storage, nil, 0, nil, nil
+	if next.History > 0 {
+		next.HistoryFrom = schema.FromCommit
+	}
 	return t.change(schema.Change{PutTable: &next})
 }
 

@@ -15,7 +15,10 @@
 // (compact_choose.go), merge their rows (compact_merge.go) and replace them by one
 // commit (compact.go); they drop slices that are older than a table's retention
 // (retention.go) and give space back (free.go, repack.go). docs/design/compaction.md
-// has the reasons.
+// has the reasons. What a merge takes away from a table with a history (compact_past.go)
+// goes to chunks that only reads of an earlier state look at (history.go,
+// docs/design/history.md). A backup is a snapshot in chunks (snapshot_backup.go), of which
+// a store is made again (restore.go); docs/design/backup.md is about both.
 //
 // Nodes that share a store (cluster.go) follow each other's source logs in rounds
 // (follow.go, round.go), which statements wait for if they have to be newer
@@ -27,6 +30,8 @@
 // know of it, and asks.go how they get what is only there.
 //
 // A state is immutable: a statement reads the one that was current when it
-// began, plus its own transaction's delta (scan.go). The design, with its
-// reasons, is in docs/design/engine.md and docs/design/cluster.md.
+// began, plus its own transaction's delta (scan.go, scan_keyed.go, scan_marked.go). A
+// table whose slices or number of partitions were changed has rows of several generations
+// (placement.go), which are read together (scan_region.go). The design, with its reasons,
+// is in docs/design/engine.md, docs/design/cluster.md and docs/design/layouts.md.
 package engine

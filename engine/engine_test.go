@@ -14,6 +14,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -400,7 +401,13 @@ type history struct {
 }
 
 func (h *history) step() {
-	switch n := h.rng.IntN(24); {
+	switch n := h.rng.IntN(26); {
+	case n >= 24:
+		tx := begin(h.t, h.db, engine.TxnOptions{})
+		h.place(tx)
+		if err := tx.Commit(context.Background()); err != nil {
+			h.t.Fatal(err)
+		}
 	case n >= 22:
 		vacuum(h.t, h.db, h.tables[h.rng.IntN(2)], n == 23)
 	case n >= 20:
@@ -441,7 +448,9 @@ func (h *history) transaction() {
 	}
 	var marks []mark
 	for range 1 + h.rng.IntN(6) {
-		switch h.rng.IntN(6) {
+		switch h.rng.IntN(7) {
+		case 6:
+			h.place(tx)
 		case 0:
 			marks = append(marks, mark{tx.Savepoint(), []map[row]int{maps.Clone(now[0]), maps.Clone(now[1])}})
 		case 1:
@@ -491,11 +500,20 @@ func (h *history) transaction() {
 	h.rows = now
 }
 
+// place changes the slices and the number of partitions of a table.
+func (h *history) place(tx *engine.Txn) {
+	table := h.tables[h.rng.IntN(2)]
+	alterIn(h.t, tx, table, func(def *schema.Table) {
+		def.Slice = []time.Duration{time.Hour / 2, time.Hour, 2 * time.Hour, 3 * time.Hour}[h.rng.IntN(4)]
+		def.Partitions = []int{1, 2, 3, 4, 6}[h.rng.IntN(5)]
+	})
+}
+
 // change deletes some of the rows that there are now, and puts others in the place
 // of some of these.
 func (h *history) change(tx *engine.Txn, i int, now map[row]int) map[row]int {
 	ctx := context.Background()
-	if err := tx.BeginChange(ctx, h.tables[i]); err != nil {
+	if err := tx.BeginChange(ctx, h.tables[i], locking.UpdateRow); err != nil {
 		h.t.Fatal(err)
 	}
 	now = maps.Clone(now)
@@ -580,7 +598,7 @@ func (h *history) filtered(i int, table datum.OID) {
 			want[r] = n
 		}
 	}
-	off := []chunk.PruningOff{{}, {Partitions: true}, {Slices: true}, {Chunks: true}, {Manifest: true}, {Vectors: true}, {Encoded: true}, {Late: true},
+	off := []chunk.PruningOff{{}, {Partitions: true}, {Slices: true}, {Chunks: true}, {Manifest: true}, {Blooms: true}, {Vectors: true}, {Encoded: true}, {Late: true},
 		{Partitions: true, Slices: true, Chunks: true, Manifest: true, Vectors: true, Encoded: true, Late: true}}
 	tx := begin(h.t, h.db, engine.TxnOptions{ReadOnly: true})
 	defer tx.Rollback()

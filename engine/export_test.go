@@ -40,6 +40,14 @@ func SetCheckpointChanges(n uint64) (reset func()) {
 	return func() { checkpointChanges = old }
 }
 
+// SetSealRows sets how many rows chunks have at most that are not merges, until the function
+// that it returns is called.
+func SetSealRows(n int) (reset func()) {
+	old := sealRows
+	sealRows = n
+	return func() { sealRows = old }
+}
+
 // Describe returns what tells what a transaction's snapshot has of some tables, and
 // from where.
 func (t *Txn) Describe(tables ...datum.OID) func() string {
@@ -97,3 +105,6 @@ func (db *DB) Garbage(table datum.OID) (n int) {
 	}
 	return n
 }
+
+// StageNow puts the rows of a transaction into chunks, as a large one does.
+func (t *Txn) StageNow(ctx context.Context) error { return t.stage(ctx) }

@@ -66,7 +66,7 @@ func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error)
 	var p partState
 	var in *tableInfo
 	db.updatePart(part.id, func(s *state, next *partState) {
-		in = s.storages[part.id.Table].info
+		in = s.storages[part.id.Table].info.of(part.id.Key)
 		if next.flushing == nil && !next.pending.empty() {
 			next.flushing, next.pending, next.covers = next.pending, emptyDelta, db.covers(s)
 			f.again = false
@@ -78,7 +78,7 @@ func (db *DB) freeze(ctx context.Context, part *partition) (*frozenFlush, error)
 	}
 	f.delta = p.flushing
 	var err error
-	f.sealed, err = db.seal(ctx, part.id, in, f.delta, ingest.SealOptions{Schema: in.def.Version, Tombstones: p.manifest.Seq()})
+	f.sealed, err = db.seal(ctx, part.id, in, f.delta, ingest.SealOptions{Schema: in.def.Version, From: p.manifest.Seq()})
 	if err != nil {
 		db.deleteChunks(part.id, f.sealed)
 		return nil, err

@@ -175,7 +175,7 @@ const hour = int64(time.Hour / time.Microsecond)
 // BY HASH (k) WITH (partitions = 4, slice = '1 hour'), with PRIMARY KEY (k, ts)
 // if keyed.
 func eventsTable(oid datum.OID, name string, keyed bool, dup schema.OnDuplicate) *schema.Table {
-	t := &schema.Table{OID: oid, Namespace: schema.PublicOID, Name: name, Owner: "phyllo", RowTypeOID: oid + 1, ArrayTypeOID: oid + 2,
+	t := &schema.Table{OID: oid, Namespace: schema.PublicOID, Name: name, Owner: "phyllo",
 		Columns: []schema.Column{
 			{ID: 1, Name: "k", Type: datum.Of(datum.Text)},
 			{ID: 2, Name: "ts", Type: datum.Of(datum.TimestampTZ)},

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -29,14 +30,16 @@ const (
 // went in, and for InsertIgnore which (nil: all). It waits while write buffers
 // are full.
 func (t *Txn) Insert(ctx context.Context, table datum.OID, batch arrow.RecordBatch, mode chunk.InsertMode) (int64, []int32, error) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
 	in, err := t.lockRows(ctx, table)
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := in.checkBatch(batch); err != nil {
+	if err := in.checkBatch(batch, t.catalog); err != nil {
 		return 0, nil, err
 	}
-	if err := t.checkRetention(in, batch, t.changing[table]); err != nil {
+	if err := t.checkRetention(in, batch, t.changing[table] != 0); err != nil {
 		return 0, nil, err
 	}
 	if batch.NumRows() == 0 {
@@ -96,7 +99,7 @@ func (t *Txn) lockTable(ctx context.Context, table datum.OID, begin bool) (*tabl
 	if err := t.writable(); err != nil {
 		return nil, err
 	}
-	if err := t.owner.Table(ctx, table, lock.Write); err != nil {
+	if _, err := t.owner.Lock(ctx, lock.Table(table), lock.RowExclusive); err != nil {
 		return nil, err
 	}
 	in, err := t.info(table)
@@ -119,6 +122,9 @@ func (t *Txn) lockTable(ctx context.Context, table datum.OID, begin bool) (*tabl
 		}
 		return t.info(table)
 	case cur.Storage == in.def.Storage && sameRows(cur, in.def):
+		if len(cur.Placements) != len(in.def.Placements) || cur.Generation != in.def.Generation {
+			return in, nil // whose generation is as good, and known to the snapshot
+		}
 		return t.tables.info(t.db, cur)
 	}
 	return nil, pgerr.New(pgerr.SerializationFailure, "could not serialize access due to a concurrent change of table %q", in.name())
@@ -141,11 +147,12 @@ func (t *Txn) LockRows(ctx context.Context, table datum.OID) error {
 // checkRetention refuses rows that are older than the table keeps; of new versions of rows
 // that can be seen those whose slice cannot.
 func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch, changed bool) error {
-	if in.def.Retention <= 0 || in.timeAt < 0 {
+	now := t.db.opt.Now()
+	oldest, ok := in.oldest(now)
+	if !ok {
 		return nil
 	}
-	now := t.db.opt.Now()
-	limit := arrow.Timestamp(now.Add(-in.def.Retention).UnixMicro())
+	limit := arrow.Timestamp(oldest)
 	times := batch.Column(in.timeAt).(*array.Timestamp)
 	for row, v := range times.TimestampValues() {
 		if v < limit && !times.IsNull(row) {
@@ -154,7 +161,7 @@ func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch, changed boo
 			}
 			t.db.metrics.refused.Inc()
 			e := pgerr.New(pgerr.CheckViolation, "row is older than the retention of table %q", in.name()).
-				WithDetail("Failing row contains (%s); rows are kept for %v.", in.rowText(batch, row), in.def.Retention)
+				WithDetail("Failing row contains (%s); %s.", in.rowText(batch, row, t.catalog), in.kept())
 			e.Table, e.Column, e.Row = in.name(), in.layout.Columns[in.timeAt].Name, row+1
 			return e
 		}
@@ -162,8 +169,23 @@ func (t *Txn) checkRetention(in *tableInfo, batch arrow.RecordBatch, changed boo
 	return nil
 }
 
+// kept says for how long rows are kept.
+func (in *tableInfo) kept() string {
+	if in.def.Gone == nil {
+		return fmt.Sprintf("rows are kept for %v", in.def.Retention)
+	}
+	gone := datum.AppendText(nil, datum.Of(datum.TimestampTZ), *in.def.Gone, &datum.Env{})
+	if in.def.Retention <= 0 {
+		return fmt.Sprintf("those before %s were dropped", gone)
+	}
+	return fmt.Sprintf("rows are kept for %v, and those before %s were dropped", in.def.Retention, gone)
+}
+
 // add routes rows, or marks, into the transaction's deltas, all or none.
 func (t *Txn) add(ctx context.Context, in *tableInfo, batch arrow.RecordBatch, marks bool) error {
+	if err := t.gather(ctx, in); err != nil {
+		return err
+	}
 	groups, err := in.route(ctx, t.db.mem, batch)
 	if err != nil {
 		return err

@@ -291,7 +291,7 @@ func (db *DB) applyJournaled(e journalEntry) {
 				}
 				p := *st.part(part.Partition.Key)
 				before := p.journaled.bytes()
-				p.journaled = db.follow(p.journaled, st.info, e.pos, r, part)
+				p.journaled = db.follow(p.journaled, st.info.of(part.Partition.Key), e.pos, r, part)
 				db.buffered.Add(p.journaled.bytes() - before)
 				st.put(&p)
 			}

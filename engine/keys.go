@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
+	"github.com/phyllodb/phyllo/engine/lock"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
@@ -49,14 +50,14 @@ func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch
 	for row, k := range keys {
 		if _, again := seen[string(k)]; again {
 			if mode == chunk.InsertError {
-				return nil, in.duplicateKey(cols, row, pgerr.UniqueViolation, "Key (%s)=(%s) already exists.")
+				return nil, in.duplicateKey(cols, row, pgerr.UniqueViolation, "Key (%s)=(%s) already exists.", t.catalog)
 			}
 			continue
 		}
 		seen[string(k)] = struct{}{}
 		fresh = append(fresh, int32(row))
 	}
-	if err := t.owner.Keys(ctx, in.def.OID, keys); err != nil {
+	if err := t.owner.Keys(ctx, in.def.OID, keys, lock.Key); err != nil {
 		return nil, err
 	}
 	if err := t.claim(ctx, in.def.OID); err != nil {
@@ -78,7 +79,7 @@ func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch
 		case at.source < 0:
 			kept = append(kept, row)
 		case mode == chunk.InsertError:
-			return nil, in.duplicateKey(cols, int(row), pgerr.UniqueViolation, "Key (%s)=(%s) already exists.")
+			return nil, in.duplicateKey(cols, int(row), pgerr.UniqueViolation, "Key (%s)=(%s) already exists.", t.catalog)
 		}
 	}
 	if err := t.noteReads(in, found); err != nil {
@@ -94,6 +95,8 @@ func (t *Txn) unique(ctx context.Context, in *tableInfo, batch arrow.RecordBatch
 // transaction ends and returns the rows that exist, all live columns, with for
 // each key the index of its row or -1, as for a key with a NULL.
 func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatch) (arrow.RecordBatch, []int32, error) {
+	t.turn.Lock()
+	defer t.turn.Unlock()
 	in, err := t.lockRows(ctx, table)
 	if err != nil {
 		return nil, nil, err
@@ -102,7 +105,7 @@ func (t *Txn) Lookup(ctx context.Context, table datum.OID, keys arrow.RecordBatc
 		return nil, nil, pgerr.New(pgerr.InternalError, "engine: look-up of %d columns in table %s", keys.NumCols(), in.name())
 	}
 	encoded := in.encodeKeys(keys.Columns(), int(keys.NumRows()))
-	if err := t.owner.Keys(ctx, table, encoded); err != nil {
+	if err := t.owner.Keys(ctx, table, encoded, lock.Key|lock.ForNoKeyUpdate); err != nil {
 		return nil, nil, err
 	}
 	if err := t.claim(ctx, in.def.OID); err != nil {
@@ -128,7 +131,9 @@ type finding struct {
 	sources []arrow.RecordBatch // live columns and the version; none unless whole
 	at      []foundRow          // by key
 	groups  []keyGroup
-	clock   int64 // of the state that was looked at
+	clock   int64 // upTo of the state that was looked at
+	// generations are how many of the table were looked in.
+	generations int
 }
 
 // foundRow is a row of one of the sources; source is -1 if the key has none, and
@@ -143,7 +148,8 @@ type foundRow struct {
 // neverWritten is below all row versions.
 const neverWritten = math.MinInt64
 
-// keyGroup are the keys that lie in one slice of a partition.
+// keyGroup are the keys that lie, if they do, in one slice of a partition: in a table with
+// several generations each key is in a group of each.
 type keyGroup struct {
 	id    chunk.PartitionID
 	slice int64
@@ -248,9 +254,10 @@ func (t *Txn) find(ctx context.Context, in *tableInfo, cols []arrow.Array, encod
 	return t.findAt(ctx, t.db.current.Load(), in, cols, encoded, whole)
 }
 
-// findAt is find for what is committed in a state.
+// findAt is find for what is committed in a state, which may have more generations of the
+// table than its definition here.
 func (t *Txn) findAt(ctx context.Context, now *state, in *tableInfo, cols []arrow.Array, encoded [][]byte, whole bool) (_ *finding, err error) {
-	f := &finding{whole: whole, at: make([]foundRow, len(encoded)), clock: now.clock}
+	f := &finding{whole: whole, at: make([]foundRow, len(encoded)), clock: now.upTo}
 	for i := range f.at {
 		f.at[i] = foundRow{source: -1, version: neverWritten}
 	}
@@ -259,10 +266,14 @@ func (t *Txn) findAt(ctx context.Context, now *state, in *tableInfo, cols []arro
 			f.release()
 		}
 	}()
+	st := now.storages[in.def.Storage]
+	if st != nil {
+		in = in.knowing(st.info)
+	}
+	f.generations = in.count()
 	if f.groups, err = t.keyGroups(ctx, in, cols, len(encoded)); err != nil {
 		return nil, err
 	}
-	st := now.storages[in.def.Storage]
 	for i := range f.groups {
 		g := &f.groups[i]
 		if st != nil {
@@ -271,6 +282,7 @@ func (t *Txn) findAt(ctx context.Context, now *state, in *tableInfo, cols []arro
 				if err != nil {
 					return nil, in.unread(err)
 				}
+				listed = slices.DeleteFunc(listed, (*chunk.Entry).History)
 				deltas, err := conformed(t.db.mem, p.deltas(), st.info.layout, in.layout)
 				if err != nil {
 					return nil, err
@@ -299,7 +311,7 @@ func (t *Txn) findAt(ctx context.Context, now *state, in *tableInfo, cols []arro
 }
 
 // newer says whether a row, or its mark, was committed after a state.
-func (r *foundRow) newer(s *state) bool { return r.version > s.clock && !r.own() }
+func (r *foundRow) newer(s *state) bool { return r.version > s.upTo && !r.own() }
 
 // own says whether the transaction itself wrote the row, or its mark.
 func (r *foundRow) own() bool { return r.version >= int64(ownStagedVersion) }
@@ -336,28 +348,36 @@ func (t *Txn) keyGroups(ctx context.Context, in *tableInfo, cols []arrow.Array, 
 	for _, a := range all {
 		a.Release()
 	}
-	groups, err := in.groups(ctx, t.db.mem, rows)
-	if err != nil {
-		return nil, err
-	}
 	hasNull := func(row int32) bool {
 		return slices.ContainsFunc(cols, func(c arrow.Array) bool { return c.IsNull(int(row)) })
 	}
 	var out []keyGroup
-	for _, g := range groups {
-		g.rows = slices.DeleteFunc(g.rows, hasNull)
-		if len(g.rows) == 0 {
-			continue
+	add := func(in *tableInfo) error {
+		groups, err := in.groups(ctx, t.db.mem, rows)
+		if err != nil {
+			return err
 		}
-		for slice, at := range in.sliceGroups(rows, g.rows) {
-			keys, err := in.takeKeys(t, cols, at)
-			if err != nil {
-				for _, k := range out {
-					k.keys.Release()
-				}
-				return nil, err
+		for _, g := range groups {
+			g.rows = slices.DeleteFunc(g.rows, hasNull)
+			if len(g.rows) == 0 {
+				continue
 			}
-			out = append(out, keyGroup{id: g.id, slice: slice, rows: at, keys: keys})
+			for slice, at := range in.sliceGroups(rows, g.rows) {
+				keys, err := in.takeKeys(t, cols, at)
+				if err != nil {
+					return err
+				}
+				out = append(out, keyGroup{id: g.id, slice: slice, rows: at, keys: keys})
+			}
+		}
+		return nil
+	}
+	for _, of := range in.all() {
+		if err := add(of); err != nil {
+			for _, k := range out {
+				k.keys.Release()
+			}
+			return nil, err
 		}
 	}
 	return out, nil

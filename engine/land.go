@@ -30,6 +30,7 @@ func (f *follower) publish(r *findings, src commitlog.Source, fresh bool) {
 				panic(fmt.Sprintf("engine: bug: catalogue entry %d does not apply: %v", r.catalog.Seq, err))
 			}
 			db.relayout(s, old)
+			db.clock.Observe(s.position())
 		}
 		if fresh {
 			db.reset(s, own)
@@ -92,12 +93,12 @@ func (f *follower) headsOf(s *state) map[commitlog.Source]uint64 {
 	return heads
 }
 
-// newestVersion returns the greatest row version in the chunks of keyed tables. A
+// newestVersion returns the greatest row version in the chunks of tables that have them. A
 // round that has not read all records does not know it from them.
 func newestVersion(s *state, manifests map[chunk.PartitionID]*commitlog.Manifest) int64 {
 	version := uint64(0)
 	for id, m := range manifests {
-		if st := s.storages[id.Table]; st == nil || !st.info.keyed() {
+		if st := s.storages[id.Table]; st == nil || !st.info.versioned() {
 			continue
 		}
 		version = max(version, m.VersionMax())
@@ -214,7 +215,7 @@ func (db *DB) applyFollowed(s *state, own map[datum.OID]bool, src commitlog.Sour
 	}
 	f := old.followedOf(src)
 	before := f.bytes()
-	f = db.follow(f, st.info, seq, r, part)
+	f = db.follow(f, st.info.of(part.Partition.Key), seq, r, part)
 	db.followed.Add(f.bytes() - before)
 	p := *old
 	p.putFollowed(f)

@@ -24,6 +24,7 @@ type member struct {
 	Source  string   // the log that it appends to
 	Beat    uint64   // rises with each try to change the register
 	Catalog uint64   // up to which entry of the catalogue it has
+	Checked uint64   `json:",omitempty"` // all that it commits from now on is checked against that entry, or later ones
 	Read    []string // the sources whose logs it has read to the seal at their end, sorted
 	Journal bool     `json:",omitempty"` // it may have commits that are only in its journal
 }
@@ -43,6 +44,7 @@ type members struct {
 	mu      sync.Mutex        // guards the fields below
 	others  map[string]member // by name, as of the last look
 	catalog uint64            // that we have
+	checked uint64            // that all of our commits are checked against
 	until   time.Time         // the lease lasts at least
 	terms   uint64            // rises when it may have run out for a while
 	lost    error             // why this node may not go on
@@ -197,7 +199,7 @@ func (m *members) next() ([]byte, error) {
 	m.self.Beat++
 	m.self.Read = m.c.follower.readToEnd()
 	m.mu.Lock()
-	m.self.Catalog = m.catalog
+	m.self.Catalog, m.self.Checked = m.catalog, m.checked
 	m.mu.Unlock()
 	return json.Marshal(m.self)
 }
@@ -316,6 +318,7 @@ func (m *members) saw(catalog uint64) {
 	if catalog > m.catalog {
 		m.catalog = catalog
 		poke(m.wake)
+		poke(m.c.vouching)
 	}
 }
 

@@ -41,6 +41,16 @@ func (p *ownPart) staged() []*chunk.Entry {
 	return p.deltas[0].staged
 }
 
+// stages is how many row versions the staged chunks take. In a keyed table with several
+// generations they are numbered over all partitions, so that some may be left out here.
+func (p *ownPart) stages() int {
+	staged := p.staged()
+	if n := len(staged); n > 0 && staged[n-1].VersionMin >= ownStagedVersion {
+		return int(staged[n-1].VersionMin-ownStagedVersion) + 1
+	}
+	return len(staged)
+}
+
 func (p *ownPart) bytes() int64 {
 	n := int64(0)
 	for _, d := range p.deltas {
@@ -97,7 +107,7 @@ func (p *ownPart) merge(mem memory.Allocator, held int) (*ownPart, error) {
 func (p *ownPart) parts(id chunk.PartitionID) []ingest.Part {
 	var out []ingest.Part
 	if staged := p.staged(); len(staged) > 0 {
-		out = append(out, ingest.Part{Partition: id, Staged: slices.Clone(staged)})
+		out = append(out, ingest.Part{Partition: id, Staged: slices.Clone(staged), History: p.info.history > 0})
 	}
 	for _, d := range p.deltas {
 		for _, s := range d.slices {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -15,12 +16,10 @@ import (
 // A sliceFilter leaves out slices by predicates on the time column. The zero
 // value leaves out none.
 type sliceFilter struct {
-	in    *tableInfo
 	preds []chunk.Predicate
 }
 
-func (in *tableInfo) sliceFilter(filter []chunk.Predicate) sliceFilter {
-	f := sliceFilter{in: in}
+func (in *tableInfo) sliceFilter(filter []chunk.Predicate) (f sliceFilter) {
 	if in.layout.Slice.Microseconds() == 0 || in.timeAt < 0 {
 		return f
 	}
@@ -32,8 +31,8 @@ func (in *tableInfo) sliceFilter(filter []chunk.Predicate) sliceFilter {
 	return f
 }
 
-// mayHold says whether a slice can hold a row that passes.
-func (f sliceFilter) mayHold(slice int64) bool {
+// mayHold says whether a slice, of slices of a length, can hold a row that passes.
+func (f sliceFilter) mayHold(length time.Duration, slice int64) bool {
 	if len(f.preds) == 0 {
 		return true
 	}
@@ -46,7 +45,7 @@ func (f sliceFilter) mayHold(slice int64) bool {
 	case chunk.SliceNegInfinity:
 		lo, hi = datum.NegInfinityMicros, datum.NegInfinityMicros
 	default:
-		r := chunk.SliceRange(f.in.layout.Slice, slice)
+		r := chunk.SliceRange(length, slice)
 		lo, hi = r.Min, r.Max
 	}
 	for _, p := range f.preds {
@@ -92,7 +91,8 @@ func timeMayPass(p chunk.Predicate, lo, hi datum.Micros) bool {
 // partitioning uses. The zero value leaves out none.
 type partitionFilter struct {
 	keys map[string]struct{} // nil: all
-	// LIST keys begin with the order-preserving form of the first expression.
+	// LIST keys begin, in each generation, with the order-preserving form of the first
+	// expression.
 	ranges []keyRange
 }
 
@@ -106,6 +106,7 @@ func (f partitionFilter) mayHold(key string) bool {
 			return false
 		}
 	}
+	_, key = schema.SplitPartitionKey(key)
 	for _, r := range f.ranges {
 		if key < r.min {
 			return false
@@ -128,14 +129,17 @@ func (in *tableInfo) partitionFilter(ctx context.Context, mem memory.Allocator, 
 	batch, ok := in.partitionValues(mem, filter)
 	if ok {
 		defer batch.Release()
-		groups, err := in.groups(ctx, mem, batch)
-		if err != nil {
-			return f, nil // an expression that fails for a value prunes nothing
+		keys := map[string]struct{}{}
+		for _, of := range in.all() {
+			groups, err := of.groups(ctx, mem, batch)
+			if err != nil {
+				return f, nil // an expression that fails for a value prunes nothing
+			}
+			for _, g := range groups {
+				keys[g.id.Key] = struct{}{}
+			}
 		}
-		f.keys = map[string]struct{}{}
-		for _, g := range groups {
-			f.keys[g.id.Key] = struct{}{}
-		}
+		f.keys = keys
 		return f, nil
 	}
 	if in.def.PartitionKind == schema.PartitionList {

@@ -18,6 +18,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -125,7 +126,8 @@ func values(t datum.Type, texts ...string) []datum.Value {
 
 // TestPruning reads tables of all kinds of partitioning with random filters: what
 // is pruned changes no answer. Values are few and at the edges: NULLs, infinities,
-// ends of slices, and such as are equal and not the same.
+// ends of slices, and such as are equal and not the same. The rows lie in several
+// generations of the table, and marks of some of them in the last one.
 func TestPruning(t *testing.T) {
 	texts := map[datum.OID][]string{
 		datum.Text:    {"", "a", "a ", "ab", "b", "é", "zz"},
@@ -160,6 +162,7 @@ type pruner struct {
 	key  datum.Type
 	keys []datum.Value
 	rows []anyRow
+	gone map[int]bool // by number
 }
 
 // times are at the ends of slices and days, before and after 1970.
@@ -172,9 +175,10 @@ func (p *pruner) run(db *engine.DB, def *schema.Table) {
 	if err := define(db, schema.Change{TakeOIDs: 5}, schema.Change{PutTable: def}); err != nil {
 		p.t.Fatal(err)
 	}
-	for range 2 { // one part in chunks, one in buffers
+	for range 3 { // the last part in buffers
 		checkpoint(p.t, db)
 		tx := begin(p.t, db, engine.TxnOptions{})
+		alterIn(p.t, tx, def.OID, p.place)
 		rows := make([]anyRow, 60)
 		for i := range rows {
 			rows[i] = anyRow{p.keys[p.rng.IntN(len(p.keys))], times[p.rng.IntN(len(times))]}
@@ -187,6 +191,7 @@ func (p *pruner) run(db *engine.DB, def *schema.Table) {
 		}
 		p.rows = append(p.rows, rows...)
 	}
+	p.deleteSome(db, def.OID)
 	tx := begin(p.t, db, engine.TxnOptions{ReadOnly: true})
 	defer tx.Rollback()
 	filters := 60
@@ -200,7 +205,7 @@ func (p *pruner) run(db *engine.DB, def *schema.Table) {
 		}
 		var want []int64
 		for i, r := range p.rows {
-			if p.passes(r, filter) {
+			if p.passes(r, filter) && !p.gone[i] {
 				want = append(want, int64(i))
 			}
 		}
@@ -209,6 +214,36 @@ func (p *pruner) run(db *engine.DB, def *schema.Table) {
 				p.t.Fatalf("filter %v without %+v: rows %v, want %v", filter, off, got, want)
 			}
 		}
+	}
+}
+
+// place changes where rows to come go.
+func (p *pruner) place(def *schema.Table) {
+	def.Slice = []time.Duration{time.Hour, 3 * time.Hour, 24 * time.Hour}[p.rng.IntN(3)]
+	if def.PartitionKind == schema.PartitionHash {
+		def.Partitions = 1 + p.rng.IntN(6)
+	}
+}
+
+func (p *pruner) deleteSome(db *engine.DB, table datum.OID) {
+	ctx := context.Background()
+	p.gone = map[int]bool{}
+	tx := begin(p.t, db, engine.TxnOptions{})
+	alterIn(p.t, tx, table, p.place)
+	if err := tx.BeginChange(ctx, table, locking.UpdateRow); err != nil {
+		p.t.Fatal(err)
+	}
+	for i := range p.rows {
+		if p.rng.IntN(4) > 0 {
+			continue
+		}
+		p.gone[i] = true
+		if again, err := tx.Delete(ctx, table, anyBatch(p.key, p.rows[i:i+1], i)); again || err != nil {
+			p.t.Fatal(again, err)
+		}
+	}
+	if err := tx.Commit(ctx); err != nil {
+		p.t.Fatal(err)
 	}
 }
 

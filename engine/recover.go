@@ -21,6 +21,9 @@ import (
 // partitions have not folded in.
 func (db *DB) recover(ctx context.Context) error {
 	begin := time.Now()
+	if err := refuseRestoring(ctx, db.store); err != nil {
+		return err
+	}
 	if db.cluster != nil {
 		if err := db.joinCluster(ctx); err != nil {
 			return err
@@ -57,7 +60,7 @@ func (db *DB) recover(ctx context.Context) error {
 	if c := db.catalogue.catalog; c.Seq > s.catalog.Seq { // there were undecided records
 		db.apply(0, commitlog.Source{}, nil, c)
 	}
-	db.clock.Observe(db.current.Load().clock)
+	db.clock.Observe(db.current.Load().position())
 	db.sweep(ctx, orphans)
 	db.opt.Logger.Info("recovered", slog.Int("tables", len(s.tables)), slog.Int("replayed_rows", replayed), slog.Duration("took", time.Since(begin)))
 	return nil
@@ -138,8 +141,9 @@ func (db *DB) openPartitions(ctx context.Context, s *state) (orphans []chunk.Par
 		}
 		st.put(p)
 		db.ids.Observe(p.manifest.Horizon())
-		if st.info.keyed() {
+		if st.info.versioned() {
 			s.clock = max(s.clock, int64(p.manifest.VersionMax()))
+			s.upTo = s.clock
 		}
 		return nil
 	})

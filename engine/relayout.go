@@ -159,21 +159,20 @@ func readable(old, next *schema.Table) bool {
 			return false
 		}
 	}
-	return slices.Equal(old.PrimaryKey, next.PrimaryKey) && old.PartitionKind == next.PartitionKind && old.Partitions == next.Partitions &&
+	return slices.Equal(old.PrimaryKey, next.PrimaryKey) && old.PartitionKind == next.PartitionKind &&
 		slices.Equal(old.PartitionColumns, next.PartitionColumns) && slices.Equal(old.PartitionExprs, next.PartitionExprs) &&
-		old.TimeColumn == next.TimeColumn && old.Slice == next.Slice && !dropsUsed(next)
+		old.TimeColumn == next.TimeColumn && !dropsUsed(next)
 }
 
-// stricter returns the name of a column that might have been NULL and may not be any
-// more; empty if there is none.
-func stricter(old, next *schema.Table) string {
+// stricter returns the columns that might have been NULL and may not be any more.
+func stricter(old, next *schema.Table) (out []schema.ColumnID) {
 	for _, c := range next.Columns {
 		was := old.Column(c.ID)
 		if c.NotNull && (was == nil && c.Missing == nil || was != nil && !was.NotNull) {
-			return c.Name
+			out = append(out, c.ID)
 		}
 	}
-	return ""
+	return out
 }
 
 // widens says whether all values of one type are those of another, as they lie in

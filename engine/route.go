@@ -19,9 +19,14 @@ type routed struct {
 	batch arrow.RecordBatch // the receiver releases it
 }
 
-// bucketKey is the partition key of a HASH bucket.
+// bucketKey is the partition key of a HASH bucket, in the first generation.
 func bucketKey(bucket int) string {
 	return string(binary.BigEndian.AppendUint16(nil, uint16(bucket)))
+}
+
+// partition names a partition of the generation by its key in the first.
+func (in *tableInfo) partition(key string) chunk.PartitionID {
+	return chunk.PartitionID{Table: in.def.Storage, Key: schema.PartitionKey(in.generation, key)}
 }
 
 // route divides a batch of live columns by partition. Rows keep their order;
@@ -64,7 +69,7 @@ func (in *tableInfo) groups(ctx context.Context, mem memory.Allocator, batch arr
 		}
 		return in.group(n, func(row int) string { return keys[row] }), nil
 	}
-	return []routed{{id: chunk.PartitionID{Table: in.def.Storage}, rows: sequence(n)}}, nil
+	return []routed{{id: in.partition(""), rows: sequence(n)}}, nil
 }
 
 func sequence(n int) []int32 {
@@ -80,23 +85,23 @@ const hashSeed = 0x70687968
 
 func (in *tableInfo) hashGroups(batch arrow.RecordBatch) []routed {
 	n := int(batch.NumRows())
-	buckets := make([][]int32, in.def.Partitions)
+	buckets := make([][]int32, in.buckets)
 	var order []int
 	for row := range n {
 		h := uint64(hashSeed)
 		for _, at := range in.hash {
 			h = datum.Hash(in.layout.Columns[at].Type, batch.Column(at), row, h)
 		}
-		b := bucketOf(h, in.def.Partitions)
+		b := bucketOf(h, in.buckets)
 		if buckets[b] == nil {
-			buckets[b] = make([]int32, 0, n/in.def.Partitions+16)
+			buckets[b] = make([]int32, 0, n/in.buckets+16)
 			order = append(order, b)
 		}
 		buckets[b] = append(buckets[b], int32(row))
 	}
 	out := make([]routed, len(order))
 	for i, b := range order {
-		out[i] = routed{id: chunk.PartitionID{Table: in.def.Storage, Key: bucketKey(b)}, rows: buckets[b]}
+		out[i] = routed{id: in.partition(bucketKey(b)), rows: buckets[b]}
 	}
 	return out
 }
@@ -104,21 +109,21 @@ func (in *tableInfo) hashGroups(batch arrow.RecordBatch) []routed {
 // bucketOf maps a hash to 0..n-1 by its upper bits.
 func bucketOf(h uint64, n int) int { return int((h >> 32) * uint64(n) >> 32) }
 
-// group collects the rows of equal keys.
+// group collects the rows of equal keys, which are those of the first generation.
 func (in *tableInfo) group(n int, key func(row int) string) []routed {
 	var out []routed
 	where := map[string]int{}
-	last := -1
+	last, of := -1, ""
 	for row := range n {
 		k := key(row)
-		if last < 0 || out[last].id.Key != k {
+		if last < 0 || k != of {
 			at, ok := where[k]
 			if !ok {
 				at = len(out)
 				where[k] = at
-				out = append(out, routed{id: chunk.PartitionID{Table: in.def.Storage, Key: k}})
+				out = append(out, routed{id: in.partition(k)})
 			}
-			last = at
+			last, of = at, k
 		}
 		out[last].rows = append(out[last].rows, int32(row))
 	}

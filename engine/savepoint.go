@@ -16,6 +16,8 @@ type work struct {
 	changes []schema.Change
 	bytes   int64 // of the rows that are not staged
 
+	locked int32 // a savepoint of the locks
+
 	reads    []readKeys // what was looked up and is built on
 	readRows int
 }
@@ -31,6 +33,7 @@ func (w work) clone() work {
 // Savepoint marks the present state; RollbackTo returns to the mark, which
 // stays.
 func (t *Txn) Savepoint() int {
+	t.work.locked = t.owner.Savepoint()
 	t.marks = append(t.marks, t.work)
 	t.work = t.work.clone()
 	return len(t.marks) - 1
@@ -54,8 +57,18 @@ func (t *Txn) Release(mark int) {
 	}
 }
 
-// RollbackTo forgets what was done since a mark. Later marks are void.
+// RollbackTo forgets what was done since a mark, and lets go of what was locked. Later marks
+// are void.
 func (t *Txn) RollbackTo(_ context.Context, mark int) error {
+	if err := t.undo(mark); err != nil {
+		return err
+	}
+	t.owner.RollbackTo(t.work.locked)
+	return nil
+}
+
+// undo is RollbackTo, but that what was locked stays so.
+func (t *Txn) undo(mark int) error {
 	if t.done.Load() {
 		return errTxnDone
 	}
@@ -69,6 +82,11 @@ func (t *Txn) RollbackTo(_ context.Context, mark int) error {
 	t.db.buffered.Add(t.work.bytes - undone.bytes)
 	t.dropStaged(undone, t.work)
 	t.visible = maps.Clone(t.work.parts)
+	if t.acceptNulls(t.changed) {
+		if err := t.redefine(); err != nil {
+			return err
+		}
+	}
 	return t.rebase()
 }
 

@@ -25,7 +25,21 @@ func (t *Txn) Scan(ctx context.Context, table datum.OID, spec chunk.ScanSpec) ([
 }
 
 func (s *Statement) scan(ctx context.Context, in *tableInfo, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error) {
+	if spec.AsOf != 0 {
+		earlier, err := s.earlier(ctx, in, spec.AsOf)
+		if err != nil {
+			return nil, chunk.ScanStats{}, err
+		}
+		s = earlier
+	}
+	if st := s.snap.storages[in.def.Storage]; st != nil {
+		in = in.knowing(st.info) // of which rows may be known that in is older than
+	}
 	p := &scanPlan{db: s.txn.db, in: in, spec: spec, asOf: s.asOf}
+	var err error
+	if p.layout, err = in.layout.WithPaths(spec.Paths); err != nil {
+		return nil, p.stats, err
+	}
 	if err := p.prepare(ctx); err != nil {
 		return nil, p.stats, err
 	}
@@ -33,11 +47,11 @@ func (s *Statement) scan(ctx context.Context, in *tableInfo, spec chunk.ScanSpec
 	if err != nil {
 		return nil, p.stats, err
 	}
-	for _, part := range parts {
+	for _, region := range in.regions(parts) {
 		if err := ctx.Err(); err != nil {
 			return nil, p.stats, context.Cause(ctx)
 		}
-		if err := p.partition(ctx, part); err != nil {
+		if err := p.region(ctx, region); err != nil {
 			return nil, p.stats, err
 		}
 	}
@@ -88,6 +102,7 @@ func (s *Statement) partsOf(in *tableInfo) ([]scanPart, error) {
 type scanPlan struct {
 	db     *DB
 	in     *tableInfo
+	layout *chunk.Layout // of the scan: the table's, and columns of paths
 	spec   chunk.ScanSpec
 	asOf   time.Time
 	stats  chunk.ScanStats
@@ -100,7 +115,7 @@ type scanPlan struct {
 
 func (p *scanPlan) prepare(ctx context.Context) error {
 	for _, pred := range p.spec.Filter {
-		at := p.in.layout.Index(pred.Column)
+		at := p.layout.Index(pred.Column)
 		if at < 0 {
 			return pgerr.New(pgerr.InternalError, "engine: filter on unknown column %d of table %s", pred.Column, p.in.name())
 		}
@@ -122,6 +137,7 @@ func (p *scanPlan) prepare(ctx context.Context) error {
 // sliceInputs are what a partition holds of one slice: chunks that its manifest
 // lists, and from deltas staged chunks and runs, from old to new.
 type sliceInputs struct {
+	part   *scanPart
 	slice  int64
 	listed commitlog.SliceInfo
 	staged []*chunk.Entry
@@ -149,9 +165,23 @@ func (s *sliceInputs) bytes() int64 {
 	return n
 }
 
-// partition plans the reading of one partition.
-func (p *scanPlan) partition(ctx context.Context, part scanPart) error {
-	inputs := part.bySlice()
+// region plans the reading of partitions of different generations that may share keys,
+// mostly of one partition.
+func (p *scanPlan) region(ctx context.Context, parts []scanPart) error {
+	if len(parts) > 1 {
+		return p.several(ctx, parts)
+	}
+	for _, s := range p.wanted(&parts[0]) {
+		if err := p.slices(ctx, []sliceInputs{s}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wanted returns what a partition holds of the slices that may have rows that pass.
+func (p *scanPlan) wanted(part *scanPart) []sliceInputs {
+	inputs, in := part.bySlice(), p.in.of(part.id.Key)
 	total := int64(0)
 	for i := range inputs {
 		total += inputs[i].rows()
@@ -166,17 +196,14 @@ func (p *scanPlan) partition(ctx context.Context, part scanPart) error {
 		p.stats.RowsSkippedPartitions += total
 		return nil
 	}
-	for i := range inputs {
-		if p.in.outdated(inputs[i].slice, p.asOf) || !p.times.mayHold(inputs[i].slice) {
+	return slices.DeleteFunc(inputs, func(s sliceInputs) bool {
+		skip := in.outdated(s.slice, p.asOf) || !p.times.mayHold(in.layout.Slice, s.slice)
+		if skip {
 			p.stats.SlicesSkipped++
-			p.stats.RowsSkippedSlices += inputs[i].rows()
-			continue
+			p.stats.RowsSkippedSlices += s.rows()
 		}
-		if err := p.slice(ctx, part, &inputs[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+		return skip
+	})
 }
 
 // bySlice divides a partition's content by slice, in rising order.
@@ -184,13 +211,13 @@ func (part *scanPart) bySlice() []sliceInputs {
 	var out []sliceInputs
 	if part.manifest != nil {
 		for info := range part.manifest.Slices() {
-			out = append(out, sliceInputs{slice: info.Slice, listed: info})
+			out = append(out, sliceInputs{part: part, slice: info.Slice, listed: info})
 		}
 	}
 	at := func(slice int64) *sliceInputs {
 		i, found := slices.BinarySearchFunc(out, slice, func(s sliceInputs, k int64) int { return cmp.Compare(s.slice, k) })
 		if !found {
-			out = slices.Insert(out, i, sliceInputs{slice: slice})
+			out = slices.Insert(out, i, sliceInputs{part: part, slice: slice})
 		}
 		return &out[i]
 	}
@@ -207,33 +234,59 @@ func (part *scanPart) bySlice() []sliceInputs {
 	return out
 }
 
-// slice plans the reading of one slice. Only here entries of the manifest are read.
-func (p *scanPlan) slice(ctx context.Context, part scanPart, s *sliceInputs) error {
-	chunks := s.staged
+// A scanInput is a chunk or a run, with the partition that it is of.
+type scanInput struct {
+	id    chunk.PartitionID
+	entry *chunk.Entry
+	run   arrow.RecordBatch
+}
+
+// inputs adds the chunks and runs of a slice, from old to new. Only here entries of the
+// manifest are read.
+func (p *scanPlan) inputs(ctx context.Context, out []scanInput, s *sliceInputs) ([]scanInput, error) {
+	id := s.part.id
 	if s.listed.Chunks > 0 {
-		listed, err := entries(part.manifest.ChunksOf(ctx, s.slice))
-		if err != nil {
-			return p.in.unread(err)
+		for e, err := range s.part.manifest.ChunksOf(ctx, s.slice) {
+			if err != nil {
+				return nil, p.in.unread(err)
+			}
+			if p.asked(e) {
+				out = append(out, scanInput{id: id, entry: e})
+			}
 		}
-		chunks = append(listed, s.staged...)
 	}
-	spec := p.spec
-	if p.in.marked(chunks, s.runs) {
-		if !p.in.keyed() {
-			return p.markedSlice(part.id, chunks, s.runs)
-		}
-		spec.Filter = append(slices.Clip(spec.Filter), chunk.IsMark(false)) // asked of the newest version
+	for _, e := range s.staged {
+		out = append(out, scanInput{id: id, entry: e})
 	}
-	if p.in.keyed() && len(chunks)+len(s.runs) > 1 {
-		return p.keyedSlice(part.id, spec, chunks, s.runs)
+	for _, r := range s.runs {
+		out = append(out, scanInput{id: id, run: r})
 	}
-	for _, e := range chunks {
-		if err := p.chunk(part.id, spec, e); err != nil {
+	return out, nil
+}
+
+// slices plans the reading of a slice, or of those of several generations that overlap.
+func (p *scanPlan) slices(ctx context.Context, together []sliceInputs) error {
+	var inputs []scanInput
+	var err error
+	for i := range together {
+		if inputs, err = p.inputs(ctx, inputs, &together[i]); err != nil {
 			return err
 		}
 	}
-	for _, r := range s.runs {
-		p.splits = append(p.splits, chunk.NewBatchSplit(r, p.in.layout, spec))
+	spec := p.spec
+	if slices.ContainsFunc(inputs, p.in.marked) {
+		if !p.in.keyed() {
+			return p.markedSlice(inputs)
+		}
+		spec.Filter = append(slices.Clip(spec.Filter), chunk.IsMark(false)) // asked of the newest version
+	}
+	if p.in.keyed() && (len(inputs) > 1 || p.in.versions()) {
+		return p.keyedSlice(spec, inputs)
+	}
+	for _, in := range inputs {
+		if err := p.alone(spec, in); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -253,104 +306,34 @@ func entries(walk iter.Seq2[*chunk.Entry, error]) ([]*chunk.Entry, error) {
 // unread says which table is hurt by a manifest that could not be read.
 func (in *tableInfo) unread(err error) error { return fmt.Errorf("table %q: %w", in.name(), err) }
 
-// chunk plans the reading of a chunk that nothing overlaps.
-func (p *scanPlan) chunk(id chunk.PartitionID, spec chunk.ScanSpec, e *chunk.Entry) error {
-	may, err := p.mayMatch(e, spec.Filter)
+// alone plans the reading of a chunk, or a run, that nothing overlaps.
+func (p *scanPlan) alone(spec chunk.ScanSpec, in scanInput) error {
+	if in.entry == nil {
+		p.splits = append(p.splits, chunk.NewBatchSplit(in.run, p.layout, spec))
+		return nil
+	}
+	may, err := p.mayMatch(in.entry, spec.Filter)
 	if err != nil || !may {
 		return err
 	}
-	p.splits = append(p.splits, chunk.NewSplit(e, p.in.layout, spec, p.db.fetch(id, p.in, e)))
+	p.splits = append(p.splits, chunk.NewSplit(in.entry, p.layout, spec, p.fetch(in)))
 	return nil
 }
+
+// fetch reads a chunk's blobs.
+func (p *scanPlan) fetch(in scanInput) chunk.Fetch { return p.db.fetch(in.id, p.in, in.entry) }
 
 // mayMatch judges a chunk by its entry, and counts it if it is skipped.
 func (p *scanPlan) mayMatch(e *chunk.Entry, filter []chunk.Predicate) (bool, error) {
 	if p.spec.Pruning.Chunks {
 		return true, nil
 	}
-	may, err := p.in.layout.MayMatch(e, filter)
+	may, err := p.layout.MayMatch(e, filter)
 	if err == nil && !may {
 		p.stats.ChunksSkipped++
 		p.stats.RowsSkippedChunks += int64(e.Rows)
 	}
 	return may, err
-}
-
-// keyedInput is a chunk or a run with the range of its keys.
-type keyedInput struct {
-	min, max []byte
-	rank     int
-	entry    *chunk.Entry
-	run      arrow.RecordBatch
-}
-
-// keyedSlice plans the reading of a slice whose chunks and runs may hold several
-// versions of a row: those whose key ranges overlap are merged. Before the merge
-// only predicates on the key may leave anything out, or an old version that
-// passes would come back in place of a newer one that does not.
-func (p *scanPlan) keyedSlice(id chunk.PartitionID, spec chunk.ScanSpec, chunks []*chunk.Entry, runs []arrow.RecordBatch) error {
-	var inputs []keyedInput
-	for i, e := range chunks {
-		may, err := p.mayMatch(e, p.keyFilter)
-		if err != nil {
-			return err
-		}
-		if may {
-			inputs = append(inputs, keyedInput{e.KeyMin, e.KeyMax, i, e, nil})
-		}
-	}
-	for i, r := range runs {
-		first := p.in.layout.AppendSortKey(nil, r, 0)
-		last := p.in.layout.AppendSortKey(nil, r, int(r.NumRows())-1)
-		inputs = append(inputs, keyedInput{first, last, len(chunks) + i, nil, r})
-	}
-	for overlapping := range overlaps(inputs) {
-		if err := p.overlap(id, spec, overlapping); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// overlaps sorts inputs by their keys, and yields by rising keys those whose ranges
-// hang together.
-func overlaps(inputs []keyedInput) iter.Seq[[]keyedInput] {
-	slices.SortStableFunc(inputs, func(a, b keyedInput) int { return bytes.Compare(a.min, b.min) })
-	return func(yield func([]keyedInput) bool) {
-		for len(inputs) > 0 {
-			n, reach := 1, inputs[0].max
-			for n < len(inputs) && bytes.Compare(inputs[n].min, reach) <= 0 {
-				if bytes.Compare(inputs[n].max, reach) > 0 {
-					reach = inputs[n].max
-				}
-				n++
-			}
-			if !yield(inputs[:n]) {
-				return
-			}
-			inputs = inputs[n:]
-		}
-	}
-}
-
-// overlap plans the reading of inputs whose key ranges overlap.
-func (p *scanPlan) overlap(id chunk.PartitionID, spec chunk.ScanSpec, inputs []keyedInput) error {
-	if len(inputs) == 1 {
-		if in := inputs[0]; in.entry != nil {
-			return p.chunk(id, spec, in.entry)
-		}
-		p.splits = append(p.splits, chunk.NewBatchSplit(inputs[0].run, p.in.layout, spec))
-		return nil
-	}
-	merge := make([]chunk.MergeInput, len(inputs))
-	for i, in := range inputs {
-		merge[i] = chunk.MergeInput{Entry: in.entry, Batch: in.run, Rank: in.rank}
-		if in.entry != nil {
-			merge[i].Fetch = p.db.fetch(id, p.in, in.entry)
-		}
-	}
-	p.splits = append(p.splits, chunk.NewMergeSplit(merge, p.in.layout, spec))
-	return nil
 }
 
 // fetch reads a chunk's blobs from the store; errors say which table is hurt.

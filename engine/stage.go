@@ -6,6 +6,8 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/codec"
 	"github.com/phyllodb/phyllo/ingest"
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"golang.org/x/sync/errgroup"
 )
@@ -21,11 +23,16 @@ func (t *Txn) stage(ctx context.Context) error {
 	g.SetLimit(maxSealers)
 	for i, id := range ids {
 		g.Go(func() (err error) {
+			defer panics.Catch(&err)
 			parts[i], err = t.sealPart(gctx, id)
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	if err == nil {
+		err = t.number(ids, parts)
+	}
+	if err != nil {
 		for i, id := range ids {
 			t.db.deleteChunks(id, parts[i].fresh)
 		}
@@ -40,11 +47,58 @@ func (t *Txn) stage(ctx context.Context) error {
 	return nil
 }
 
+// gather stages what a transaction has written to a table's other generations, before rows
+// of the present one come: versions tell which of the rows of a key is the newest, and rows
+// that are not staged all get the same one.
+func (t *Txn) gather(ctx context.Context, in *tableInfo) error {
+	if !in.versioned() || in.count() == 1 {
+		return nil
+	}
+	for id, p := range t.work.parts {
+		if id.Table == in.def.Storage && p.info.generation != in.generation && p.bytes() > 0 {
+			return t.stage(ctx)
+		}
+	}
+	return nil
+}
+
+// number gives the staged chunks the numbers of the versions that they take: each partition
+// has its own, unless the rows of a key may lie in several.
+func (t *Txn) number(ids []chunk.PartitionID, parts []stagedPart) error {
+	shared := map[datum.OID]int{} // by storage, the next number
+	for id, p := range t.work.parts {
+		if p.info.versioned() && p.info.count() > 1 {
+			shared[id.Table] = 0
+		}
+	}
+	for id, p := range t.work.parts { // some may be of before another node's ALTER TABLE
+		if next, several := shared[id.Table]; several {
+			shared[id.Table] = max(next, p.stages())
+		}
+	}
+	for i, id := range ids {
+		next, several := shared[id.Table]
+		if !several {
+			next = t.work.parts[id].stages()
+		}
+		parts[i].first = next
+		next += len(parts[i].fresh)
+		if next > maxStages {
+			return pgerr.New(pgerr.ProgramLimitExceeded, "a transaction may write at most %d chunks to a partition", maxStages)
+		}
+		if several {
+			shared[id.Table] = next
+		}
+	}
+	return nil
+}
+
 // A stagedPart is the chunks that a partition's rows went to: fresh ones, and by
 // delta the number of the partition's chunks up to it, earlier ones included.
 type stagedPart struct {
 	fresh []*chunk.Entry
 	ends  []int
+	first int // number of the version of the first fresh one
 }
 
 // sealPart writes the rows of one partition, those of each delta by themselves: a
@@ -54,11 +108,8 @@ func (t *Txn) sealPart(ctx context.Context, id chunk.PartitionID) (out stagedPar
 	p := t.work.parts[id]
 	before := len(p.staged())
 	for _, d := range p.deltas {
-		entries, err := t.db.seal(ctx, id, p.info, d, ingest.SealOptions{Schema: t.catalog.Seq, OmitVersion: p.info.keyed()})
+		entries, err := t.db.seal(ctx, id, p.info, d, ingest.SealOptions{Schema: t.catalog.Seq, OmitVersion: p.info.versioned()})
 		out.fresh = append(out.fresh, entries...)
-		if err == nil && before+len(out.fresh) > maxStages {
-			err = pgerr.New(pgerr.ProgramLimitExceeded, "a transaction may write at most %d chunks to a partition", maxStages)
-		}
 		if err != nil {
 			return out, err
 		}
@@ -74,11 +125,11 @@ func (t *Txn) keepStaged(id chunk.PartitionID, s stagedPart) {
 	if len(fresh) == 0 {
 		return
 	}
-	if p.info.keyed() {
+	if p.info.versioned() {
 		// The chunks of one delta hold different keys, but one version each keeps
 		// the order of all.
 		for i, e := range fresh {
-			e.VersionMin = ownStagedVersion + uint64(len(before)+i)
+			e.VersionMin = ownStagedVersion + uint64(s.first+i)
 			e.VersionMax = e.VersionMin
 		}
 	}
@@ -101,6 +152,10 @@ func (t *Txn) keepStaged(id chunk.PartitionID, s stagedPart) {
 // maxSegmentBytes bounds the chunks that are put away at a time.
 const maxSegmentBytes = 32 << 20
 
+// sealRows is how many rows a chunk has at most when it is first written; 0 is as many as it
+// can have. Tests change it.
+var sealRows = 0
+
 // seal encodes a delta's rows and puts the chunks away; it returns their
 // entries, after an error those that may have been put.
 func (db *DB) seal(ctx context.Context, id chunk.PartitionID, in *tableInfo, d *delta, o ingest.SealOptions) ([]*chunk.Entry, error) {
@@ -114,7 +169,7 @@ func (db *DB) seal(ctx context.Context, id chunk.PartitionID, in *tableInfo, d *
 	db.sealing.Add(1)
 	defer db.sealing.Add(-1)
 	// A merge will find better encodings, with more rows in view.
-	o.IDs, o.Mem, o.Effort = db.ids, db.mem, codec.Quick
+	o.IDs, o.Mem, o.Effort, o.MaxRows = db.ids, db.mem, codec.Quick, sealRows
 	var entries []*chunk.Entry
 	var ready []*chunk.Sealed // of several slices: each call costs an fsync
 	size := int64(0)

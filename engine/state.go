@@ -22,6 +22,9 @@ type state struct {
 	storages map[datum.OID]*storageState // by storage, which TRUNCATE changes
 	head     uint64                      // source position up to which records are in the state
 	clock    int64                       // the greatest row version in the state
+	// upTo is clock, but below the versions of an entry that is on its way into our log:
+	// what others wrote later may be in the state before it.
+	upTo int64
 	// heads are, in a cluster, how far the source logs of other nodes are in the
 	// state.
 	heads map[commitlog.Source]uint64
@@ -106,7 +109,13 @@ func (db *DB) publish(f func(s *state) *state) *state {
 	if s == old {
 		return old
 	}
-	s.number = old.number + 1
+	s.number, s.upTo = old.number+1, s.clock
+	if db.committer != nil {
+		// Who stamps later is above what was observed of clock.
+		if from := db.committer.stamped.Load(); from > 0 {
+			s.upTo = min(s.clock, from-1)
+		}
+	}
 	db.current.Store(s)
 	return s
 }

@@ -87,6 +87,18 @@ func (c *counter) run(rng *rand.Rand) {
 			}
 		})
 	}
+	places := rand.New(rand.NewPCG(rng.Uint64(), 1))
+	wg.Go(func() { // where rows go changes meanwhile
+		for range 6 {
+			err := alter(c.t, c.db, c.table, func(def *schema.Table) {
+				def.Slice = []time.Duration{time.Hour, 2 * time.Hour, 6 * time.Hour}[places.IntN(3)]
+				def.Partitions = 1 + places.IntN(4)
+			})
+			if err != nil && codeOf(err) != pgerr.SerializationFailure && codeOf(err) != pgerr.DeadlockDetected {
+				c.t.Errorf("alter: %v", err)
+			}
+		}
+	})
 	if c.blind {
 		wg.Go(func() {
 			for n := range int64(adds) {

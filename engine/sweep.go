@@ -30,6 +30,7 @@ func (db *DB) sweep(ctx context.Context, orphans []chunk.PartitionID) {
 		free()
 	}
 	db.findUnnamed(ctx)
+	db.sweepSequences(ctx)
 	for _, st := range db.current.Load().storages {
 		for _, p := range st.parts {
 			before := db.opt.Now()
@@ -102,16 +103,16 @@ func (db *DB) findUnnamed(ctx context.Context) {
 
 // partitionKeys returns the keys that a table's partitions can have, none if
 // they depend on the rows.
-func (in *tableInfo) partitionKeys() []string {
-	switch in.def.PartitionKind {
-	case schema.PartitionNone:
-		return []string{""}
-	case schema.PartitionHash:
-		keys := make([]string, in.def.Partitions)
-		for i := range keys {
-			keys[i] = bucketKey(i)
+func (in *tableInfo) partitionKeys() (keys []string) {
+	for _, g := range in.all() {
+		switch in.def.PartitionKind {
+		case schema.PartitionNone:
+			keys = append(keys, g.partition("").Key)
+		case schema.PartitionHash:
+			for i := range g.buckets {
+				keys = append(keys, g.partition(bucketKey(i)).Key)
+			}
 		}
-		return keys
 	}
-	return nil
+	return keys
 }

@@ -7,15 +7,17 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
+	"github.com/phyllodb/phyllo/ingest"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
-// A tableInfo is a table's definition with what follows from it. It is immutable.
+// A tableInfo is a table's definition with what follows from it, for the rows of one of
+// its generations (placement.go). It is immutable.
 type tableInfo struct {
 	def    *schema.Table
-	layout *chunk.Layout
+	layout *chunk.Layout     // with slices of the generation
 	live   []schema.ColumnID // in definition order, without the hidden ones
 	types  []datum.Type      // of the live columns
 	schema *arrow.Schema     // of the live columns
@@ -25,6 +27,13 @@ type tableInfo struct {
 	timeAt int               // place of the time column, -1: none
 	// retention is after what time slices are dropped; 0: never.
 	retention time.Duration
+	// history is for how long earlier states can be read; 0: not at all.
+	history time.Duration
+
+	generation  int
+	buckets     int           // of HASH
+	generations []*tableInfo  // the table for each of its generations; nil if it has one
+	frame       time.Duration // into which the slices of all generations fit without a rest
 }
 
 func (db *DB) newTableInfo(def *schema.Table) (*tableInfo, error) {
@@ -32,7 +41,7 @@ func (db *DB) newTableInfo(def *schema.Table) (*tableInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", def.Name, err)
 	}
-	in := &tableInfo{def: def, layout: l, timeAt: -1, retention: def.Retention}
+	in := &tableInfo{def: def, layout: l, timeAt: -1, retention: def.Retention, history: def.History, buckets: def.Partitions, frame: def.Slice}
 	if db.opt.KeepOutdated {
 		in.retention = 0
 	}
@@ -63,10 +72,19 @@ func (db *DB) newTableInfo(def *schema.Table) (*tableInfo, error) {
 			return nil, err
 		}
 	}
-	return in, nil
+	if len(def.Placements) == 0 {
+		return in, nil
+	}
+	return in.placed(def.Placements, def.Generation), nil
 }
 
 func (in *tableInfo) keyed() bool { return len(in.key) > 0 }
+
+// versioned says whether rows have versions.
+func (in *tableInfo) versioned() bool { return in.keyed() || in.history > 0 }
+
+// versions says whether a run in memory may have several versions of a key.
+func (in *tableInfo) versions() bool { return in.def.HistoryFrom != 0 }
 
 // name is the table's as errors show it.
 func (in *tableInfo) name() string { return in.def.Name }
@@ -125,17 +143,17 @@ func looseEquality(t datum.Type) bool {
 	return false
 }
 
-// sameRows says whether rows written under one definition are rows of another.
+// sameRows says whether rows of one definition are rows of another, wherever they are put.
 func sameRows(a, b *schema.Table) bool {
 	return slices.EqualFunc(a.Columns, b.Columns, func(x, y schema.Column) bool { return x.ID == y.ID && x.Type == y.Type }) &&
-		slices.Equal(a.PrimaryKey, b.PrimaryKey) && a.PartitionKind == b.PartitionKind && a.Partitions == b.Partitions &&
+		slices.Equal(a.PrimaryKey, b.PrimaryKey) && a.PartitionKind == b.PartitionKind &&
 		slices.Equal(a.PartitionColumns, b.PartitionColumns) && slices.Equal(a.PartitionExprs, b.PartitionExprs) &&
-		a.TimeColumn == b.TimeColumn && a.Slice == b.Slice
+		a.TimeColumn == b.TimeColumn
 }
 
 // checkBatch checks a batch that a caller wants to insert: its shape (a caller's
 // bug) and NOT NULL (the user's).
-func (in *tableInfo) checkBatch(batch arrow.RecordBatch) error {
+func (in *tableInfo) checkBatch(batch arrow.RecordBatch, types datum.UserTypes) error {
 	if int(batch.NumCols()) != len(in.live) {
 		return pgerr.New(pgerr.InternalError, "engine: batch of %d columns for table %s with %d", batch.NumCols(), in.name(), len(in.live))
 	}
@@ -145,57 +163,44 @@ func (in *tableInfo) checkBatch(batch arrow.RecordBatch) error {
 		if !arrow.TypeEqual(a.DataType(), in.schema.Field(i).Type) {
 			return pgerr.New(pgerr.InternalError, "engine: column %s of table %s is of type %v, not %v", col.Name, in.name(), in.schema.Field(i).Type, a.DataType())
 		}
+		if slices.Contains(in.layout.SortKey, col.ID) {
+			if err := datum.CheckKey(a); err != nil {
+				return err
+			}
+		}
 		if (!col.NotNull && !slices.Contains(in.def.PrimaryKey, col.ID)) || a.NullN() == 0 {
 			continue
 		}
 		for row := range a.Len() {
 			if a.IsNull(row) {
-				return in.notNull(batch, row, col.Name)
+				return in.notNull(batch, row, col.Name, types)
 			}
 		}
 	}
-	return nil
+	return checkNulls(in.def, &ingest.Part{Columns: in.live, Rows: batch})
 }
 
-func (in *tableInfo) notNull(batch arrow.RecordBatch, row int, column string) error {
+func (in *tableInfo) notNull(batch arrow.RecordBatch, row int, column string, types datum.UserTypes) error {
 	e := pgerr.New(pgerr.NotNullViolation, "null value in column %q of relation %q violates not-null constraint", column, in.name()).
-		WithDetail("Failing row contains (%s).", in.rowText(batch, row))
+		WithDetail("Failing row contains (%s).", in.rowText(batch, row, types))
 	e.Table, e.Column, e.Row = in.name(), column, row+1
 	return e
 }
 
-// maxShown bounds a value in an error's detail.
-const maxShown = 64
-
 // rowText shows a row as PostgreSQL does in details.
-func (in *tableInfo) rowText(batch arrow.RecordBatch, row int) string {
+func (in *tableInfo) rowText(batch arrow.RecordBatch, row int, types datum.UserTypes) string {
 	var out []byte
 	for i, c := range in.layout.Columns[:len(in.live)] {
 		if i > 0 {
 			out = append(out, ", "...)
 		}
-		out = appendShown(out, c.Type, batch.Column(i), row)
+		out = datum.AppendShown(out, c.Type, batch.Column(i), row, types)
 	}
 	return string(out)
 }
 
-func appendShown(dst []byte, t datum.Type, a arrow.Array, row int) []byte {
-	if a.IsNull(row) {
-		return append(dst, "null"...)
-	}
-	v := datum.AppendTextAt(nil, t, a, row, &datum.Env{})
-	if len(v) > maxShown {
-		cut := maxShown
-		for cut > 0 && v[cut]&0xc0 == 0x80 { // not within a character
-			cut--
-		}
-		return append(append(dst, v[:cut]...), "..."...)
-	}
-	return append(dst, v...)
-}
-
 // duplicateKey is PostgreSQL's 23505 for a key given by its columns.
-func (in *tableInfo) duplicateKey(cols []arrow.Array, row int, code, detail string) error {
+func (in *tableInfo) duplicateKey(cols []arrow.Array, row int, code, detail string, types datum.UserTypes) error {
 	names, values := "", []byte(nil)
 	for i, at := range in.key {
 		if i > 0 {
@@ -203,7 +208,7 @@ func (in *tableInfo) duplicateKey(cols []arrow.Array, row int, code, detail stri
 			values = append(values, ", "...)
 		}
 		names += in.layout.Columns[at].Name
-		values = appendShown(values, in.layout.Columns[at].Type, cols[i], row)
+		values = datum.AppendShown(values, in.layout.Columns[at].Type, cols[i], row, types)
 	}
 	e := pgerr.New(code, "duplicate key value violates unique constraint %q", in.def.PrimaryKeyName).
 		WithDetail(detail, names, string(values))

@@ -216,7 +216,7 @@ func (c *cluster) flushLeft(ctx context.Context, part *partition) error {
 		if len(left) == 0 {
 			return nil
 		}
-		err := c.commitLeft(ctx, st.info, p, p.followedOf(left[0]), s.heads[left[0]])
+		err := c.commitLeft(ctx, st.info.of(part.id.Key), p, p.followedOf(left[0]), s.heads[left[0]])
 		if !errors.Is(err, commitlog.ErrPrecondition) || tries == maxTries {
 			if err != nil {
 				return err
@@ -236,7 +236,7 @@ func (c *cluster) flushLeft(ctx context.Context, part *partition) error {
 // second commit of the same rows is refused.
 func (c *cluster) commitLeft(ctx context.Context, in *tableInfo, p *partState, f followed, to uint64) error {
 	db, own, start := c.db, c.db.own(), time.Now()
-	sealed, err := db.seal(ctx, p.part.id, in, f.delta, ingest.SealOptions{Schema: in.def.Version, Tombstones: p.manifest.Seq()})
+	sealed, err := db.seal(ctx, p.part.id, in, f.delta, ingest.SealOptions{Schema: in.def.Version, From: p.manifest.Seq()})
 	if err != nil {
 		db.deleteChunks(p.part.id, sealed)
 		return err

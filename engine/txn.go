@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,16 +22,23 @@ type TxnOptions struct {
 	// statement has its own (READ COMMITTED).
 	RepeatableRead bool
 	ReadOnly       bool
+	// Locks are those of the session whose transaction it is; nil: of none.
+	Locks *Locks
 }
 
 // A Txn is a transaction. It is used by one goroutine, but that its statements
-// and several splits of its scans may be read at once.
+// and several splits of its scans may be read at once, and that Insert, Lookup, Delete,
+// LockVersions and LockAdvisory may be called beside each other.
 type Txn struct {
 	db    *DB
 	opt   TxnOptions
 	owner *lock.Owner
 	snap  *state    // of the statement
 	asOf  time.Time // when that was taken: slices that were too old then are left out
+
+	// turn is held by calls that lock or change rows, of which operators of one plan may make
+	// several at once.
+	turn sync.Mutex
 
 	work    work
 	visible map[chunk.PartitionID]*ownPart // of work, as of the statement's start; never changed
@@ -40,13 +48,23 @@ type Txn struct {
 	catalog *schema.Catalog
 	tables  tableCache // of tables that the transaction changed
 
-	claimed   []datum.OID        // see claim
-	claimedAs commitlog.Source   // ours when the first claim was taken
-	alone     bool               // one of the claims is not only shared
-	bound     map[datum.OID]bool // tables of LockRows, of the statement
-	changing  map[datum.OID]bool // tables of which BeginChange was called
-	handed    *commitRequest     // to the committer
+	claimed   []datum.OID              // see claim
+	claimedAs commitlog.Source         // ours when the first claim was taken
+	alone     bool                     // one of the claims is not only shared
+	bound     map[datum.OID]bool       // tables of LockRows, of the statement
+	changing  map[datum.OID]lock.Modes // how rows of tables of which BeginChange was called are locked
+	onlyNode  bool                     // what it has locked other nodes do not know of
+	handed    *commitRequest           // to the committer
+	refusing  []datum.OID              // tables of which others heard that NULLs are refused
 	done      atomic.Bool
+}
+
+// owner makes what has the locks of a transaction.
+func (opt *TxnOptions) owner(db *DB) *lock.Owner {
+	if opt.Locks != nil {
+		return opt.Locks.process.NewOwner()
+	}
+	return db.locks.NewOwner()
 }
 
 // Begin starts a transaction.
@@ -59,7 +77,7 @@ func (db *DB) Begin(ctx context.Context, opt TxnOptions) (*Txn, error) {
 			return nil, err
 		}
 	}
-	t := &Txn{db: db, opt: opt, owner: db.locks.NewOwner(), work: work{parts: map[chunk.PartitionID]*ownPart{}}}
+	t := &Txn{db: db, opt: opt, owner: opt.owner(db), work: work{parts: map[chunk.PartitionID]*ownPart{}}}
 	t.snap, t.asOf = db.snapshots.open(db, t), db.opt.Now()
 	t.catalog = t.snap.catalog
 	return t, nil
@@ -121,6 +139,10 @@ func (t *Txn) Catalog() *schema.Catalog { return t.catalog }
 // info returns a table as the transaction sees it.
 func (t *Txn) info(table datum.OID) (*tableInfo, error) { return t.Statement().info(table) }
 
+// Position returns the greatest row version in the snapshot, and not less than that from which
+// on a table has a history.
+func (t *Txn) Position() int64 { return t.snap.position() }
+
 // TableRows returns about how many rows a table has, for the planner.
 func (t *Txn) TableRows(table datum.OID) int64 {
 	def := t.catalog.Tables[table]
@@ -147,6 +169,7 @@ func (t *Txn) Rollback() {
 		return
 	}
 	t.dropStaged(t.work, work{})
+	t.acceptNulls(func(datum.OID) bool { return false })
 	t.end()
 }
 
@@ -157,6 +180,8 @@ func (t *Txn) end() {
 	t.db.snapshots.close(t)
 	if t.handed == nil || !t.handed.open {
 		t.release()
+	} else {
+		t.owner.Detach() // its session goes on
 	}
 	t.work, t.visible, t.marks, t.snap = work{}, nil, nil, t.db.current.Load()
 }
@@ -178,6 +203,10 @@ func (t *Txn) Commit(ctx context.Context) error {
 	if t.done.Load() {
 		return errTxnDone
 	}
+	if t.undecided() {
+		t.Rollback()
+		return errSilent(errUndecided)
+	}
 	if t.work.bytes > commitBytes {
 		if err := t.stage(ctx); err != nil {
 			t.Rollback()
@@ -188,8 +217,17 @@ func (t *Txn) Commit(ctx context.Context) error {
 		t.Rollback()
 		return err
 	}
+	err := t.settleReads(ctx)
+	if err == nil {
+		err = t.checkOnlyNode()
+	}
+	if err != nil {
+		t.Rollback()
+		return err
+	}
 	r := t.request()
 	if r == nil {
+		t.acceptNulls(func(datum.OID) bool { return false })
 		t.end()
 		return nil
 	}
@@ -199,7 +237,7 @@ func (t *Txn) Commit(ctx context.Context) error {
 	}
 	r.release = t.release
 	t.handed = r
-	err := t.db.committer.commit(r)
+	err = t.db.committer.commit(r)
 	if err != nil && pgerr.Code(err) != pgerr.OutcomeUnknown {
 		t.Rollback()
 		return err
@@ -211,6 +249,7 @@ func (t *Txn) Commit(ctx context.Context) error {
 		for _, id := range r.gone {
 			t.db.deleteChunks(id, t.work.parts[id].staged())
 		}
+		t.acceptNulls(func(datum.OID) bool { return false }) // where it came to nothing
 	}
 	t.end()
 	return err
@@ -228,13 +267,14 @@ func (t *Txn) request() *commitRequest {
 			continue
 		}
 		p := t.work.parts[id]
-		versions = max(versions, len(p.staged())+1)
+		versions = max(versions, p.stages()+1)
 		parts = append(parts, p.parts(id)...)
 	}
 	if len(parts) > 0 {
 		r.record = &ingest.Record{ID: newTxnID(), Schema: t.catalog.Seq, Versions: versions, Parts: parts}
 	}
 	if len(t.work.changes) > 0 {
+		t.settleGone()
 		r.changes, r.catalogueSeq = t.work.changes, t.catalog.Seq
 	}
 	if r.record == nil && r.changes == nil {

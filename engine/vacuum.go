@@ -12,10 +12,10 @@ import (
 
 // Vacuum writes the buffers of a table to chunks, drops the slices that are older than its
 // retention, and merges chunks until none overlap and no neighbours fit in one; with full,
-// until each chunk but the last of a slice is filled. It works as fast as it can, also
-// while compaction in the background is paused. The space of what it replaced is free when
-// it returns, unless open transactions still read it (in a cluster: for the lifetime of
-// snapshots).
+// until each chunk but the last of a slice is filled, and none of some size is as a flush
+// encoded it, but for those of history. It works as fast as it can, also while compaction in the background is paused. The space of
+// what it replaced is free when it returns, unless open transactions still read it (in a
+// cluster: for the lifetime of snapshots).
 func (db *DB) Vacuum(ctx context.Context, table datum.OID, full bool) (chunk.VacuumInfo, error) {
 	var out chunk.VacuumInfo
 	ctx, leave, err := db.compactor.enter(ctx)
@@ -83,27 +83,24 @@ func (db *DB) vacuumPartition(ctx context.Context, part *partition, full bool, o
 		return err
 	}
 	out.SlicesDropped += dropped
-	to := compacted
-	if full {
-		to = packed
-	}
 	if _, m, err = db.compactable(ctx, part); err != nil {
 		return err
 	}
 	for info := range m.Slices() {
-		if info.Chunks < 2 {
+		aims := []aim{compacted}
+		switch {
+		case full && info.Chunks > 1:
+			aims = []aim{packed, dense}
+		case full:
+			aims = []aim{dense}
+		case info.Chunks == 1:
 			continue
 		}
-		for did := true; did; {
-			did, _, err = db.compactSlice(ctx, part, info.Slice, to, nil)
-			if errors.Is(err, errNoGain) {
-				break
-			}
+		for _, to := range aims {
+			n, err := db.compactUntil(ctx, part, info.Slice, to)
+			out.Compactions += n
 			if err != nil {
 				return err
-			}
-			if did {
-				out.Compactions++
 			}
 		}
 	}
@@ -120,6 +117,21 @@ func (db *DB) vacuumPartition(ctx context.Context, part *partition, full bool, o
 	}
 	out.ChunksAfter, out.RowsAfter, out.BytesAfter = out.ChunksAfter+m.Len(), out.RowsAfter+m.Rows(), out.BytesAfter+m.Bytes()
 	return nil
+}
+
+// compactUntil compacts a slice until an aim is reached and returns by how many commits. The
+// caller holds what compactSlice wants held.
+func (db *DB) compactUntil(ctx context.Context, part *partition, slice int64, to aim) (n int, err error) {
+	for {
+		did, _, err := db.compactSlice(ctx, part, slice, to, nil)
+		if err != nil && !errors.Is(err, errNoGain) {
+			return n, err
+		}
+		if !did {
+			return n, nil
+		}
+		n++
+	}
 }
 
 // leaseWait is how often it is looked whether a lease has become free.

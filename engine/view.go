@@ -44,7 +44,7 @@ type TableView struct {
 type PartitionView struct {
 	ID chunk.PartitionID
 	// Manifest is what the commit log says, Chunks are the live ones by slice, least
-	// key and ID; empty after an error.
+	// key and ID; empty after an error and with ViewOptions.WithoutChunks.
 	Manifest *commitlog.Manifest
 	Chunks   []*chunk.Entry
 	// WaitingRows are in source logs and not in chunks yet, by source.
@@ -101,12 +101,21 @@ func (t *TableView) add(id chunk.PartitionID) *PartitionView {
 	return p
 }
 
-// OpenView reads the logs of a database; an empty name means the only one that
-// the store has. Damage of the catalogue is an error; that of anything else is
-// the partition's or the source's. The store must show logs that do not move, as
-// a local.Store that is open for reading only does; blobs and checkpoints may
-// vanish meanwhile, which looks like damage: who knows of a writer opens again.
-func OpenView(ctx context.Context, s store.Store, database string) (*View, error) {
+// ViewOptions say what of a store a View shows.
+type ViewOptions struct {
+	Database string // empty: the only one that the store has
+	// WithoutChunks leaves PartitionView.Chunks empty: who walks through them by
+	// Manifest.Chunks needs the memory of a few at a time.
+	WithoutChunks bool
+}
+
+// OpenView reads the logs of a database. Damage of the catalogue is an error; that of
+// anything else is the partition's or the source's. The store should show logs that do
+// not move, as a local.Store that is open for reading only does; where they do, each part
+// is as it was when it was read. Logs, blobs and checkpoints may vanish meanwhile, which
+// looks like damage: who knows of a writer opens again.
+func OpenView(ctx context.Context, s store.Store, opt ViewOptions) (*View, error) {
+	database := opt.Database
 	if database == "" {
 		var err error
 		if database, err = onlyDatabase(ctx, s); err != nil {
@@ -130,7 +139,7 @@ func OpenView(ctx context.Context, s store.Store, database string) (*View, error
 	slices.SortFunc(v.Tables, func(a, b *TableView) int {
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Table.Name, b.Table.Name), cmp.Compare(a.Table.OID, b.Table.OID))
 	})
-	if err := v.openPartitions(ctx, storages); err != nil {
+	if err := v.openPartitions(ctx, storages, opt); err != nil {
 		return nil, err
 	}
 	return v, v.readSources(ctx, c, storages)
@@ -156,7 +165,7 @@ func onlyDatabase(ctx context.Context, s store.Store) (string, error) {
 	return "", pgerr.New(pgerr.ObjectNotInState, "the store has %d databases: %s", len(names), strings.Join(names, ", "))
 }
 
-func (v *View) openPartitions(ctx context.Context, storages map[datum.OID]*TableView) error {
+func (v *View) openPartitions(ctx context.Context, storages map[datum.OID]*TableView, opt ViewOptions) error {
 	pages := commitlog.NewPageCache(0) // each is read once
 	return eachCommitLog(ctx, v.store, func(id chunk.PartitionID) error {
 		t := storages[id.Table]
@@ -166,7 +175,7 @@ func (v *View) openPartitions(ctx context.Context, storages map[datum.OID]*Table
 		}
 		log, err := commitlog.Open(ctx, v.store, id, commitlog.Options{Pages: pages})
 		p := t.add(id)
-		if err == nil { // pages may be replaced while somebody looks at the view
+		if err == nil && !opt.WithoutChunks { // pages may be replaced while somebody looks at the view
 			p.Chunks, err = entries(log.Manifest().Chunks(ctx))
 		}
 		if ctx.Err() != nil {

@@ -30,7 +30,7 @@ func viewOf(t testing.TB, p place) *engine.View {
 		t.Cleanup(func() { r.Close() })
 		s = r
 	}
-	v, err := engine.OpenView(context.Background(), s, "")
+	v, err := engine.OpenView(context.Background(), s, engine.ViewOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

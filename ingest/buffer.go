@@ -9,7 +9,6 @@ import (
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
-	"github.com/phyllodb/phyllo/internal/schema"
 )
 
 const (
@@ -169,7 +168,7 @@ func (r *Rows) closeTail() error {
 
 // newRun returns the batch as a run, which keeps no more memory than it needs.
 func newRun(mem memory.Allocator, l *chunk.Layout, batch arrow.RecordBatch) (arrow.RecordBatch, error) {
-	if keyed(l) && batch.NumRows() > 1 {
+	if l.Keyed() && batch.NumRows() > 1 {
 		sorted, err := chunk.SortRun(mem, l, batch)
 		if err != nil {
 			return nil, err
@@ -182,8 +181,6 @@ func newRun(mem memory.Allocator, l *chunk.Layout, batch arrow.RecordBatch) (arr
 	}
 	return run, err
 }
-
-func keyed(l *chunk.Layout) bool { return l.Index(schema.RowVersionColumn) >= 0 }
 
 // push adds a run at the end and merges it with those before it that have less
 // than twice its rows.
@@ -226,7 +223,7 @@ func (r *Rows) push(mem memory.Allocator, l *chunk.Layout, run arrow.RecordBatch
 
 // mergeRuns makes one run of several, the oldest first.
 func mergeRuns(mem memory.Allocator, l *chunk.Layout, runs []arrow.RecordBatch) (arrow.RecordBatch, error) {
-	if keyed(l) {
+	if l.Keyed() {
 		return chunk.MergeRows(mem, l, runs)
 	}
 	return concatenate(mem, runs)

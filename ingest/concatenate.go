@@ -87,6 +87,14 @@ func join(mem memory.Allocator, parts []stretch) (*array.Data, error) {
 			return nil, err
 		}
 		buffers = append(buffers, offsets, joinBytes(mem, parts, offsets, rows))
+	case *arrow.StructType:
+		for i := range dt.NumFields() {
+			child, err := join(mem, fieldsOf(parts, i))
+			if err != nil {
+				return nil, err
+			}
+			children = append(children, child)
+		}
 	case *arrow.ListType:
 		offsets, err := joinOffsets(mem, parts, rows)
 		if err != nil {
@@ -104,6 +112,16 @@ func join(mem memory.Allocator, parts []stretch) (*array.Data, error) {
 		return nil, pgerr.Unsupported("columns of Arrow type %v cannot be stored", t)
 	}
 	return array.NewData(t, rows, buffers, children, nulls, 0), nil
+}
+
+// fieldsOf returns field i of stretches of structs.
+func fieldsOf(parts []stretch, i int) []stretch {
+	out := make([]stretch, len(parts))
+	for k, p := range parts {
+		d := p.data.Children()[i].(*array.Data)
+		out[k] = stretch{d, d.Offset() + p.from, p.n}
+	}
+	return out
 }
 
 // elementsOf returns the elements of stretches of lists.

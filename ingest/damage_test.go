@@ -31,7 +31,7 @@ func TestNewerFormats(t *testing.T) {
 		{"kind", "\x01\x04"},
 		{"section of a record", head + "\x03\x00"},
 		{"section of a part", head + "\x02\x09\x00\x05\x00\x00"},
-		{"column flag", rows + "\x17\x01\x10\x00\x00"},
+		{"column flag", rows + "\x17\x01\x20\x00\x00"},
 		{"length of 8 bytes", rows + "\x19\x01\x0c\x00\x00"},
 		{"type", rows + "\xe6\x11\x01\x00\x00\x00"},
 	} {

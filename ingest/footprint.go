@@ -57,6 +57,11 @@ func (f *footprint) add(d *array.Data, from, n int) {
 	case arrow.STRING, arrow.BINARY:
 		lo, hi := offsetRange(buffers[1], from, n)
 		f.used += int64(hi-lo) + 4*int64(n+1)
+	case arrow.STRUCT:
+		for _, c := range d.Children() {
+			child := c.(*array.Data)
+			f.add(child, child.Offset()+from, n)
+		}
 	case arrow.LIST:
 		lo, hi := offsetRange(buffers[1], from, n)
 		f.used += 4 * int64(n+1)

@@ -67,7 +67,7 @@ func readAll(p *Part, env *datum.Env) {
 				continue
 			}
 			buf = datum.AppendTextAt(buf[:0], typ, a, row, env)
-			buf = datum.AppendBinaryAt(buf[:0], typ, a, row)
+			buf = datum.AppendBinaryAt(buf[:0], typ, a, row, nil)
 			datum.ValueAt(typ, a, row)
 			if last >= 0 {
 				datum.CompareAt(typ, a, row, a, last)

@@ -38,6 +38,9 @@ type Part struct {
 	// Staged are chunks that lie in the blob store already and become the
 	// partition's by this record.
 	Staged []*chunk.Entry
+	// History says that history is kept of the rows: who commits them then notes in
+	// Staged which versions came together (chunk.Entry.Together). It is not written.
+	History bool
 }
 
 // Release releases the rows of the record's parts, once.

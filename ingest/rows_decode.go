@@ -17,7 +17,7 @@ import (
 
 // MaxDecodeFactor bounds the memory that decoding takes: so many bytes for each
 // byte of an entry, most of them for the arrays of parts of a single row.
-const MaxDecodeFactor = 1024
+const MaxDecodeFactor = 1280
 
 // A rowsHeader says what the columns of a part are.
 type rowsHeader struct {
@@ -28,11 +28,12 @@ type rowsHeader struct {
 
 // An inColumn is a column that is read from an entry.
 type inColumn struct {
-	typ   datum.Type
-	shape shape
-	width int // of shapeFixed
-	head  byte
-	child *inColumn
+	typ    datum.Type
+	shape  shape
+	width  int // of shapeFixed
+	head   byte
+	child  *inColumn
+	shapes *inColumn // headShaped
 }
 
 // rows reads the rows of a part.
@@ -113,10 +114,17 @@ func (c *inColumn) open(t datum.Type, r *cursor) error {
 	case c.head&^headKnown != 0 || c.head&headWidth == headWidth:
 		return newer("a column with unknown flags %#x", c.head)
 	case c.head&headAllNull != 0 && c.head != headAllNull,
-		c.head&headWidth != 0 && c.shape != shapeBytes && c.shape != shapeList:
+		c.head&headWidth != 0 && c.shape != shapeBytes && c.shape != shapeList,
+		c.head&headShaped != 0 && c.shape != shapeList:
 		return corrupt("flags %#x", c.head)
 	}
 	if c.shape == shapeList && c.head&headAllNull == 0 {
+		if c.head&headShaped != 0 {
+			c.shapes = &inColumn{}
+			if err := c.shapes.open(datum.Of(datum.Bytea), r); err != nil {
+				return err
+			}
+		}
 		elem, _ := t.Elem()
 		c.child = &inColumn{}
 		return c.child.open(elem, r)
@@ -200,12 +208,7 @@ func (c *inColumn) readVariable(mem memory.Allocator, r *cursor, n int, p *array
 	p.buffers = append(p.buffers, offsets)
 	ends := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
 	if c.shape == shapeList {
-		child, err := c.child.read(mem, r, int(ends[n]))
-		if err != nil {
-			return wrap(err, "elements")
-		}
-		p.children = append(p.children, child)
-		return nil
+		return c.readLists(mem, r, n, p)
 	}
 	b := readBytes(mem, r, int(ends[n]))
 	if err := p.add(b); err != nil {
@@ -216,6 +219,55 @@ func (c *inColumn) readVariable(mem memory.Allocator, r *cursor, n int, p *array
 		return corrupt("%v", err)
 	}
 	return nil
+}
+
+// readLists reads the dimensions and the elements of lists, whose offsets were read, and makes arrays of them.
+func (c *inColumn) readLists(mem memory.Allocator, r *cursor, n int, p *arrayParts) error {
+	offsets := p.buffers[1]
+	p.buffers = p.buffers[:1]
+	defer offsets.Release()
+	ends := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
+	shapes, err := c.readShapes(mem, r, ends)
+	if err != nil {
+		return wrap(err, "dimensions")
+	}
+	defer shapes.Release()
+	child, err := c.child.read(mem, r, int(ends[n]))
+	if err != nil {
+		return wrap(err, "elements")
+	}
+	defer child.Release()
+	list := array.NewData(arrow.ListOf(child.DataType()), n, []*memory.Buffer{nil, offsets}, []arrow.ArrayData{child}, 0, 0)
+	shapes.Retain()
+	p.children = append(p.children, list, shapes)
+	return nil
+}
+
+// readShapes reads the dimensions of lists, which end at ends.
+func (c *inColumn) readShapes(mem memory.Allocator, r *cursor, ends []int32) (arrow.ArrayData, error) {
+	n := len(ends) - 1
+	if c.shapes == nil {
+		offsets := memory.NewResizableBuffer(mem)
+		defer offsets.Release()
+		offsets.Resize(4 * (n + 1))
+		clear(offsets.Bytes())
+		none := memory.NewResizableBuffer(mem)
+		defer none.Release()
+		return array.NewData(arrow.BinaryTypes.Binary, n, []*memory.Buffer{nil, offsets, none}, nil, 0, 0), nil
+	}
+	d, err := c.shapes.read(mem, r, n)
+	if err != nil {
+		return nil, err
+	}
+	a := array.NewBinaryData(d)
+	defer a.Release()
+	for i := range n {
+		if err := datum.CheckShape(a.Value(i), int(ends[i+1]-ends[i])); err != nil {
+			d.Release()
+			return nil, corrupt("%v", err)
+		}
+	}
+	return d, nil
 }
 
 // readBytes copies n bytes; nil if there are less.

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -23,6 +24,7 @@ type outColumn struct {
 	offsets []int32 // rows+1, of data or of the child's rows; shapeBytes, shapeList
 	data    []byte  // shapeFixed: the values; shapeBytes: the bytes from offsets[0] on
 	child   *outColumn
+	shapes  *outColumn // headShaped
 }
 
 // appendRows appends the rows of a part.
@@ -54,9 +56,7 @@ func appendRows(dst []byte, p *Part) ([]byte, error) {
 		dst = binary.AppendUvarint(dst, uint64(p.Columns[i]))
 		dst = binary.AppendUvarint(dst, uint64(p.Types[i].OID))
 		dst = binary.AppendVarint(dst, int64(p.Types[i].Mod))
-		for ; c != nil; c = c.child {
-			dst = append(dst, c.head)
-		}
+		dst = c.appendHeads(dst)
 	}
 	at := len(dst)
 	dst = slices.Grow(dst, size)
@@ -80,7 +80,7 @@ func (c *outColumn) open(t datum.Type, a arrow.Array, rows int) error {
 	if a.Len() != rows {
 		return bug("a column of %d values in a batch of %d rows", a.Len(), rows)
 	}
-	if s != shapeList && !arrow.TypeEqual(a.DataType(), t.Arrow()) || s == shapeList && a.DataType().ID() != arrow.LIST {
+	if _, isList := datum.ElementsOf(a.DataType()); s != shapeList && !arrow.TypeEqual(a.DataType(), t.Arrow()) || s == shapeList && !isList {
 		return bug("a column of type %v holds %v", t, a.DataType())
 	}
 	c.shape, c.rows = s, rows
@@ -108,14 +108,26 @@ func (c *outColumn) open(t datum.Type, a arrow.Array, rows int) error {
 	return nil
 }
 
-// rawOffsets returns the rows+1 offsets of the array.
-func (c *outColumn) rawOffsets() []int32 {
-	d := c.array.Data()
+// appendHeads appends the heads of a column and of what it is made of.
+func (c *outColumn) appendHeads(dst []byte) []byte {
+	dst = append(dst, c.head)
+	if c.shapes != nil {
+		dst = c.shapes.appendHeads(dst)
+	}
+	if c.child != nil {
+		dst = c.child.appendHeads(dst)
+	}
+	return dst
+}
+
+// rawOffsets returns the rows+1 offsets of an array.
+func (c *outColumn) rawOffsets(a arrow.Array) []int32 {
+	d := a.Data()
 	return arrow.Int32Traits.CastFromBytes(d.Buffers()[1].Bytes())[d.Offset() : d.Offset()+c.rows+1]
 }
 
 func (c *outColumn) openBytes(t datum.Type) error {
-	c.offsets = c.rawOffsets()
+	c.offsets = c.rawOffsets(c.array)
 	from, to := c.offsets[0], c.offsets[c.rows]
 	if b := c.array.Data().Buffers()[2]; b != nil {
 		c.data = b.Bytes()[from:to]
@@ -140,9 +152,10 @@ func (c *outColumn) openBytes(t datum.Type) error {
 }
 
 func (c *outColumn) openList(t datum.Type) error {
-	c.offsets = c.rawOffsets()
+	lists, _ := datum.ListsOf(c.array)
+	c.offsets = c.rawOffsets(lists.Elements)
 	elem, _ := t.Elem()
-	values := c.array.(*array.List).ListValues()
+	values := lists.Values()
 	if c.nullsAreEmpty() {
 		values = array.NewSlice(values, int64(c.offsets[0]), int64(c.offsets[c.rows]))
 	} else {
@@ -163,13 +176,37 @@ func (c *outColumn) openList(t datum.Type) error {
 	}
 	c.setWidth()
 	c.child = &outColumn{}
-	return c.child.open(elem, values, values.Len())
+	if err := c.child.open(elem, values, values.Len()); err != nil {
+		return err
+	}
+	return c.openShapes(lists)
 }
 
-// close releases the elements of lists, which are arrays made for the column.
+// openShapes adds the dimensions of lists, if any has some of its own.
+func (c *outColumn) openShapes(lists datum.Lists) error {
+	if !lists.Shaped() {
+		return nil
+	}
+	b := array.NewBinaryBuilder(memory.DefaultAllocator, arrow.BinaryTypes.Binary)
+	defer b.Release()
+	for i := range c.rows {
+		if lists.IsNull(i) {
+			b.Append(nil)
+			continue
+		}
+		b.Append(lists.Shapes.Value(i))
+	}
+	c.head |= headShaped
+	c.shapes = &outColumn{}
+	return c.shapes.open(datum.Of(datum.Bytea), b.NewArray(), c.rows)
+}
+
+// close releases the elements and dimensions of lists, which are arrays made for the column.
 func (c *outColumn) close() {
-	if c.child != nil && c.child.array != nil {
-		c.child.array.Release()
+	for _, part := range []*outColumn{c.child, c.shapes} {
+		if part != nil && part.array != nil {
+			part.array.Release()
+		}
 	}
 }
 
@@ -221,6 +258,9 @@ func (c *outColumn) size() int {
 		n += c.rows * c.lengthBytes()
 	case shapeList:
 		n += c.rows*c.lengthBytes() + c.child.size()
+		if c.shapes != nil {
+			n += c.shapes.size()
+		}
 	}
 	return n
 }
@@ -240,6 +280,9 @@ func (c *outColumn) appendBody(dst []byte) []byte {
 		return appendBits(dst, d.Buffers()[1].Bytes(), d.Offset(), c.rows)
 	case shapeBytes, shapeList:
 		dst = appendLengths(dst, c.offsets, c.lengthBytes())
+	}
+	if c.shapes != nil {
+		dst = c.shapes.appendBody(dst)
 	}
 	if c.child != nil {
 		return c.child.appendBody(dst)

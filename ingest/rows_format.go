@@ -17,7 +17,8 @@ const (
 	headNulls   = 1 << 0 // a validity bitmap comes first
 	headAllNull = 1 << 1 // every row is NULL: no body
 	headWidth   = 3 << 2 // bytes of a length: 1, 2 or 4
-	headKnown   = headNulls | headAllNull | headWidth
+	headShaped  = 1 << 4 // of lists: their dimensions come before the elements, as a column of bytes
+	headKnown   = headNulls | headAllNull | headWidth | headShaped
 
 	headWidthShift = 2
 )
@@ -47,7 +48,7 @@ func shapeOf(t datum.Type) (s shape, width int, ok bool) {
 		return shapeBits, 0, true
 	case *arrow.StringType, *arrow.BinaryType:
 		return shapeBytes, 0, true
-	case *arrow.ListType:
+	case *arrow.StructType: // arrays; records cannot be stored
 		elem, ok := t.Elem()
 		if !ok {
 			return 0, 0, false
@@ -56,7 +57,7 @@ func shapeOf(t datum.Type) (s shape, width int, ok bool) {
 			return 0, 0, false
 		}
 		return shapeList, 0, true
-	case *arrow.NullType, *arrow.StructType:
+	case *arrow.NullType:
 		return 0, 0, false
 	case arrow.FixedWidthDataType:
 		return shapeFixed, dt.Bytes(), true

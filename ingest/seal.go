@@ -16,12 +16,12 @@ import (
 
 // SealOptions say what Seal cannot tell from the rows.
 type SealOptions struct {
-	Schema     uint64           // schema version the rows are conformed to
-	Tombstones uint64           // commit-log sequence up to which tombstones are applied
-	MaxRows    int              // of a chunk; 0: chunk.MaxRows
-	IDs        *chunk.IDs       // required
-	Mem        memory.Allocator // nil: memory.DefaultAllocator
-	Effort     codec.Effort     // to find encodings
+	Schema  uint64           // schema version the rows are conformed to
+	From    uint64           // see chunk.Entry.From
+	MaxRows int              // of a chunk; 0: chunk.MaxRows
+	IDs     *chunk.IDs       // required
+	Mem     memory.Allocator // nil: memory.DefaultAllocator
+	Effort  codec.Effort     // to find encodings
 	// OmitVersion leaves the row version out of the chunks, as
 	// chunk.SealOptions.OmitVersion does.
 	OmitVersion bool
@@ -41,7 +41,7 @@ const (
 // key, slice by slice, the earliest first. Of a keyed table's rows with one key
 // only the winner is left. Chunks come in groups, so that the caller can put
 // away one group before the next is made; no group is empty, and an error is the
-// last pair.
+// last pair. With Layout.History the rows that others replaced come in chunks of history.
 //
 // Rows of one slice make chunks whose keys do not overlap, unless they take more
 // than SortBytes: then the runs are sealed in several goes. Beside the rows and
@@ -174,11 +174,32 @@ func (s *sealer) sealSorted(slice int64, parts []arrow.RecordBatch) error {
 	if err != nil {
 		return err
 	}
-	defer sorted.Release()
+	if !s.layout.History || !s.layout.Keyed() {
+		defer sorted.Release()
+		return s.encode(slice, sorted, 0)
+	}
+	newest, older, replaced, err := chunk.SplitVersions(s.options.Mem, s.layout, sorted)
+	sorted.Release()
+	if err != nil {
+		return err
+	}
+	defer newest.Release()
+	if err := s.encode(slice, newest, 0); err != nil || s.stopped || older == nil {
+		if older != nil {
+			older.Release()
+		}
+		return err
+	}
+	defer older.Release()
+	return s.encode(slice, older, replaced)
+}
+
+// encode makes chunks of sorted rows, of history if replaced is set.
+func (s *sealer) encode(slice int64, sorted arrow.RecordBatch, replaced uint64) error {
 	o := s.options
 	b := chunk.NewBuilder(s.layout, chunk.SealOptions{
-		Slice: slice, Schema: o.Schema, Tombstones: o.Tombstones, MaxRows: o.MaxRows, IDs: o.IDs, Mem: o.Mem, OmitVersion: o.OmitVersion,
-		Effort: o.Effort,
+		Slice: slice, Schema: o.Schema, From: o.From, MaxRows: o.MaxRows, IDs: o.IDs, Mem: o.Mem, OmitVersion: o.OmitVersion,
+		Effort: o.Effort, Replaced: replaced,
 	})
 	defer b.Release()
 	rows := sorted.NumRows()
@@ -202,7 +223,7 @@ func (s *sealer) sealSorted(slice int64, parts []arrow.RecordBatch) error {
 }
 
 func (s *sealer) sort(parts []arrow.RecordBatch) (arrow.RecordBatch, error) {
-	if keyed(s.layout) {
+	if s.layout.Keyed() {
 		return chunk.MergeRows(s.options.Mem, s.layout, parts)
 	}
 	sorted, err := chunk.SortRows(s.options.Mem, s.layout, parts)

@@ -41,14 +41,14 @@ func readChunk(t testing.TB, l *chunk.Layout, s *chunk.Sealed) arrow.RecordBatch
 func checkChunk(t testing.TB, l *chunk.Layout, s *chunk.Sealed, rows arrow.RecordBatch) {
 	t.Helper()
 	e, n := &s.Entry, int(rows.NumRows())
-	if n != e.Rows || e.Schema != 9 || e.Tombstones != 4 {
+	if n != e.Rows || e.Schema != 9 || e.From != 4 {
 		t.Fatalf("%d rows, entry %+v", n, e)
 	}
 	last := ""
 	var lo, hi int64
 	for row := range n {
 		key := string(l.AppendSortKey(nil, rows, row))
-		if key < last || keyed(l) && key == last {
+		if key < last || l.Keyed() && key == last {
 			t.Fatalf("row %d is out of order", row)
 		}
 		last = key
@@ -56,7 +56,7 @@ func checkChunk(t testing.TB, l *chunk.Layout, s *chunk.Sealed, rows arrow.Recor
 		if got := chunk.SliceOf(l.Slice, datum.Micros(times.Value(row)), times.IsNull(row)); l.Slice > 0 && got != e.Slice {
 			t.Fatalf("row %d of slice %d in a chunk of slice %d", row, got, e.Slice)
 		}
-		if keyed(l) {
+		if l.Keyed() {
 			v := rows.Column(l.Index(schema.RowVersionColumn)).(*array.Int64).Value(row)
 			if row == 0 {
 				lo, hi = v, v
@@ -88,7 +88,7 @@ func TestSealRows(t *testing.T) {
 				rows = must(rows.Add(heap, l, busBatch(r, heap, l, 1+r.IntN([]int{3, 300, 3000}[r.IntN(3)]), int64(i)*10_000, int64(i))))
 			}
 			want := winnersOrAll(t, l, rows.Runs())
-			o := SealOptions{Schema: 9, Tombstones: 4, IDs: chunk.NewIDs(nil), MaxRows: []int{0, 100, 1000}[r.IntN(3)],
+			o := SealOptions{Schema: 9, From: 4, IDs: chunk.NewIDs(nil), MaxRows: []int{0, 100, 1000}[r.IntN(3)],
 				GroupBytes: []int64{0, 1, 5000}[r.IntN(3)], SortBytes: []int64{0, 50_000}[r.IntN(2)]}
 			mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 			o.Mem = mem
@@ -116,7 +116,7 @@ func TestSealRows(t *testing.T) {
 
 // winnersOrAll returns the seq of the rows that count, with their versions' order applied.
 func winnersOrAll(t testing.TB, l *chunk.Layout, runs []arrow.RecordBatch) []int64 {
-	if keyed(l) {
+	if l.Keyed() {
 		return slices.Sorted(maps.Values(winners(t, l, runs)))
 	}
 	return slices.Sorted(slices.Values(seqs(runs)))
@@ -170,7 +170,7 @@ func TestSealOddTimes(t *testing.T) {
 	}
 	rows := must(Rows{}.Add(heap, l, b.NewRecordBatch()))
 	var slicesSeen, order []int64
-	for group, err := range Seal(l, rows, SealOptions{IDs: chunk.NewIDs(nil), Schema: 9, Tombstones: 4}) {
+	for group, err := range Seal(l, rows, SealOptions{IDs: chunk.NewIDs(nil), Schema: 9, From: 4}) {
 		if err != nil {
 			t.Fatal(err)
 		}

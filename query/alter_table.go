@@ -19,14 +19,13 @@ import (
 	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
-	"github.com/phyllodb/phyllo/query/storage"
 )
 
 // alterTable is ALTER TABLE. No chunk is written anew: those that lack a column
 // read as if they had its default of the time when it was added, and narrower
 // numbers are widened when they are read.
 func (s *Session) alterTable(ctx context.Context, st *ast.AlterTable) error {
-	if st.Kind != ast.TableObject {
+	if st.Kind != ast.TableObject && st.Kind != ast.ViewObject && st.Kind != ast.MatViewObject {
 		return pgerr.Unsupported("ALTER %s is not supported", st.Kind)
 	}
 	r, err := s.findRelation(st.Table.Name)
@@ -37,8 +36,14 @@ func (s *Session) alterTable(ctx context.Context, st *ast.AlterTable) error {
 		}
 		return err
 	}
-	if r.table == nil {
-		return pgerr.New(pgerr.WrongObjectType, "%q is not a table", st.Table.Name.Name)
+	if r.sequence != nil && !slices.ContainsFunc(st.Actions, func(x ast.AlterAction) bool { return x.Kind != ast.RenameTable }) {
+		return s.alterSequence(ctx, st)
+	}
+	switch {
+	case r.view != nil:
+		return s.alterView(ctx, r.view, st)
+	case r.table == nil || st.Kind != ast.TableObject && st.Kind != r.kind():
+		return pgerr.New(pgerr.WrongObjectType, "%q is not a %s", st.Table.Name.Name, st.Kind.Lower())
 	}
 	views, err := s.viewsOver(r)
 	if err != nil {
@@ -48,24 +53,46 @@ func (s *Session) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	def.Columns = slices.Clone(def.Columns)
 	a := &alteration{Session: s, def: &def}
 	for i := range st.Actions {
+		if err := alterable(r, &st.Actions[i]); err != nil {
+			return err
+		}
 		if err := a.action(ctx, &st.Actions[i]); err != nil {
 			return err
 		}
 	}
-	if a.cascade {
-		views = nil
+	if len(a.typed) > 0 {
+		if err := bind.RecheckTable(s.bindEnv(ctx, nil, true), &def); err != nil {
+			return err
+		}
 	}
 	if err := s.txn.Apply(ctx, schema.Change{PutTable: &def}); err != nil {
 		return err
 	}
-	if err := s.sameViews(ctx, &def, views); err != nil {
+	if err := a.moveSequences(ctx); err != nil {
 		return err
 	}
-	return a.checkNulls(ctx)
+	if err := a.checkViews(ctx, views, !slices.EqualFunc(r.table.Live(), def.Live(), sameName)); err != nil {
+		return err
+	}
+	return a.checkRows(ctx)
 }
 
-// sameViews checks that the views over a table that was altered are what they were.
-func (s *Session) sameViews(ctx context.Context, t *schema.Table, views []*schema.View) error {
+// alterable says whether an action is one for a relation of its kind.
+func alterable(r relation, x *ast.AlterAction) error {
+	if r.kind() != ast.MatViewObject {
+		return nil
+	}
+	switch x.Kind {
+	case ast.RenameTable, ast.RenameColumn, ast.SetSchema, ast.OwnerTo, ast.SetOptions, ast.ResetOptions, ast.OtherAlter, ast.AlterColumnOther:
+		return nil
+	}
+	return notFor(x.Kind, r)
+}
+
+// sameViews checks that the views over a relation are what they were before something was
+// done to it. What a NATURAL JOIN joins by is not in their text: it may be another thing if
+// the relation's columns have other names.
+func (s *Session) sameViews(ctx context.Context, done string, views []*schema.View, otherNames bool) error {
 	for _, v := range views {
 		stmt, err := parseOne(v.SQL)
 		if err != nil {
@@ -79,13 +106,48 @@ func (s *Session) sameViews(ctx context.Context, t *schema.Table, views []*schem
 		if q, ok := stmt.(*ast.Select); ok {
 			now, err = bind.ViewDef(s.bindEnv(ctx, nil, true), &ast.CreateView{Name: ast.Name{Name: v.Name}, Columns: names, Query: q, QueryText: v.SQL})
 		}
-		same := err == nil && now != nil && slices.EqualFunc(now.Columns, v.Columns, func(a, b schema.Column) bool { return a.Name == b.Name && a.Type == b.Type })
+		same := err == nil && now != nil && !(otherNames && joinsByNames(stmt)) && slices.EqualFunc(now.Columns, v.Columns, func(a, b schema.Column) bool { return a.Name == b.Name && a.Type == b.Type })
 		if !same {
-			return pgerr.New(pgerr.DependentObjects, "cannot alter table %s because other objects depend on it", t.Name).
-				WithDetail("view %s depends on table %s", v.Name, t.Name).WithHint("Drop the view, alter the table, and make the view again.")
+			_, name, _ := strings.Cut(done, " ")
+			return pgerr.New(pgerr.DependentObjects, "cannot %s because other objects depend on it", done).
+				WithDetail("%s %s depends on %s", s.ofView(v).kind().Lower(), v.Name, name).WithHint("Drop the view, %s, and make the view again.", done)
 		}
 	}
 	return nil
+}
+
+// checkViews checks the views over the table that was altered; with CASCADE those go that
+// are not what they were.
+func (a *alteration) checkViews(ctx context.Context, views []*schema.View, otherNames bool) error {
+	done := "alter table " + a.def.Name
+	if !a.cascade {
+		return a.sameViews(ctx, done, views, otherNames)
+	}
+	var dropped dropping
+	for _, v := range views {
+		if a.ofView(v) == (relation{}) {
+			continue // with one before it
+		}
+		err := a.sameViews(ctx, done, []*schema.View{v}, otherNames)
+		if pgerr.Code(err) == pgerr.DependentObjects {
+			err = a.dropAll(ctx, a.ofView(v), &dropped)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	a.notifyDropped(dropped.names)
+	return nil
+}
+
+func sameName(a, b schema.Column) bool { return a.Name == b.Name }
+
+func joinsByNames(stmt ast.Stmt) (yes bool) {
+	ast.Walk(stmt, func(node any) {
+		j, ok := node.(*ast.Join)
+		yes = yes || ok && j.Natural
+	})
+	return yes
 }
 
 // An alteration is a table's definition on its way to the next one.
@@ -94,7 +156,12 @@ type alteration struct {
 	def     *schema.Table
 	notNull []schema.ColumnID // which may not be NULL from now on
 	typed   []schema.ColumnID // whose types were changed
-	cascade bool
+	checks  []string          // constraints that rows must obey which are there
+	// wantsEmpty is a column that a table with rows cannot get.
+	wantsEmpty string
+	// rekey gives a definition another primary key, for which the rows are written anew; nil: it stays.
+	rekey   func(def *schema.Table)
+	cascade bool // views that are not what they were go
 }
 
 func (a *alteration) action(ctx context.Context, x *ast.AlterAction) error {
@@ -112,7 +179,13 @@ func (a *alteration) action(ctx context.Context, x *ast.AlterAction) error {
 		return a.setOwner(x)
 	case ast.SetOptions, ast.ResetOptions:
 		return bind.TableOptions(a.bindEnv(ctx, nil, true), a.def, x.Options, x.Kind == ast.ResetOptions)
-	case ast.AddConstraint, ast.DropConstraint, ast.OtherAlter:
+	case ast.AddConstraint:
+		return a.addConstraint(ctx, x.Constraint)
+	case ast.DropConstraint:
+		return a.dropConstraint(ctx, x)
+	case ast.ValidateConstraint:
+		return a.validateConstraint(x)
+	case ast.OtherAlter:
 		return pgerr.Unsupported("ALTER TABLE ... %s is not supported", x.Text).At(x.Position())
 	}
 	c, err := a.column(x)
@@ -128,19 +201,44 @@ func (a *alteration) alterColumn(ctx context.Context, x *ast.AlterAction, c *sch
 	case ast.DropColumn:
 		return a.dropColumn(ctx, x, c)
 	case ast.RenameColumn:
-		return a.renameColumn(x, c)
+		return a.renameColumn(ctx, x, c)
 	case ast.AlterColumnType:
 		return a.alterType(ctx, x, c)
 	case ast.SetDefault, ast.DropDefault:
+		if c.Identity != schema.NoIdentity {
+			e := pgerr.New(pgerr.SyntaxError, "column %q of relation %q is an identity column", c.Name, a.def.Name)
+			if x.Kind == ast.DropDefault {
+				e = e.WithHint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.")
+			}
+			return e
+		}
+		if c.Generated != "" {
+			e := pgerr.New(pgerr.SyntaxError, "column %q of relation %q is a generated column", c.Name, a.def.Name)
+			if x.Kind == ast.DropDefault {
+				e = e.WithHint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.")
+			}
+			return e
+		}
 		c.Default, err = bind.ColumnDefault(a.bindEnv(ctx, nil, true), c, x.Expr)
-		return err
+		return unplaced(err)
 	case ast.SetNotNull:
 		if !c.NotNull {
 			c.NotNull = true
 			a.notNull = append(a.notNull, c.ID)
 		}
 		return nil
+	case ast.DropExpression:
+		return a.dropExpression(x, c)
+	case ast.AddIdentity:
+		return a.addIdentity(ctx, x, c)
+	case ast.SetIdentity:
+		return a.setIdentity(ctx, x, c)
+	case ast.DropIdentity:
+		return a.dropIdentity(ctx, x, c)
 	case ast.DropNotNull:
+		if c.Identity != schema.NoIdentity {
+			return pgerr.New(pgerr.SyntaxError, "column %q of relation %q is an identity column", c.Name, a.def.Name)
+		}
 		if slices.Contains(a.def.PrimaryKey, c.ID) {
 			return pgerr.New(pgerr.InvalidTableDefinition, "column %q is in a primary key", c.Name)
 		}
@@ -176,22 +274,48 @@ func (a *alteration) addColumn(ctx context.Context, x *ast.AlterAction) error {
 		}
 		return pgerr.New(pgerr.DuplicateColumn, "column %q of relation %q already exists", x.Def.Name, a.def.Name)
 	}
-	c, value, err := bind.AddedColumn(a.bindEnv(ctx, nil, true), a.def, x.Def)
+	c, err := bind.NewColumn(a.bindEnv(ctx, nil, true), a.def, x.Def)
 	if err != nil {
 		return withoutPosition(err)
 	}
-	if plan.IsVolatile(value) {
+	c.ID = schema.ColumnID(len(a.def.Columns) + 1) // dropped ones keep their places
+	switch {
+	case c.Generated != nil, c.Sequence != nil:
+		a.wantsEmpty = c.Name
+	case !plan.IsVolatile(c.Value):
+		if c.Missing, err = a.constant(ctx, c.Value, c.Type); err != nil {
+			return err
+		}
+	case !c.NotNull: // nothing would keep others from adding rows in which it is NULL
 		return pgerr.Unsupported("adding a column with a volatile default is not supported").
 			WithHint("Add the column without a default, then set the default for rows to come.").At(x.Position())
-	}
-	c.ID = schema.ColumnID(len(a.def.Columns) + 1) // dropped ones keep their places
-	if c.Missing, err = a.constant(ctx, value, c.Type); err != nil {
-		return err
+	default:
+		a.wantsEmpty = c.Name
 	}
 	if c.NotNull && c.Missing == nil {
 		a.notNull = append(a.notNull, c.ID)
 	}
-	a.def.Columns = append(a.def.Columns, c)
+	a.def.Columns = append(a.def.Columns, c.Column)
+	return a.completeColumn(ctx, c)
+}
+
+// completeColumn does what needs the table to have the new column.
+func (a *alteration) completeColumn(ctx context.Context, c *bind.AddedColumn) error {
+	if c.Sequence != nil {
+		if err := a.columnSequences(ctx, a.def, []*bind.ColumnSequence{c.Sequence}); err != nil {
+			return err
+		}
+	}
+	if c.Generated != nil {
+		if err := bind.SetGenerated(a.bindEnv(ctx, nil, true), a.def, &a.def.Columns[len(a.def.Columns)-1], c.Generated); err != nil {
+			return err
+		}
+	}
+	for _, k := range c.Constraints {
+		if err := a.addConstraint(ctx, k); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -201,8 +325,16 @@ var exactText = &datum.Env{ExtraFloatDigits: 1}
 // withoutPosition is an error about a value as PostgreSQL gives it, which looks at
 // defaults when the statement has been taken apart.
 func withoutPosition(err error) error {
+	if strings.HasPrefix(pgerr.Code(err), "22") {
+		return unplaced(err)
+	}
+	return err
+}
+
+// unplaced is an error without its place in the statement.
+func unplaced(err error) error {
 	var e *pgerr.Error
-	if !errors.As(err, &e) || !strings.HasPrefix(e.Code, "22") {
+	if !errors.As(err, &e) {
 		return err
 	}
 	moved := *e
@@ -233,31 +365,44 @@ func (a *alteration) dropColumn(ctx context.Context, x *ast.AlterAction, c *sche
 	if !slices.ContainsFunc(a.def.Columns, func(o schema.Column) bool { return o.ID != c.ID && o.Type.OID != 0 }) {
 		return pgerr.Unsupported("dropping the last column of a table is not supported")
 	}
-	if x.Cascade {
-		if err := a.dropViewsOf(ctx, c); err != nil {
-			return err
-		}
+	a.cascade = a.cascade || x.Cascade
+	if err := a.dropRules(ctx, x, c); err != nil {
+		return err
+	}
+	if err := a.dropSequences(ctx, x, c); err != nil {
+		return err
 	}
 	*c = schema.Column{ID: c.ID, Name: fmt.Sprintf("........pg.dropped.%d........", c.ID)}
 	return nil
 }
 
-// dropViewsOf drops the views over the table, for DROP COLUMN ... CASCADE.
-func (a *alteration) dropViewsOf(ctx context.Context, c *schema.Column) error {
-	old := a.txn.Catalog().Tables[a.def.OID]
-	views, err := a.viewsOver(relation{table: old})
+// dropSequences drops the sequences that go with a column.
+func (a *alteration) dropSequences(ctx context.Context, x *ast.AlterAction, c *schema.Column) error {
+	owned := a.ownedSequences(a.def.OID, c.ID)
+	list, err := a.takers(owned, func(t *schema.Table, id schema.ColumnID) bool { return t.OID == a.def.OID && id == c.ID })
 	if err != nil {
 		return err
 	}
-	a.cascade = true
-	for _, v := range views {
-		if a.txn.Catalog().Views[v.OID] == nil {
-			continue // with one before it
+	if len(list) > 0 && !x.Cascade {
+		return refuseDependents("column "+c.Name+" of table "+a.def.Name, list)
+	}
+	for i, d := range list {
+		if d.table != nil && d.table.OID == a.def.OID { // which is on its way already
+			a.def.Column(d.column).Default = ""
+			a.notify("drop cascades to %s", d)
+			list[i] = dependent{}
 		}
-		if err := a.dropWithViews(ctx, relation{view: v}, true); err != nil {
+	}
+	var dropped dropping
+	list = slices.DeleteFunc(list, func(d dependent) bool { return d == dependent{} })
+	if err := a.Session.dropDependents(ctx, list, &dropped); err != nil {
+		return err
+	}
+	a.notifyDropped(dropped.names)
+	for _, q := range owned {
+		if err := a.txn.Apply(ctx, schema.Change{DropSequence: q.OID}); err != nil {
 			return err
 		}
-		a.notify("drop cascades to view %s", v.Name)
 	}
 	return nil
 }
@@ -278,12 +423,15 @@ func (a *alteration) unused(c *schema.Column, doing string) error {
 	return pgerr.Unsupported("%s column %q of table %q, which %s uses, is not supported", doing, c.Name, a.def.Name, what)
 }
 
-func (a *alteration) renameColumn(x *ast.AlterAction, c *schema.Column) error {
+func (a *alteration) renameColumn(ctx context.Context, x *ast.AlterAction, c *schema.Column) error {
 	if a.taken(x.NewName) {
 		return pgerr.New(pgerr.DuplicateColumn, "column %q of relation %q already exists", x.NewName, a.def.Name)
 	}
 	if a.def.PartitionKind == schema.PartitionList && slices.Contains(a.def.PartitionColumns, c.ID) {
 		return a.unused(&schema.Column{ID: c.ID, Name: c.Name}, "renaming")
+	}
+	if err := a.renameInExpressions(ctx, c.Name, x.NewName); err != nil {
+		return err
 	}
 	c.Name = x.NewName
 	return nil
@@ -300,7 +448,11 @@ func (a *alteration) alterType(ctx context.Context, x *ast.AlterAction, c *schem
 	if err := a.unused(c, "changing the type of"); err != nil {
 		return err
 	}
-	if x.Expr != nil && !isColumn(x.Expr, c.Name) || !widerType(c.Type, t) {
+	if users := a.usersOf(ctx, c); len(users) > 0 {
+		return pgerr.Unsupported("cannot alter type of a column used by a generated column").
+			WithDetail("Column %q is used by generated column %q.", c.Name, users[0].Name)
+	}
+	if x.Expr != nil && !isColumn(x.Expr, c.Name) || c.Type.Domain != t.Domain || !widerType(c.Type, t) {
 		return pgerr.Unsupported("changing the type of column %q from %v to %v is not supported", c.Name, c.Type, t).
 			WithHint("Types can be widened: smallint to integer to bigint, real to double precision, varchar to a longer one or text, numeric to more digits.").At(x.Position())
 	}
@@ -371,49 +523,47 @@ func widerNumeric(from, to int32) bool {
 	return from >= header && (from-header)&0x7ff == (to-header)&0x7ff && (to-header)>>16 >= (from-header)>>16
 }
 
-func (a *alteration) renameConstraint(x *ast.AlterAction) error {
-	if !a.def.Keyed() || a.def.PrimaryKeyName != x.Column {
-		return pgerr.New(pgerr.UndefinedObject, "constraint %q for table %q does not exist", x.Column, a.def.Name)
-	}
-	a.def.PrimaryKeyName = x.NewName
-	return nil
+func (a *alteration) setSchema(x *ast.AlterAction) error {
+	return a.moveTo(&a.def.Namespace, ast.Name{Schema: x.NewName, Name: a.def.Name})
 }
 
-func (a *alteration) setSchema(x *ast.AlterAction) error {
-	ns, err := a.targetNamespace(ast.Name{Schema: x.NewName, Name: a.def.Name})
-	if err == nil {
-		a.def.Namespace = ns.OID
-	}
+func (a *alteration) setOwner(x *ast.AlterAction) (err error) {
+	a.def.Owner, err = a.ownerNamed(x.NewName)
 	return err
 }
 
-func (a *alteration) setOwner(x *ast.AlterAction) error {
-	switch name := x.NewName; strings.ToLower(name) {
+// ownerNamed is the role that OWNER TO names.
+func (s *Session) ownerNamed(name string) (string, error) {
+	switch strings.ToLower(name) {
 	case "current_user", "session_user", "current_role":
-		a.def.Owner = a.opt.User
-	default:
-		if a.txn.Catalog().Roles[name] == nil && name != a.opt.User {
-			return pgerr.New(pgerr.UndefinedObject, "role %q does not exist", name)
+		return s.opt.User, nil
+	}
+	if s.txn.Catalog().Roles[name] == nil && name != s.opt.User {
+		return "", pgerr.New(pgerr.UndefinedObject, "role %q does not exist", name)
+	}
+	return name, nil
+}
+
+// moveSequences has the sequences of a table follow it to its owner and schema.
+func (a *alteration) moveSequences(ctx context.Context) error {
+	for _, q := range a.ownedSequences(a.def.OID, 0) {
+		if q.Owner == a.def.Owner && q.Namespace == a.def.Namespace {
+			continue
 		}
-		a.def.Owner = name
+		def := *q
+		def.Owner, def.Namespace = a.def.Owner, a.def.Namespace
+		if err := a.txn.Apply(ctx, schema.Change{PutSequence: &def}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// checkNulls looks whether there are NULLs that may not be any more. The table is
-// locked by now, against who would add one.
+// checkNulls looks whether there are NULLs that may not be any more. By now the table is
+// locked, and other nodes refuse them, so that nobody adds one.
 func (a *alteration) checkNulls(ctx context.Context) error {
-	if len(a.notNull) == 0 {
-		return nil
-	}
-	if isolation(a.level) == storage.RepeatableRead { // whose snapshot may lack the newest rows
-		return pgerr.Unsupported("NOT NULL for rows that are there is not supported in a REPEATABLE READ transaction")
-	}
-	if err := a.txn.Snapshot(ctx); err != nil {
-		return err
-	}
 	for _, id := range a.notNull {
-		found, err := a.hasNull(ctx, id)
+		found, err := a.hasRow(ctx, chunk.ScanSpec{Filter: []chunk.Predicate{{Column: id, Op: chunk.OpIsNull}}})
 		if err != nil {
 			return err
 		}
@@ -426,8 +576,9 @@ func (a *alteration) checkNulls(ctx context.Context) error {
 	return nil
 }
 
-func (a *alteration) hasNull(ctx context.Context, id schema.ColumnID) (bool, error) {
-	splits, _, err := a.txn.Statement().Scan(ctx, a.def.OID, chunk.ScanSpec{Filter: []chunk.Predicate{{Column: id, Op: chunk.OpIsNull}}})
+// hasRow says whether a scan of the table has a row.
+func (a *alteration) hasRow(ctx context.Context, spec chunk.ScanSpec) (bool, error) {
+	splits, _, err := a.txn.Statement().Scan(ctx, a.def.OID, spec)
 	if err != nil {
 		return false, err
 	}

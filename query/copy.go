@@ -2,11 +2,13 @@ package query
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/copyformat"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/plan"
 	"github.com/phyllodb/phyllo/query/setting"
@@ -19,13 +21,15 @@ func (s *Session) copy(ctx context.Context, p *Portal, c *plan.Copy) error {
 			WithHint("Use COPY FROM STDIN or TO STDOUT, or psql's \\copy.")
 	}
 	if c.Stmt.From {
-		err := s.writable("COPY FROM")
-		if err == nil {
-			c, err = settled(ctx, s, p, c, c.Table)
-		}
+		err := s.writable("COPY FROM", c.Table)
 		if err != nil {
 			return err
 		}
+		bound, _, err := s.settled(ctx, p, c)
+		if err != nil {
+			return err
+		}
+		c = bound.(*plan.Copy)
 	}
 	names := copyColumnNames(c)
 	opt, err := copyOptions(c.Stmt, names)
@@ -42,10 +46,14 @@ func (s *Session) copy(ctx context.Context, p *Portal, c *plan.Copy) error {
 	return err
 }
 
-func (s *Session) writable(command string) error {
-	if s.readOnly {
+// writable refuses to change tables in a transaction that may only read, unless they are temporary.
+func (s *Session) writable(command string, tables ...*schema.Table) error {
+	temporary := s.temporaryNamespace()
+	permanent := func(t *schema.Table) bool { return temporary == nil || t.Namespace != temporary.OID }
+	if s.readOnly && (len(tables) == 0 || slices.ContainsFunc(tables, permanent)) {
 		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", command)
 	}
+	s.wrote = true
 	return nil
 }
 
@@ -57,7 +65,7 @@ func copyColumnNames(c *plan.Copy) []string {
 		}
 		return names
 	}
-	for _, f := range c.Query.Fields() {
+	for _, f := range copiedFields(c) {
 		names = append(names, f.Name)
 	}
 	return names

@@ -12,6 +12,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/copyformat"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/plan"
@@ -52,7 +53,8 @@ func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt cop
 	}
 	batches := make(chan copyBatch, copyAhead)
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
+	g.Go(func() (err error) {
+		defer panics.Catch(&err)
 		defer func() {
 			for b := range batches {
 				b.rows.Release()
@@ -68,8 +70,7 @@ func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt cop
 		}
 		return nil
 	})
-	readErr := r.read(gctx, batches)
-	close(batches)
+	readErr := r.readAll(gctx, batches)
 	if err := g.Wait(); err != nil {
 		return n, err
 	}
@@ -100,12 +101,13 @@ type copyReader struct {
 	names   []string
 	types   []datum.Type
 	binary  bool
+	env     *datum.Env
 	builder *array.RecordBuilder
 	parse   []datum.TextAppender
 }
 
 func newCopyReader(c *plan.Copy, rows *copyformat.Reader, names []string, env *datum.Env) *copyReader {
-	r := &copyReader{rows: rows, table: c.Table, names: names, binary: isBinary(c)}
+	r := &copyReader{rows: rows, table: c.Table, names: names, binary: isBinary(c), env: env}
 	fields := make([]arrow.Field, len(c.Columns))
 	for i, col := range c.Columns {
 		r.types = append(r.types, c.Table.Columns[col].Type)
@@ -143,6 +145,13 @@ func (r *copyReader) header(mode copyformat.Header) error {
 		}
 	}
 	return nil
+}
+
+// readAll hands on all batches of the input; its end or failure is the channel's end.
+func (r *copyReader) readAll(ctx context.Context, out chan<- copyBatch) (err error) {
+	defer panics.Catch(&err)
+	defer close(out)
+	return r.read(ctx, out)
 }
 
 // read sends batches until the data end; the channel stays open.
@@ -218,7 +227,7 @@ func (r *copyReader) append(fields [][]byte) error {
 		var err error
 		if r.binary {
 			var v datum.Value
-			if v, err = datum.ParseBinary(r.types[i], f); err == nil {
+			if v, err = datum.ParseBinary(r.types[i], f, r.env); err == nil {
 				datum.Append(r.builder.Field(i), r.types[i], v)
 			}
 		} else {

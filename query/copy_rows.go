@@ -22,11 +22,13 @@ type completer struct {
 	schema  *arrow.Schema
 	exprs   []expr.Expr // of each live column, over the copied columns
 	whole   bool        // the copied columns are all live ones, in their order
+	rules   rowRules
 }
 
 func (s *Session) newCompleter(ctx context.Context, p *Portal, c *plan.Copy) (*completer, error) {
 	d := &completer{session: s, stmt: c, eval: s.evalContext(ctx, p.params), fields: liveFields(c.Table), whole: true}
 	d.schema = arrowSchema(d.fields)
+	d.rules = s.rowRules(c.Rules, c.Table, d.fields, d.eval)
 	d.exprs = make([]expr.Expr, len(d.fields))
 	at := 0 // among the live columns
 	for i, col := range c.Table.Columns {
@@ -46,7 +48,12 @@ func (s *Session) newCompleter(ctx context.Context, p *Portal, c *plan.Copy) (*c
 
 // insert writes one batch and returns how many rows went in.
 func (d *completer) insert(ctx context.Context, in arrow.RecordBatch) (int64, error) {
-	batch, err := d.complete(in)
+	given, err := d.complete(in)
+	if err != nil {
+		return 0, err
+	}
+	defer given.Release()
+	batch, err := d.rules.complete(given)
 	if err != nil {
 		return 0, err
 	}
@@ -58,8 +65,15 @@ func (d *completer) insert(ctx context.Context, in arrow.RecordBatch) (int64, er
 		}
 		part := takeRows(batch, rows, d.fields)
 		defer part.Release()
-		n, _, err := d.session.txn.Insert(ctx, d.stmt.Table.OID, part, chunk.InsertDefault)
+		n, err := d.put(ctx, part)
 		return n, ofRow(err, rows)
+	}
+	return d.put(ctx, batch)
+}
+
+func (d *completer) put(ctx context.Context, batch arrow.RecordBatch) (int64, error) {
+	if err := d.rules.check(batch); err != nil {
+		return 0, err
 	}
 	n, _, err := d.session.txn.Insert(ctx, d.stmt.Table.OID, batch, chunk.InsertDefault)
 	return n, err

@@ -8,18 +8,22 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/internal/copyformat"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/query/exec"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
 // copyTo sends the rows of a table or query.
 func (s *Session) copyTo(ctx context.Context, p *Portal, c *plan.Copy, opt copyformat.Options, names []string) (n int64, err error) {
-	op, err := s.open(ctx, c.Query, p.params, nil)
+	if err := errLocksRows(c, "COPY"); err != nil {
+		return 0, err
+	}
+	op, err := s.copied(ctx, p, c)
 	if err != nil {
 		return 0, err
 	}
 	defer op.Close()
-	fields := c.Query.Fields()
+	fields := copiedFields(c)
 	out, err := s.client.CopyOut(opt.Format == copyformat.Binary, len(fields))
 	if err != nil {
 		return 0, err
@@ -55,6 +59,23 @@ func (s *Session) copyTo(ctx context.Context, p *Portal, c *plan.Copy, opt copyf
 	return n, out.Close()
 }
 
+// copied opens what COPY TO sends.
+func (s *Session) copied(ctx context.Context, p *Portal, c *plan.Copy) (exec.Operator, error) {
+	if c.Change == nil {
+		return s.open(ctx, c.Query, p.params, nil)
+	}
+	inner := &Portal{stmt: &Prepared{text: p.stmt.text, stmt: c.Stmt.Query, params: p.stmt.params}, params: p.params}
+	err := s.write(ctx, inner, c.Change)
+	return inner.rows, err
+}
+
+func copiedFields(c *plan.Copy) []plan.Field {
+	if c.Change != nil {
+		return c.Change.Fields()
+	}
+	return c.Query.Fields()
+}
+
 // A copyWriter turns batches into COPY data.
 type copyWriter struct {
 	opt    copyformat.Options
@@ -77,7 +98,7 @@ func (w *copyWriter) write(batch arrow.RecordBatch) error {
 			if !null {
 				switch {
 				case w.opt.Format == copyformat.Binary:
-					w.value = datum.AppendBinaryAt(w.value, w.fields[i].Type, col, row)
+					w.value = datum.AppendBinaryAt(w.value, w.fields[i].Type, col, row, w.output.Env)
 				case w.named[i]:
 					w.value = function.AppendText(w.value, w.output, w.fields[i].Type, col, row)
 				default:

@@ -4,47 +4,93 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/exec"
+	"github.com/phyllodb/phyllo/query/plan"
 )
 
 // cursorOptions are what DECLARE said, and where the cursor stands.
 type cursorOptions struct {
-	hold     bool
-	position int64 // rows fetched so far
+	hold, backward bool
+	// undecided: DECLARE did not say whether it goes backward. Its plan decides, as in PostgreSQL.
+	undecided bool
+	// position is the number of the row that was fetched last: 0 before the first one, one
+	// more than there are behind the last one.
+	position int64
+	scroll   *scroll // nil for a cursor that goes forward only, in its transaction
 }
 
-// declare is DECLARE: a portal under the cursor's name. Cursors go forward only.
+// declare is DECLARE: a portal under the cursor's name.
 func (s *Session) declare(ctx context.Context, p *Portal, st *ast.DeclareCursor) (string, error) {
+	if st.Query.With.Changing() != nil {
+		return "", pgerr.Unsupported("DECLARE CURSOR must not contain data-modifying statements in WITH")
+	}
+	if st.Query.Into != nil {
+		return "", pgerr.New(pgerr.SyntaxError, "SELECT ... INTO is not allowed here").At(st.Query.Into.Position())
+	}
+	if len(st.Query.Locking) > 0 {
+		clause := bind.Strength(st.Query.Locking[0])
+		switch {
+		case st.Hold:
+			return "", pgerr.Unsupported("DECLARE CURSOR WITH HOLD ... %s is not supported", clause).WithDetail("Holdable cursors must be READ ONLY.")
+		case st.Scroll != nil && *st.Scroll:
+			return "", pgerr.Unsupported("DECLARE SCROLL CURSOR ... %s is not supported", clause).WithDetail("Scrollable cursors must be READ ONLY.")
+		}
+	}
 	if !s.inBlock() && !st.Hold {
 		return "", noTransaction("DECLARE CURSOR")
-	}
-	if st.Scroll != nil && *st.Scroll {
-		return "", pgerr.Unsupported("scrollable cursors are not supported").WithHint("Use NO SCROLL, or sort the query the other way.")
 	}
 	if s.portals[st.Name] != nil {
 		return "", pgerr.New(pgerr.DuplicateCursor, "cursor %q already exists", st.Name)
 	}
-	c := &Portal{name: st.Name, stmt: &Prepared{text: st.Text, stmt: st.Query, params: p.stmt.params}, params: p.params,
-		cursor: &cursorOptions{hold: st.Hold}, started: true, binary: st.Binary}
-	if st.Query.Into != nil {
-		return "", pgerr.New(pgerr.SyntaxError, "SELECT ... INTO is not allowed here").At(st.Query.Into.Position())
-	}
+	c := &Portal{name: st.Name, stmt: &Prepared{text: s.source(), stmt: st.Query, params: p.stmt.params}, params: p.params, depth: len(s.savepoints),
+		cursor: &cursorOptions{hold: st.Hold, backward: st.Scroll != nil && *st.Scroll, undecided: st.Scroll == nil}, started: true, binary: st.Binary, made: time.Now()}
 	if err := s.start(ctx, c); err != nil {
 		c.close()
 		return "", err
+	}
+	if c.cursor.backward {
+		c.cursor.scroll = newScroll(s.runtime(ctx, p.params, nil), c.rows, c.fields)
+		c.cursor.scroll.forgets = c.cursor.undecided
 	}
 	s.portals[st.Name] = c
 	return "DECLARE CURSOR", nil
 }
 
+// goesBackward says whether a cursor of a plan goes backward without SCROLL: PostgreSQL lets those
+// whose plan it can run backward, which are scans, sorted or not.
+func goesBackward(n plan.Node) bool {
+	switch n := n.(type) {
+	case *plan.Scan, *plan.VirtualScan, *plan.FunctionScan, *plan.CTEScan, *plan.Sort:
+		return true
+	case *plan.Values:
+		return len(n.Rows) > 1
+	case *plan.Project:
+		return goesBackward(n.Input)
+	case *plan.Filter:
+		return goesBackward(n.Input)
+	case *plan.Limit:
+		return goesBackward(n.Input)
+	case *plan.CTE:
+		return goesBackward(n.Body)
+	case *plan.SetOp:
+		return n.Kind == plan.UnionAll && goesBackward(n.Left) && goesBackward(n.Right)
+	}
+	return false
+}
+
 // cursorPortal finds an open cursor: DECLAREd, or a portal of the protocol.
 func (s *Session) cursorPortal(name string) (*Portal, error) {
-	if p := s.portals[name]; p != nil && p.started {
+	if p := s.portals[name]; p != nil && p.failed {
+		return nil, pgerr.New(pgerr.ObjectNotInState, "portal %q cannot be run", name)
+	} else if p != nil && p.started {
 		return p, nil
 	}
 	return nil, pgerr.New(pgerr.InvalidCursorName, "cursor %q does not exist", name)
@@ -56,62 +102,138 @@ func (s *Session) fetch(ctx context.Context, p *Portal, st *ast.Fetch) error {
 	if err != nil {
 		return err
 	}
-	count, skip, err := c.forward(st)
-	if err != nil {
-		return err
-	}
-	if _, err := c.take(ctx, skip, nil); err != nil {
-		return err
-	}
 	verb := "FETCH "
-	var keep *batchList
+	var keep *exec.Spool
 	if st.Move {
 		verb = "MOVE "
 	} else {
-		keep = &batchList{}
+		keep = exec.NewSpool(s.runtime(ctx, nil, nil))
 		p.fields, p.binary = c.fields, c.binary
 	}
-	n, err := c.take(ctx, count, keep)
+	n, err := c.move(ctx, st, keep)
 	if err != nil {
-		keep.release()
+		c.close()
+		c.failed = true
+		if keep != nil {
+			keep.Close()
+		}
 		return err
 	}
 	p.tag = verb + strconv.FormatInt(n, 10)
 	if keep != nil {
-		p.rows = keep.operator(c.fields)
+		p.rows = keep.Operator(arrowSchema(c.fields))
 	}
 	return nil
 }
 
-// forward turns a direction into rows to skip and rows to return.
-func (p *Portal) forward(st *ast.Fetch) (count, skip int64, err error) {
-	backward := pgerr.New(pgerr.ObjectNotInState, "cursor can only scan forward").WithHint("Declare it with SCROLL option to enable backward scan.")
-	position := int64(0)
-	if p.cursor != nil {
-		position = p.cursor.position
-	}
+// errForwardOnly refuses a direction.
+var errForwardOnly = pgerr.New(pgerr.ObjectNotInState, "cursor can only scan forward").
+	WithHint("Declare it with SCROLL option to enable backward scan.")
+
+// move moves a cursor, adds the rows that it comes to to keep unless that is nil, and counts
+// them.
+func (p *Portal) move(ctx context.Context, st *ast.Fetch, keep *exec.Spool) (int64, error) {
 	switch st.Direction {
-	case ast.FetchForward:
-		if st.Count < 0 || st.Count == 0 && position > 0 && !p.done {
-			return 0, 0, backward // FETCH 0 would return the current row again
-		}
-		return st.Count, 0, nil
 	case ast.FetchAbsolute:
-		if st.Count <= position {
-			return 0, 0, backward
-		}
-		return 1, st.Count - position - 1, nil
+		return p.moveTo(ctx, st.Count, keep)
 	case ast.FetchRelative:
-		if st.Count <= 0 {
-			return 0, 0, backward
+		switch {
+		case st.Count > 0:
+			if _, err := p.take(ctx, st.Count-1, nil); err != nil {
+				return 0, err
+			}
+			return p.take(ctx, 1, keep)
+		case st.Count < 0:
+			if _, err := p.takeBack(ctx, -st.Count-1, nil); err != nil {
+				return 0, err
+			}
+			return p.takeBack(ctx, 1, keep)
 		}
-		return 1, st.Count - 1, nil
+		return p.again(ctx, keep)
 	}
-	return 0, 0, backward
+	count := st.Count
+	if st.Direction == ast.FetchBackward {
+		count = -count
+	}
+	switch {
+	case count > 0:
+		return p.take(ctx, count, keep)
+	case count < 0:
+		return p.takeBack(ctx, -count, keep)
+	}
+	return p.again(ctx, keep)
 }
 
-// take advances by up to n rows, which it adds to keep unless that is nil.
-func (p *Portal) take(ctx context.Context, n int64, keep *batchList) (int64, error) {
+// position is the number of the row that was fetched last.
+func (p *Portal) position() int64 {
+	if p.cursor == nil {
+		return 0
+	}
+	return p.cursor.position
+}
+
+// moveTo is ABSOLUTE: the row of a number, from the end if that is negative; 0 is before
+// the first row.
+func (p *Portal) moveTo(ctx context.Context, row int64, keep *exec.Spool) (int64, error) {
+	if row > p.position() {
+		if _, err := p.take(ctx, row-p.position()-1, nil); err != nil {
+			return 0, err
+		}
+		return p.take(ctx, 1, keep)
+	}
+	w, err := p.scroll()
+	if err != nil {
+		return 0, err
+	}
+	if row < 0 {
+		n, err := w.reach(ctx, math.MaxInt64)
+		if err != nil {
+			return 0, err
+		}
+		row = max(n+1+row, 0)
+	}
+	p.cursor.position = row
+	return p.again(ctx, keep)
+}
+
+// again fetches the row that the cursor stands on, if it does.
+func (p *Portal) again(ctx context.Context, keep *exec.Spool) (int64, error) {
+	if p.position() == 0 {
+		return 0, nil
+	}
+	if p.done && p.kept() == nil {
+		return 0, nil // behind the last row
+	}
+	w, err := p.scroll()
+	if err != nil {
+		return 0, err
+	}
+	if p.cursor.position > w.known() {
+		return 0, nil
+	}
+	if keep != nil {
+		b, err := w.upward(ctx, p.cursor.position, p.cursor.position)
+		if err != nil {
+			return 0, err
+		}
+		if err := addTo(keep, b); err != nil {
+			return 0, err
+		}
+	}
+	return 1, nil
+}
+
+// scroll returns the rows of a cursor that may go backward.
+func (p *Portal) scroll() (*scroll, error) {
+	if p.cursor == nil || !p.cursor.backward || p.cursor.scroll == nil {
+		return nil, errForwardOnly
+	}
+	return p.cursor.scroll, nil
+}
+
+// take advances by up to n rows, which it adds to keep unless that is nil; if there are
+// fewer the cursor stands behind the last one.
+func (p *Portal) take(ctx context.Context, n int64, keep *exec.Spool) (int64, error) {
 	var done int64
 	for done < n {
 		batch, err := p.next(ctx, n-done)
@@ -122,16 +244,72 @@ func (p *Portal) take(ctx context.Context, n int64, keep *batchList) (int64, err
 			return done, err
 		}
 		done += batch.NumRows()
-		if keep != nil {
-			keep.batches = append(keep.batches, batch)
-		} else {
-			batch.Release()
+		if err := addTo(keep, batch); err != nil {
+			return done, err
 		}
 	}
-	if p.cursor != nil {
-		p.cursor.position += done
-	}
 	return done, nil
+}
+
+// takeBack is take in the other direction, to before the first row.
+func (p *Portal) takeBack(ctx context.Context, n int64, keep *exec.Spool) (int64, error) {
+	w, err := p.scroll()
+	if err != nil {
+		return 0, err
+	}
+	c := p.cursor
+	before := c.position - 1 // the row that comes first
+	asked := n
+	n = min(n, max(before, 0))
+	last := before - n + 1
+	for row := before; keep != nil && row >= last; {
+		b, err := w.downward(ctx, row, last)
+		if err != nil {
+			return 0, err
+		}
+		row -= b.NumRows()
+		if err := addTo(keep, b); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case asked > n:
+		c.position = 0
+	case n > 0:
+		c.position = last
+	}
+	return n, nil
+}
+
+// next is Portal.next of a cursor whose rows are kept.
+func (c *cursorOptions) next(ctx context.Context, limit int64) (arrow.RecordBatch, error) {
+	first := c.position + 1
+	known, err := c.scroll.reach(ctx, first)
+	if err != nil {
+		return nil, err
+	}
+	if known < first {
+		c.position = known + 1
+		return nil, io.EOF
+	}
+	last := known
+	if limit >= 0 && limit < known-c.position {
+		last = c.position + limit
+	}
+	b, err := c.scroll.upward(ctx, first, last)
+	if err == nil {
+		c.position += b.NumRows()
+	}
+	return b, err
+}
+
+// addTo adds a batch, which it takes over, to rows that are kept, if any are.
+func addTo(keep *exec.Spool, b arrow.RecordBatch) error {
+	defer b.Release()
+	if keep == nil {
+		return nil
+	}
+	return keep.Add(b)
 }
 
 // closeCursor is CLOSE.
@@ -140,15 +318,14 @@ func (s *Session) closeCursor(st *ast.CloseCursor) (string, error) {
 		s.closePortals(func(p *Portal) bool { return p.cursor != nil })
 		return "CLOSE CURSOR ALL", nil
 	}
-	if _, err := s.cursorPortal(st.Name); err != nil {
-		return "", err
+	if p := s.portals[st.Name]; p == nil || !p.failed { // one that failed can only be closed
+		if _, err := s.cursorPortal(st.Name); err != nil {
+			return "", err
+		}
 	}
 	s.ClosePortal(st.Name)
 	return "CLOSE CURSOR", nil
 }
-
-// maxHeldBytes bounds the rows that WITH HOLD keeps of one cursor.
-const maxHeldBytes = 64 << 20
 
 // holdCursors reads the rest of WITH HOLD cursors before their transaction ends.
 func (s *Session) holdCursors(ctx context.Context) error {
@@ -156,53 +333,27 @@ func (s *Session) holdCursors(ctx context.Context) error {
 		if p.cursor == nil || !p.cursor.hold || p.held {
 			continue
 		}
-		list := &batchList{}
-		for {
-			batch, err := p.next(ctx, -1)
-			if errors.Is(err, io.EOF) {
-				break
+		c := p.cursor
+		if c.scroll == nil {
+			c.scroll = newScroll(s.runtime(ctx, p.params, nil), p.rows, p.fields)
+			c.scroll.gone = c.position
+			if p.done {
+				c.position++
 			}
-			if err == nil {
-				list.batches = append(list.batches, batch)
-				if list.sizeBytes() > maxHeldBytes {
-					err = pgerr.New(pgerr.OutOfMemory, "cursor %q WITH HOLD has more than %d MiB of rows", p.name, maxHeldBytes>>20)
+			if rest := p.rest; rest != nil {
+				p.rest = nil
+				if err := c.scroll.add(rest); err != nil {
+					return err
 				}
 			}
-			if err != nil {
-				list.release()
-				return err
-			}
 		}
-		p.rows, p.done, p.held = list.operator(p.fields), false, true
+		c.scroll.forgets = false
+		if _, err := c.scroll.reach(ctx, math.MaxInt64); err != nil {
+			return err
+		}
+		p.rows, p.done, p.held = nil, false, true // its rows are the scroll's
 	}
 	return nil
-}
-
-// A batchList is rows kept in memory.
-type batchList struct{ batches []arrow.RecordBatch }
-
-func (l *batchList) release() {
-	if l == nil {
-		return
-	}
-	for _, b := range l.batches {
-		b.Release()
-	}
-	l.batches = nil
-}
-
-func (l *batchList) sizeBytes() int64 {
-	var n int64
-	for _, b := range l.batches {
-		for _, c := range b.Columns() {
-			for _, buf := range c.Data().Buffers() {
-				if buf != nil {
-					n += int64(buf.Len())
-				}
-			}
-		}
-	}
-	return n
 }
 
 var _ exec.Operator = (*rowSet)(nil)

@@ -26,11 +26,29 @@ func (s *Session) definition(ctx context.Context, stmt ast.Stmt) (string, error)
 		return "CREATE VIEW", s.createView(ctx, st)
 	case *ast.CreateSchema:
 		return "CREATE SCHEMA", s.createSchema(ctx, st)
+	case *ast.CreateSequence:
+		return "CREATE SEQUENCE", s.createSequence(ctx, st)
+	case *ast.CreateType:
+		return "CREATE TYPE", s.createType(ctx, st)
+	case *ast.CreateDomain:
+		return "CREATE DOMAIN", s.createDomain(ctx, st)
+	case *ast.AlterType:
+		return "ALTER " + string(st.Kind), s.alterType(ctx, st)
+	case *ast.Reindex:
+		return "REINDEX", s.reindex(st)
+	case *ast.CreateIndex:
+		return "CREATE INDEX", s.createIndex(ctx, st)
 	case *ast.Drop:
 		return "DROP " + string(st.Kind), s.drop(ctx, st)
 	case *ast.Truncate:
 		return "TRUNCATE TABLE", s.truncate(ctx, st)
 	case *ast.AlterTable:
+		switch st.Kind {
+		case ast.SequenceObject:
+			return "ALTER SEQUENCE", s.alterSequence(ctx, st)
+		case ast.IndexObject:
+			return "ALTER INDEX", s.alterIndex(ctx, st)
+		}
 		return "ALTER " + string(st.Kind), s.alterTable(ctx, st)
 	case *ast.Comment:
 		return "COMMENT", s.comment(ctx, st)
@@ -50,7 +68,12 @@ func commandName(stmt ast.Stmt) string {
 	case *ast.CreateTable:
 		return "CREATE TABLE"
 	case *ast.CreateTableAs:
+		if st.Materialized {
+			return "CREATE MATERIALIZED VIEW"
+		}
 		return "CREATE TABLE AS"
+	case *ast.RefreshView:
+		return "REFRESH MATERIALIZED VIEW"
 	case *ast.CreateView:
 		return "CREATE VIEW"
 	case *ast.CreateSchema:
@@ -59,6 +82,14 @@ func commandName(stmt ast.Stmt) string {
 		return "CREATE INDEX"
 	case *ast.CreateSequence:
 		return "CREATE SEQUENCE"
+	case *ast.CreateType:
+		return "CREATE TYPE"
+	case *ast.CreateDomain:
+		return "CREATE DOMAIN"
+	case *ast.AlterType:
+		return "ALTER " + string(st.Kind)
+	case *ast.Reindex:
+		return "REINDEX"
 	case *ast.CreateExtension:
 		return "CREATE EXTENSION"
 	case *ast.CreateDatabase:
@@ -122,13 +153,27 @@ func (s *Session) targetNamespace(name ast.Name) (*schema.Namespace, error) {
 	return nil, pgerr.New(pgerr.InvalidSchemaName, "schema %q does not exist", want).At(name.Position())
 }
 
-// A relation is a table or a view by OID.
+// A relation is one of these.
 type relation struct {
-	table *schema.Table
-	view  *schema.View
+	table    *schema.Table
+	view     *schema.View
+	sequence *schema.Sequence
 }
 
-// lookup finds a table or view in one namespace.
+// kind is the relation's class.
+func (r relation) kind() ast.ObjectKind {
+	switch {
+	case r.table != nil && r.table.Materialized != nil:
+		return ast.MatViewObject
+	case r.table != nil:
+		return ast.TableObject
+	case r.view != nil:
+		return ast.ViewObject
+	}
+	return ast.SequenceObject
+}
+
+// lookup finds a relation in one namespace.
 func (s *Session) lookup(namespace datum.OID, name string) (relation, bool) {
 	c := s.txn.Catalog()
 	for _, t := range c.Tables {
@@ -141,16 +186,28 @@ func (s *Session) lookup(namespace datum.OID, name string) (relation, bool) {
 			return relation{view: v}, true
 		}
 	}
+	for _, q := range c.Sequences {
+		if q.Namespace == namespace && q.Name == name {
+			return relation{sequence: q}, true
+		}
+	}
 	return relation{}, false
+}
+
+// path is where the relation of a name is looked up, in order.
+func (s *Session) path(name ast.Name) []string {
+	switch name.Schema {
+	case "":
+		return s.SearchPath(true)
+	case bind.TempAlias:
+		return []string{s.temporarySchema()}
+	}
+	return []string{name.Schema}
 }
 
 // findRelation resolves a name by the search path.
 func (s *Session) findRelation(name ast.Name) (relation, error) {
-	path := []string{name.Schema}
-	if name.Schema == "" {
-		path = s.SearchPath(false)
-	}
-	for _, ns := range path {
+	for _, ns := range s.path(name) {
 		for oid, n := range s.txn.Catalog().Namespaces {
 			if n.Name == ns {
 				if r, ok := s.lookup(oid, name.Name); ok {
@@ -171,7 +228,7 @@ func (s *Session) findTable(name ast.Name) (*schema.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.table == nil {
+	if r.table == nil || r.table.Materialized != nil {
 		return nil, pgerr.New(pgerr.WrongObjectType, "%q is not a table", name.Name)
 	}
 	return r.table, nil
@@ -184,24 +241,28 @@ func (s *Session) takeOIDs(ctx context.Context, n int) (datum.OID, error) {
 
 // createTable is CREATE TABLE.
 func (s *Session) createTable(ctx context.Context, st *ast.CreateTable) error {
-	exists, ns, err := s.checkNew(st.Name, st.IfNotExists)
+	exists, ns, err := s.checkNew(ctx, st.Name, st.Persistence, st.IfNotExists)
 	if err != nil || exists {
 		return err
 	}
-	def, err := bind.TableDef(s.bindEnv(ctx, nil, true), st)
+	def, parts, err := bind.TableDef(s.bindEnv(ctx, nil, true), st)
 	if err != nil {
 		return err
 	}
-	return s.putTable(ctx, def, ns)
+	if err := s.putTable(ctx, def, ns, parts); err != nil {
+		return err
+	}
+	s.noteOnCommit(def.OID, st.OnCommit)
+	return nil
 }
 
 // checkNew says whether a relation of that name exists where it would be made.
-func (s *Session) checkNew(name ast.Name, ifNotExists bool) (bool, *schema.Namespace, error) {
-	ns, err := s.targetNamespace(name)
+func (s *Session) checkNew(ctx context.Context, name ast.Name, p ast.Persistence, ifNotExists bool) (bool, *schema.Namespace, error) {
+	ns, err := s.creationNamespace(ctx, name, p)
 	if err != nil {
 		return false, nil, err
 	}
-	if _, exists := s.lookup(ns.OID, name.Name); !exists {
+	if s.txn.Catalog().RelationNamed(ns.OID, name.Name) == 0 {
 		return false, ns, nil
 	}
 	if ifNotExists {
@@ -213,20 +274,38 @@ func (s *Session) checkNew(name ast.Name, ifNotExists bool) (bool, *schema.Names
 	return true, ns, pgerr.New(pgerr.DuplicateTable, "relation %q already exists", name.Name)
 }
 
-// putTable gives a definition its OIDs and owner and stores it.
-func (s *Session) putTable(ctx context.Context, def *schema.Table, ns *schema.Namespace) error {
+// putTable gives a definition its OIDs and owner and stores it, with what comes with it.
+func (s *Session) putTable(ctx context.Context, def *schema.Table, ns *schema.Namespace, parts *bind.TableParts) error {
+	if err := s.rowTypeFree(ns.OID, def.Name); err != nil {
+		return err
+	}
 	if err := s.ensureRole(ctx); err != nil {
 		return err
 	}
-	first, err := s.takeOIDs(ctx, 5)
+	const own = 3
+	first, err := s.takeOIDs(ctx, own+len(def.Checks))
 	if err != nil {
 		return err
 	}
-	def.OID, def.RowTypeOID, def.ArrayTypeOID = first, first+1, first+2
+	for i := range def.Checks {
+		def.Checks[i].OID = first + own + datum.OID(i)
+	}
+	def.OID = first
 	if def.Keyed() {
-		def.PrimaryKeyOID, def.IndexOID = first+3, first+4
+		def.PrimaryKeyOID, def.IndexOID = first+1, first+2
 	}
 	def.Namespace, def.Owner = ns.OID, s.opt.User
+	for _, k := range parts.Declared {
+		if err := s.addDeclared(ctx, def, k); err != nil {
+			return err
+		}
+	}
+	if err := s.likeIndexes(ctx, def, parts.Indexes); err != nil {
+		return err
+	}
+	if err := s.columnSequences(ctx, def, parts.Sequences); err != nil {
+		return err
+	}
 	return s.txn.Apply(ctx, schema.Change{PutTable: def})
 }
 
@@ -247,10 +326,18 @@ func (s *Session) ensureRole(ctx context.Context) error {
 
 // createView is CREATE VIEW.
 func (s *Session) createView(ctx context.Context, st *ast.CreateView) error {
-	if st.Recursive || st.Persistence != ast.Permanent || st.CheckOption != "" || len(st.Options) > 0 {
-		return pgerr.Unsupported("this form of CREATE VIEW is not supported")
+	if st.Recursive {
+		var err error
+		if st, err = recursiveView(st); err != nil {
+			return err
+		}
 	}
-	ns, err := s.targetNamespace(st.Name)
+	persistence := st.Persistence
+	if persistence != ast.Temporary && s.readsTemporary(st.Query) {
+		s.notify("view %q will be a temporary view", st.Name.Name)
+		persistence = ast.Temporary
+	}
+	ns, err := s.creationNamespace(ctx, st.Name, persistence)
 	if err != nil {
 		return err
 	}
@@ -266,19 +353,49 @@ func (s *Session) createView(ctx context.Context, st *ast.CreateView) error {
 		return err
 	}
 	def.Namespace, def.Owner = ns.OID, s.opt.User
+	var over []*schema.View
 	if exists {
-		def.OID, def.RowTypeOID, def.Comment = old.view.OID, old.view.RowTypeOID, old.view.Comment
+		if over, err = s.viewsOver(old); err != nil {
+			return err
+		}
+		def.OID, def.Comment = old.view.OID, old.view.Comment
 		if err := sameViewColumns(old.view, def); err != nil {
 			return err
 		}
+		for i, c := range old.view.Columns {
+			def.Columns[i].Default, def.Columns[i].Comment = c.Default, c.Comment
+		}
 	} else {
-		first, err := s.takeOIDs(ctx, 2)
-		if err != nil {
+		if err := s.rowTypeFree(ns.OID, def.Name); err != nil {
 			return err
 		}
-		def.OID, def.RowTypeOID = first, first+1
+		if def.OID, err = s.takeOIDs(ctx, 1); err != nil {
+			return err
+		}
 	}
-	return s.txn.Apply(ctx, schema.Change{PutView: def})
+	if err := s.txn.Apply(ctx, schema.Change{PutView: def}); err != nil {
+		return err
+	}
+	if !exists || len(def.Columns) == len(old.view.Columns) {
+		return nil
+	}
+	return s.sameViews(ctx, "replace view "+def.Name, over, true)
+}
+
+// recursiveView is CREATE RECURSIVE VIEW as what it stands for.
+func recursiveView(st *ast.CreateView) (*ast.CreateView, error) {
+	name, columns := ast.QuoteIdent(st.Name.Name), make([]string, len(st.Columns))
+	for i, c := range st.Columns {
+		columns[i] = ast.QuoteIdent(c)
+	}
+	list := strings.Join(columns, ", ")
+	out := *st
+	out.QueryText = "WITH RECURSIVE " + name + " (" + list + ") AS (" + st.QueryText + ") SELECT " + list + " FROM " + name
+	query, err := parseOne(out.QueryText)
+	if err == nil {
+		out.Query = query.(*ast.Select)
+	}
+	return &out, err
 }
 
 // sameViewColumns checks that CREATE OR REPLACE VIEW only adds columns.
@@ -304,11 +421,11 @@ func (s *Session) createSchema(ctx context.Context, st *ast.CreateSchema) error 
 	if name == "" {
 		name = st.Authorization
 	}
-	if len(st.Elements) > 0 {
-		return pgerr.Unsupported("CREATE SCHEMA with elements is not supported")
-	}
 	if strings.HasPrefix(name, "pg_") {
 		return pgerr.New(pgerr.ReservedName, "unacceptable schema name %q", name).WithDetail("The prefix \"pg_\" is reserved for system schemas.")
+	}
+	if st.IfNotExists && len(st.Elements) > 0 {
+		return pgerr.Unsupported("CREATE SCHEMA IF NOT EXISTS cannot include schema elements").At(st.Elements[0].Position())
 	}
 	if s.hasNamespace(name) {
 		if st.IfNotExists {
@@ -324,7 +441,10 @@ func (s *Session) createSchema(ctx context.Context, st *ast.CreateSchema) error 
 	if err != nil {
 		return err
 	}
-	return s.txn.Apply(ctx, schema.Change{PutNamespace: &schema.Namespace{OID: oid, Name: name, Owner: s.opt.User}})
+	if err := s.txn.Apply(ctx, schema.Change{PutNamespace: &schema.Namespace{OID: oid, Name: name, Owner: s.opt.User}}); err != nil {
+		return err
+	}
+	return s.schemaElements(ctx, name, st.Elements)
 }
 
 // truncate is TRUNCATE.
@@ -337,22 +457,37 @@ func (s *Session) truncate(ctx context.Context, st *ast.Truncate) error {
 		}
 		tables = append(tables, t)
 	}
+	tables, err := s.truncated(tables, st.Cascade)
+	if err != nil {
+		return err
+	}
 	for _, t := range tables {
 		if err := s.txn.Truncate(ctx, t.OID); err != nil {
 			return err
+		}
+		if st.RestartIdentity {
+			if err := s.restartSequences(ctx, t.OID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// comment is COMMENT ON TABLE, VIEW and COLUMN.
+// comment is COMMENT ON.
 func (s *Session) comment(ctx context.Context, st *ast.Comment) error {
 	text := ""
 	if st.Text != nil {
 		text = *st.Text
 	}
 	switch st.Kind {
-	case ast.TableObject, ast.ViewObject, ast.ColumnObject:
+	case ast.TableObject, ast.ViewObject, ast.MatViewObject, ast.SequenceObject, ast.ColumnObject:
+	case ast.IndexObject:
+		return s.commentIndex(ctx, st, text)
+	case ast.TypeObject, ast.DomainObject:
+		return s.commentType(ctx, st, text)
+	case ast.ConstraintKindO:
+		return s.commentConstraint(ctx, st, text)
 	default:
 		return pgerr.Unsupported("COMMENT ON %s is not supported", st.Kind)
 	}
@@ -360,14 +495,22 @@ func (s *Session) comment(ctx context.Context, st *ast.Comment) error {
 	if err != nil {
 		return err
 	}
-	if r.view != nil {
+	if st.Kind != ast.ColumnObject && st.Kind != r.kind() {
+		name, _ := r.describe()
+		return pgerr.New(pgerr.WrongObjectType, "%q is not a %s", name, st.Kind.Lower())
+	}
+	switch {
+	case r.view != nil:
 		return s.commentView(ctx, r.view, st, text)
+	case r.sequence != nil && st.Kind == ast.ColumnObject:
+		return pgerr.New(pgerr.WrongObjectType, "cannot set comment on relation %q", r.sequence.Name).WithDetail("This operation is not supported for sequences.")
+	case r.sequence != nil:
+		q := *r.sequence
+		q.Comment = text
+		return s.txn.Apply(ctx, schema.Change{PutSequence: &q})
 	}
 	t := *r.table
-	if st.Kind == ast.ViewObject {
-		return pgerr.New(pgerr.WrongObjectType, "%q is not a view", t.Name)
-	}
-	if st.Kind == ast.TableObject {
+	if st.Kind != ast.ColumnObject {
 		t.Comment = text
 	} else if t.Columns, err = commentColumn(t.Columns, t.Name, st.Column, text); err != nil {
 		return err
@@ -379,8 +522,6 @@ func (s *Session) commentView(ctx context.Context, old *schema.View, st *ast.Com
 	v := *old
 	var err error
 	switch st.Kind {
-	case ast.TableObject:
-		return pgerr.New(pgerr.WrongObjectType, "%q is not a table", v.Name)
 	case ast.ViewObject:
 		v.Comment = text
 	default:

@@ -1,17 +1,22 @@
 package query
 
 import (
-	"reflect"
-
 	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/bind"
 )
 
-// relationNames returns the names of the tables and views that a statement
-// reads, without those of its CTEs.
+// relationNames returns the names of the relations that a statement reads, or names as regclass,
+// without those of its CTEs.
 func relationNames(stmt ast.Stmt) []ast.Name {
 	var names []ast.Name
 	ctes := map[string]bool{}
-	walkNodes(reflect.ValueOf(stmt), func(node any) {
+	ast.Walk(stmt, func(node any) {
+		if lit := bind.RelationLiteral(node); lit != nil {
+			if table, err := parseOne("TABLE " + lit.Text); err == nil {
+				names = append(names, relationNames(table)...)
+			}
+			return
+		}
 		switch n := node.(type) {
 		case *ast.TableRef:
 			names = append(names, n.Name)
@@ -26,29 +31,4 @@ func relationNames(stmt ast.Stmt) []ast.Name {
 		}
 	}
 	return out
-}
-
-// walkNodes calls f with every pointer in a syntax tree. Trees have no cycles.
-func walkNodes(v reflect.Value, f func(any)) {
-	switch v.Kind() {
-	case reflect.Interface:
-		if !v.IsNil() {
-			walkNodes(v.Elem(), f)
-		}
-	case reflect.Pointer:
-		if !v.IsNil() && v.Elem().Kind() == reflect.Struct {
-			f(v.Interface())
-			walkNodes(v.Elem(), f)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				walkNodes(v.Field(i), f)
-			}
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			walkNodes(v.Index(i), f)
-		}
-	}
 }

@@ -21,6 +21,8 @@ type Options struct {
 	Storage storage.Storage // required
 	// Database is the name of the one database. Default "phyllo".
 	Database string
+	// Node names this server among those that share the storage; empty if it is alone.
+	Node string
 	// Workers is how many goroutines a query may use. Default: one a processor.
 	Workers int
 	// MemoryBytes bounds what all queries hold together. Default 256 MiB.
@@ -43,6 +45,7 @@ type Engine struct {
 	pool     *recycle.Pool // of the buffers of batches
 	temp     exec.TempFiles
 	started  time.Time
+	hub      *hub
 
 	mu       sync.Mutex // guards sessions, nextPID
 	sessions map[int32]*Session
@@ -70,7 +73,7 @@ func NewEngine(opt Options) *Engine {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil), pool: recycle.New(maxPooled),
-		temp: exec.TempDir(opt.TempDir), started: time.Now(), sessions: map[int32]*Session{}}
+		temp: exec.TempDir(opt.TempDir), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}}
 	e.catalog = catalog.New(e.registry)
 	return e
 }

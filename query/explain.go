@@ -20,38 +20,44 @@ func (s *Session) explain(ctx context.Context, p *Portal, st *plan.Explain) erro
 	if err != nil {
 		return err
 	}
-	if change := changeOf(st.Stmt); change != nil && st.Options.Analyze {
-		return s.explainChange(ctx, p, st, change)
-	}
 	var stats *exec.Stats
 	if st.Options.Analyze {
+		if s.writer(st.Stmt) != nil {
+			return s.explainWrite(ctx, p, st)
+		}
 		if _, isQuery := st.Stmt.(*plan.Query); !isQuery {
-			return pgerr.Unsupported("EXPLAIN ANALYZE of a statement that writes is not supported")
+			return pgerr.Unsupported("EXPLAIN ANALYZE of this statement is not supported")
+		}
+		if err := errLocksRows(st.Stmt, "EXPLAIN ANALYZE"); err != nil {
+			return err
 		}
 		stats = exec.NewStats()
 	}
 	rt := s.runtime(ctx, p.params, stats)
-	root = s.optimize(rt, root)
+	if root, err = s.optimize(rt, root); err != nil {
+		return err
+	}
 	planned := time.Now()
 	if stats != nil {
 		if err := runToEnd(ctx, rt, root); err != nil {
 			return err
 		}
 	}
-	p.showPlan(st, s.explainText(st, root, stats, planned.Sub(begin), time.Since(planned)))
+	p.showPlan(st, s.explainText(rt, st, root, stats, planned.Sub(begin), time.Since(planned)))
 	return nil
 }
 
-// explainChange is EXPLAIN ANALYZE of UPDATE and DELETE.
-func (s *Session) explainChange(ctx context.Context, p *Portal, st *plan.Explain, change *changeStmt) error {
+// explainWrite is EXPLAIN ANALYZE of INSERT, UPDATE, DELETE and MERGE.
+func (s *Session) explainWrite(ctx context.Context, p *Portal, st *plan.Explain) error {
 	begin := time.Now()
-	c, err := s.runChange(ctx, p, change, true)
+	stats := exec.NewStats()
+	a, err := s.runWrite(ctx, p, st.Stmt, stats)
 	if err != nil {
 		return err
 	}
-	c.returned.release()
-	p.showPlan(st, s.explainText(st, c.root, c.stats, c.planning, time.Since(begin)-c.planning))
-	return nil
+	o := a.last.result()
+	p.showPlan(st, s.explainText(s.runtime(ctx, p.params, nil), st, o.root, stats, o.planning, time.Since(begin)-o.planning))
+	return a.Close()
 }
 
 // showPlan makes a plan's text the portal's rows.
@@ -79,10 +85,32 @@ func explained(st plan.Statement) (plan.Node, error) {
 		return st.Source, nil
 	case *plan.Delete:
 		return st.Source, nil
-	case *plan.CreateTableAs:
+	case *plan.Merge:
 		return st.Source, nil
+	case *plan.CreateTableAs:
+		return explained(st.Rows)
+	case *plan.Chain:
+		return explainedChain(st)
 	}
 	return nil, pgerr.Unsupported("EXPLAIN of this statement is not supported")
+}
+
+// explainedChain shows what a WITH clause changes as queries of the statement's plan.
+func explainedChain(c *plan.Chain) (plan.Node, error) {
+	body, err := explained(c.Last)
+	if err != nil {
+		return nil, err
+	}
+	n := &plan.CTE{Body: body}
+	always := true
+	for _, s := range c.Steps {
+		source, err := explained(s.Stmt)
+		if err != nil {
+			return nil, err
+		}
+		n.Defs = append(n.Defs, plan.CTEDef{ID: s.ID, Name: s.Name, Init: source, Materialized: &always})
+	}
+	return n, nil
 }
 
 func runToEnd(ctx context.Context, rt *exec.Runtime, root plan.Node) error {

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/storage"
@@ -22,6 +24,8 @@ import (
 // A fakeStore is a storage in memory. Transactions see its rows as of their
 // statements; one at a time changes rows of a table, though all may insert.
 type fakeStore struct {
+	storage.Sequences // none
+
 	mu      sync.Mutex // guards the fields below
 	catalog *schema.Catalog
 	rows    map[datum.OID][]*fakeRow    // by table; the slices are never modified
@@ -49,8 +53,12 @@ func (s *fakeStore) Compactions() []chunk.CompactionInfo { return nil }
 func (s *fakeStore) PauseCompaction(bool)                {}
 func (s *fakeStore) CompactionPaused() bool              { return false }
 
-func (s *fakeStore) Begin(_ context.Context, iso storage.Isolation, readOnly bool) (storage.Txn, error) {
-	t := &fakeTxn{store: s, fixed: iso == storage.RepeatableRead, readOnly: readOnly}
+func (s *fakeStore) NewLocks(int32) storage.Locks { return fakeLocks{} }
+func (s *fakeStore) LockList() []locking.Info     { return nil }
+func (s *fakeStore) Blocking(int32) []int32       { return nil }
+
+func (s *fakeStore) Begin(_ context.Context, opt storage.TxnOptions) (storage.Txn, error) {
+	t := &fakeTxn{store: s, fixed: opt.Isolation == storage.RepeatableRead, readOnly: opt.ReadOnly}
 	t.work.deleted = map[*fakeRow]bool{}
 	t.work.added = map[datum.OID][]*fakeRow{}
 	t.refresh()
@@ -116,7 +124,7 @@ func (t *fakeTxn) Snapshot(context.Context) error {
 	return nil
 }
 
-func (t *fakeTxn) BeginChange(ctx context.Context, table datum.OID) error {
+func (t *fakeTxn) BeginChange(ctx context.Context, table datum.OID, _ locking.Strength) error {
 	t.store.mu.Lock()
 	t.store.begun++
 	hook := t.store.beforeChange
@@ -168,6 +176,10 @@ func (t *fakeTxn) Statement() storage.Reader {
 	return &fakeReader{catalog: t.catalog, snap: t.snap, own: t.visible}
 }
 
+func (t *fakeTxn) Position() int64 { return 0 }
+
+func (t *fakeTxn) Statistics(context.Context, datum.OID) *chunk.Statistics { return nil }
+
 func (t *fakeTxn) TableRows(table datum.OID) int64 { return int64(len(t.snap[table])) }
 
 func (t *fakeTxn) Partitions(context.Context, datum.OID) ([]chunk.PartitionInfo, error) {
@@ -211,6 +223,37 @@ func (t *fakeTxn) remove(table datum.OID, r *fakeRow) {
 }
 
 func (t *fakeTxn) LockRows(context.Context, datum.OID) error { return nil }
+
+func (t *fakeTxn) BeginRowLocks(context.Context, datum.OID, locking.Strength, locking.Wait) (bool, error) {
+	return false, errors.New("no row locks")
+}
+
+func (t *fakeTxn) LockVersions(context.Context, datum.OID, arrow.RecordBatch, locking.Strength, locking.Wait) ([]int32, bool, error) {
+	return nil, false, errors.New("no row locks")
+}
+
+func (t *fakeTxn) LockReads(context.Context, []datum.OID) (bool, error) { return false, nil }
+
+func (t *fakeTxn) LockTable(context.Context, datum.OID, locking.TableMode, bool, bool) error {
+	return errors.New("no LOCK TABLE")
+}
+
+func (t *fakeTxn) LockAdvisory(context.Context, locking.Advisory, bool, bool) (bool, error) {
+	return false, errors.New("no advisory locks")
+}
+
+func (t *fakeTxn) SetLockTimeout(time.Duration) {}
+
+func (t *fakeTxn) Retry(ctx context.Context, mark int) error { return t.RollbackTo(ctx, mark) }
+
+// fakeLocks are none.
+type fakeLocks struct{}
+
+func (fakeLocks) LockAdvisory(context.Context, locking.Advisory, bool, bool, time.Duration) (bool, error) {
+	return false, errors.New("no advisory locks")
+}
+func (fakeLocks) UnlockAdvisory(locking.Advisory, bool) bool { return false }
+func (fakeLocks) UnlockAll()                                 {}
 
 func (t *fakeTxn) Insert(_ context.Context, table datum.OID, batch arrow.RecordBatch, mode chunk.InsertMode) (int64, []int32, error) {
 	if t.readOnly {
@@ -307,6 +350,16 @@ func (t *fakeTxn) Lookup(ctx context.Context, table datum.OID, keys arrow.Record
 	return split.batch(memory.DefaultAllocator), at, nil
 }
 
+func (t *fakeTxn) Backup(_ context.Context, out io.Writer) error {
+	_, err := io.WriteString(out, "all")
+	return err
+}
+
+func (t *fakeTxn) BackupChunks(_ context.Context, names []byte, out io.Writer) error {
+	_, err := out.Write(names)
+	return err
+}
+
 func (t *fakeTxn) Savepoint() int {
 	t.marks = append(t.marks, t.work.clone())
 	return len(t.marks) - 1
@@ -389,10 +442,46 @@ type fakeReader struct {
 
 func (r *fakeReader) Scan(_ context.Context, table datum.OID, spec chunk.ScanSpec) ([]chunk.Split, chunk.ScanStats, error) {
 	var out []chunk.Split
+	def := r.catalog.Tables[table]
 	for part := range slices.Chunk(r.own.of(r.snap[table], table), 7) {
-		out = append(out, &fakeSplit{def: r.catalog.Tables[table], rows: part, spec: spec})
+		wide, rows, err := withPaths(def, part, spec.Paths)
+		if err != nil {
+			return nil, chunk.ScanStats{}, err
+		}
+		out = append(out, &fakeSplit{def: wide, rows: rows, spec: spec})
 	}
 	return out, chunk.ScanStats{}, nil
+}
+
+// withPaths appends what documents have at paths to a table and rows of it.
+func withPaths(def *schema.Table, rows []*fakeRow, paths []chunk.PathColumn) (*schema.Table, []*fakeRow, error) {
+	if len(paths) == 0 {
+		return def, rows, nil
+	}
+	wide, out := *def, make([]*fakeRow, len(rows))
+	wide.Columns = slices.Clip(def.Columns)
+	for i, r := range rows {
+		out[i] = &fakeRow{values: slices.Clip(r.values)}
+	}
+	for i := range paths {
+		p := &paths[i]
+		at := slices.IndexFunc(def.Columns, func(c schema.Column) bool { return c.ID == p.Column })
+		wide.Columns = append(wide.Columns, schema.Column{ID: p.ID, Name: p.Name, Type: p.Type()})
+		for _, r := range out {
+			var v datum.Value
+			if doc, ok := r.values[at].(string); ok {
+				text, found, err := p.Value(doc)
+				if err != nil {
+					return nil, nil, err
+				}
+				if found {
+					v = text
+				}
+			}
+			r.values = append(r.values, v)
+		}
+	}
+	return &wide, out, nil
 }
 
 type fakeSplit struct {

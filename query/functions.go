@@ -1,10 +1,14 @@
 package query
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/schema"
+	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/function"
 )
 
@@ -26,6 +30,8 @@ func (s *Session) Setting(name string) (string, bool) {
 		return s.level, true
 	case "transaction_read_only":
 		return onOff(s.readOnly), true
+	case "transaction_deferrable":
+		return onOff(s.deferrable), true
 	}
 	return s.settings.Show(name)
 }
@@ -38,14 +44,22 @@ func (s *Session) SetSetting(name, value string, local bool) error {
 }
 
 // SearchPath returns the schemas in which names are looked up, in order; with
-// implicit, pg_catalog comes first unless the path names it.
+// implicit, the schema of temporary relations and pg_catalog come first unless the path
+// names them.
 func (s *Session) SearchPath(implicit bool) []string {
 	raw, _ := s.settings.Raw("search_path")
 	var path []string
 	named := false
-	for _, name := range splitNames(raw) {
+	names := splitNames(raw)
+	if s.creating != "" {
+		names = append([]string{s.creating}, names...)
+	}
+	for _, name := range names {
 		if name == "$user" {
 			name = s.opt.User
+		}
+		if name == bind.TempAlias {
+			name = s.temporarySchema()
 		}
 		if name == "pg_catalog" {
 			named = true
@@ -56,6 +70,9 @@ func (s *Session) SearchPath(implicit bool) []string {
 	}
 	if implicit && !named {
 		path = append([]string{"pg_catalog"}, path...)
+	}
+	if temp := s.temporarySchema(); implicit && temp != "" && !slices.Contains(path, temp) {
+		path = append([]string{temp}, path...)
 	}
 	return path
 }
@@ -113,11 +130,43 @@ func (s *Session) Cancel(pid int32, terminate bool) bool { return s.engine.signa
 // TransactionStart is what now() answers.
 func (s *Session) TransactionStart() time.Time { return s.txnStart }
 
+// ExprText writes an expression that the definition of a table has.
+func (s *Session) ExprText(sql string, table datum.OID, pretty bool) string {
+	if s.txn == nil {
+		return sql
+	}
+	t := s.txn.Catalog().Tables[table]
+	if v := s.txn.Catalog().Views[table]; v != nil {
+		t = bind.ViewFace(v)
+	}
+	text, err := bind.ExprText(s.bindEnv(context.Background(), nil, true), t, sql, pretty)
+	if err != nil {
+		return sql // of what cannot be bound any more
+	}
+	return text
+}
+
+// WritableColumns says which columns of a view can be written to; nil if nothing can be.
+func (s *Session) WritableColumns(v *schema.View) []bool {
+	if s.txn == nil {
+		return nil
+	}
+	return bind.WritableColumns(s.bindEnv(context.Background(), nil, true), v)
+}
+
 // Random is the session's generator, for random() and setseed().
 func (s *Session) Random() *function.Random { return &s.random }
 
 // TableSize is the size on disk of a table's chunks in bytes.
 func (s *Session) TableSize(table datum.OID) int64 { return s.engine.opt.Storage.TableSize(table) }
+
+// Position is that of the newest transaction that the statement sees.
+func (s *Session) Position() int64 {
+	if s.txn == nil {
+		return 0
+	}
+	return s.txn.Position()
+}
 
 // PauseCompaction pauses compaction in the background, or lets it go on.
 func (s *Session) PauseCompaction(pause bool) bool {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -21,49 +20,6 @@ import (
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
-// insert is INSERT in all its forms.
-func (s *Session) insert(ctx context.Context, p *Portal, st *plan.Insert) error {
-	if err := s.writable("INSERT"); err != nil {
-		return err
-	}
-	st, err := settled(ctx, s, p, st, st.Table)
-	if err != nil {
-		return err
-	}
-	op, err := s.open(ctx, st.Source, p.params, nil)
-	if err != nil {
-		return err
-	}
-	defer op.Close()
-	w := &inserter{session: s, stmt: st, eval: s.evalContext(ctx, p.params), fields: liveFields(st.Table)}
-	w.schema = arrowSchema(w.fields)
-	subqueries := exec.NewSubqueries(s.runtime(ctx, p.params, nil))
-	defer subqueries.Close()
-	w.eval.Subqueries = subqueries
-	if st.OnConflict != nil {
-		w.touched = map[string]struct{}{}
-	}
-	for {
-		batch, err := op.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err == nil {
-			err = w.write(ctx, batch)
-			batch.Release()
-		}
-		if err != nil {
-			w.returned.release()
-			return err
-		}
-	}
-	p.tag = "INSERT 0 " + strconv.FormatInt(w.rows, 10)
-	if st.Returning != nil {
-		p.fields, p.rows = st.Out, w.returned.operator(st.Out)
-	}
-	return nil
-}
-
 // liveFields are a table's columns as batches for Insert have them.
 func liveFields(t *schema.Table) []plan.Field {
 	var fields []plan.Field
@@ -73,24 +29,59 @@ func liveFields(t *schema.Table) []plan.Field {
 	return fields
 }
 
-// maxReturnedBytes bounds the rows that RETURNING keeps until they are sent.
-const maxReturnedBytes = 64 << 20
-
-// An inserter writes the batches of one INSERT.
+// An inserter runs one INSERT.
 type inserter struct {
-	session  *Session
-	stmt     *plan.Insert
-	eval     *expr.Context
-	fields   []plan.Field
-	schema   *arrow.Schema
-	rows     int64
-	returned batchList
-	touched  map[string]struct{} // keys that ON CONFLICT DO UPDATE has written
+	outcome
+	session *Session
+	stmt    *plan.Insert
+	eval    *expr.Context
+	fields  []plan.Field
+	schema  *arrow.Schema
+	rules   rowRules
+	touched *exec.KeySet // what ON CONFLICT DO UPDATE has written
+}
+
+func (w *inserter) command() string { return "INSERT" }
+
+// run inserts the rows; it has never to begin again.
+func (w *inserter) run(ctx context.Context, rt *exec.Runtime) (again bool, err error) {
+	w.fields = liveFields(w.stmt.Table)
+	w.schema = arrowSchema(w.fields)
+	w.eval = w.session.evalContext(ctx, rt.Params)
+	w.rules = w.session.rowRules(w.stmt.Rules, w.stmt.Table, w.fields, w.eval)
+	subqueries := exec.NewSubqueries(rt)
+	defer subqueries.Close()
+	w.eval.Subqueries = subqueries
+	if w.stmt.OnConflict != nil {
+		w.touched = exec.NewKeySet(rt)
+		defer w.touched.Close()
+	}
+	op, err := w.open(rt, w.session, w.stmt.Source)
+	if err != nil {
+		return false, err
+	}
+	defer op.Close()
+	for {
+		batch, err := op.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err == nil {
+			err = w.write(ctx, batch)
+			batch.Release()
+		}
+		if err != nil {
+			return false, err
+		}
+	}
 }
 
 func (w *inserter) write(ctx context.Context, in arrow.RecordBatch) error {
 	batch := array.NewRecordBatch(w.schema, in.Columns(), in.NumRows())
 	defer batch.Release()
+	if err := w.rules.check(batch); err != nil {
+		return err
+	}
 	if w.stmt.OnConflict != nil {
 		return w.upsert(ctx, batch)
 	}
@@ -100,11 +91,19 @@ func (w *inserter) write(ctx context.Context, in arrow.RecordBatch) error {
 	}
 	w.rows += n
 	if kept == nil {
-		return w.returning(batch)
+		return w.written(batch)
 	}
 	part := takeRows(batch, kept, w.fields)
 	defer part.Release()
-	return w.returning(part)
+	return w.written(part)
+}
+
+// written is what follows when rows are in the table.
+func (w *inserter) written(rows arrow.RecordBatch) error {
+	if err := w.rules.checkViews(rows); err != nil {
+		return err
+	}
+	return w.returning(rows)
 }
 
 // returning computes RETURNING over rows that were written.
@@ -116,16 +115,8 @@ func (w *inserter) returning(batch arrow.RecordBatch) error {
 	if err != nil {
 		return err
 	}
-	w.returned.batches = append(w.returned.batches, out)
-	return w.returned.checkReturning()
-}
-
-// checkReturning fails if RETURNING has kept too much.
-func (l *batchList) checkReturning() error {
-	if l.sizeBytes() > maxReturnedBytes {
-		return pgerr.New(pgerr.OutOfMemory, "RETURNING yields more than %d MiB", maxReturnedBytes>>20)
-	}
-	return nil
+	defer out.Release()
+	return w.returned.Add(out)
 }
 
 // upsert is ON CONFLICT DO UPDATE for one batch: rows whose key is new go in,
@@ -153,13 +144,17 @@ func (w *inserter) upsert(ctx context.Context, batch arrow.RecordBatch) error {
 			clash, match = append(clash, int32(i)), append(match, j)
 		}
 	}
-	var written batchList
-	defer written.release()
+	var written []arrow.RecordBatch
+	defer func() {
+		for _, b := range written {
+			b.Release()
+		}
+	}()
 	var rows []int32 // of batch, for each row written
 	if len(fresh) > 0 {
-		written.batches = append(written.batches, takeRows(batch, fresh, w.fields))
+		written = append(written, takeRows(batch, fresh, w.fields))
 		rows = fresh
-		if err := w.put(ctx, written.batches[0], chunk.InsertError); err != nil {
+		if err := w.put(ctx, written[0], chunk.InsertError); err != nil {
 			return err
 		}
 	}
@@ -169,20 +164,23 @@ func (w *inserter) upsert(ctx context.Context, batch arrow.RecordBatch) error {
 			return err
 		}
 		if part != nil {
-			written.batches = append(written.batches, part)
+			written = append(written, part)
 			rows = append(rows, changed...)
 			if err := w.put(ctx, part, chunk.InsertReplace); err != nil {
 				return err
 			}
 		}
 	}
-	return w.returnInOrder(written.batches, rows)
+	return w.returnInOrder(written, rows)
 }
 
 func (w *inserter) put(ctx context.Context, part arrow.RecordBatch, mode chunk.InsertMode) error {
 	n, _, err := w.session.txn.Insert(ctx, w.stmt.Table.OID, part, mode)
 	w.rows += n
-	return err
+	if err != nil {
+		return err
+	}
+	return w.rules.checkViews(part)
 }
 
 // returnInOrder computes RETURNING over parts of a batch in the batch's order;
@@ -244,11 +242,14 @@ func (w *inserter) touch(keys arrow.RecordBatch, columns []int) error {
 		for i, c := range columns {
 			key = datum.AppendKey(key, w.fields[c].Type, keys.Column(i), row, datum.KeyOrder{})
 		}
-		if _, again := w.touched[string(key)]; again {
+		fresh, err := w.touched.Add(key)
+		if err != nil {
+			return err
+		}
+		if !fresh {
 			return pgerr.New(pgerr.CardinalityViolation, "ON CONFLICT DO UPDATE command cannot affect row a second time").
 				WithHint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values.")
 		}
-		w.touched[string(key)] = struct{}{}
 	}
 	return nil
 }
@@ -286,11 +287,19 @@ func (w *inserter) updated(batch arrow.RecordBatch, clash []int32, old arrow.Rec
 	for _, a := range w.stmt.OnConflict.Set {
 		exprs[a.Column] = a.Value
 	}
-	out, err := project(w.eval, exprs, w.fields, source)
+	set, err := project(w.eval, exprs, w.fields, source)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := w.sameKeys(source, out); err != nil {
+	defer set.Release()
+	out, err := w.rules.complete(set)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err = w.rules.check(out); err == nil {
+		err = w.sameKeys(source, out)
+	}
+	if err != nil {
 		out.Release()
 		return nil, nil, err
 	}
@@ -329,7 +338,11 @@ func project(c *expr.Context, exprs []expr.Expr, fields []plan.Field, in arrow.R
 		}
 		cols = append(cols, col)
 	}
-	return array.NewRecordBatch(arrowSchema(fields), cols, in.NumRows()), nil
+	shown := arrowSchema(fields).Fields()
+	for i, col := range cols {
+		shown[i].Type = col.DataType() // records have the types of their values
+	}
+	return array.NewRecordBatch(arrow.NewSchema(shown, nil), cols, in.NumRows()), nil
 }
 
 // evalContext is what expressions outside of plans are evaluated in.

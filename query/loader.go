@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/ast"
@@ -55,6 +56,9 @@ func (e *Engine) NewLoader(ctx context.Context, user, table string) (*Loader, er
 
 // Table is what is loaded into.
 func (l *Loader) Table() *schema.Table { return l.table }
+
+// Types are those that users have defined.
+func (l *Loader) Types() datum.UserTypes { return l.session.Env().Types }
 
 // Insert adds rows; columns are indexes into the table's columns, in the order
 // of the batch's. It returns how many rows went in.

@@ -14,19 +14,27 @@ import (
 
 // PartitionNames returns a function that spells the keys of a table's
 // partitions for people: the number of a HASH bucket, the values of LIST as SQL
-// constants, nothing for the one partition of a table that has no more. A key
-// that cannot be read back is spelled in hexadecimal.
+// constants, nothing for the one partition of a table that has no more; behind it,
+// from the second of the table's layouts on, the number of the layout after an @.
+// A key that cannot be read back is spelled in hexadecimal.
 func PartitionNames(t *schema.Table) func(key string) string {
+	name := hexKey
 	switch t.PartitionKind {
 	case schema.PartitionHash:
-		return bucketName
+		name = bucketName
 	case schema.PartitionList:
 		if r, err := bind.PartitionRouter(t); err == nil {
 			types := r.Types()
-			return func(key string) string { return listName(types, key) }
+			name = func(key string) string { return listName(types, key) }
 		}
 	}
-	return hexKey
+	return func(key string) string {
+		g, plain := schema.SplitPartitionKey(key)
+		if g == 0 {
+			return name(plain)
+		}
+		return name(plain) + "@" + strconv.Itoa(g)
+	}
 }
 
 func hexKey(key string) string { return hex.EncodeToString([]byte(key)) }

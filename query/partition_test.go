@@ -29,6 +29,9 @@ func TestPartitionNames(t *testing.T) {
 	}{
 		{&schema.Table{Name: "one", Columns: columns}, "", ""},
 		{hash, "\x00\x03", "3"},
+		{hash, schema.PartitionKey(2, "\x00\x03"), "3@2"},
+		{&schema.Table{Name: "one", Columns: columns}, schema.PartitionKey(1, ""), "@1"},
+		{plain, schema.PartitionKey(63, key(datum.Int4, int32(-7), datum.Bool, true)), "-7, true@63"},
 		{hash, "\x00", "00"},
 		{list, key(datum.Text, "Lisbon", datum.TimestampTZ, datum.Micros(1709251200000000)), "'Lisbon', '2024-03-01 00:00:00+00'"},
 		{list, key(datum.Text, "O'Hare", datum.TimestampTZ, nil), "'O''Hare', NULL"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -25,8 +26,12 @@ type Portal struct {
 	params []datum.Value
 	fields []plan.Field
 
+	// depth is how many savepoints there were when it was made.
+	depth   int
+	made    time.Time // a cursor by DECLARE
 	started bool
 	done    bool // no more rows
+	failed  bool // an error ended it
 	held    bool // outlives its transaction
 	binary  bool // a BINARY cursor, or FETCH from one
 	cursor  *cursorOptions
@@ -40,7 +45,8 @@ type Portal struct {
 func (p *Portal) Fields() []plan.Field { return p.fields }
 
 // Bind makes a portal of a prepared statement; the empty name may be taken again.
-func (s *Session) Bind(_ context.Context, name string, stmt *Prepared, params []datum.Value) (*Portal, error) {
+func (s *Session) Bind(_ context.Context, name string, stmt *Prepared, params []datum.Value) (_ *Portal, err error) {
+	defer s.caught(&err)
 	if err := s.checkBlock(stmt.stmt); err != nil {
 		return nil, err
 	}
@@ -50,7 +56,7 @@ func (s *Session) Bind(_ context.Context, name string, stmt *Prepared, params []
 		}
 		old.close()
 	}
-	p := &Portal{name: name, stmt: stmt, params: params, fields: stmt.fields}
+	p := &Portal{name: name, stmt: stmt, params: params, fields: stmt.fields, depth: len(s.savepoints)}
 	if stmt.stmt != nil && !plannable(stmt.stmt) {
 		// What FETCH and EXECUTE return depends on what their names mean now.
 		var err error
@@ -97,12 +103,25 @@ func (p *Portal) close() {
 		p.rows.Close()
 		p.rows = nil
 	}
+	if w := p.kept(); w != nil {
+		w.close()
+		p.cursor.scroll = nil
+	}
 	p.done = true
+}
+
+// kept are the rows of a cursor that keeps them, nil for others.
+func (p *Portal) kept() *scroll {
+	if p.cursor == nil {
+		return nil
+	}
+	return p.cursor.scroll
 }
 
 // Execute runs a portal until it has sent max rows (0: all); suspended says
 // that it stopped at that limit. Otherwise the tag was sent.
 func (s *Session) Execute(ctx context.Context, p *Portal, max int64) (suspended bool, err error) {
+	defer s.caught(&err)
 	if p.stmt.stmt == nil {
 		return false, s.client.Empty()
 	}
@@ -136,7 +155,7 @@ func (s *Session) Execute(ctx context.Context, p *Portal, max int64) (suspended 
 // send hands rows to the client.
 func (s *Session) send(ctx context.Context, p *Portal, max int64) (suspended bool, err error) {
 	p.sent = 0
-	for !p.done && p.rows != nil {
+	for !p.done && (p.rows != nil || p.kept() != nil) {
 		if max > 0 && p.sent == max {
 			return true, nil
 		}
@@ -164,6 +183,18 @@ func (s *Session) send(ctx context.Context, p *Portal, max int64) (suspended boo
 // next returns up to limit rows (negative: any number), which the caller
 // releases, or io.EOF.
 func (p *Portal) next(ctx context.Context, limit int64) (arrow.RecordBatch, error) {
+	if p.kept() != nil {
+		return p.cursor.next(ctx, limit)
+	}
+	b, err := p.advance(ctx, limit)
+	if err == nil && p.cursor != nil {
+		p.cursor.position += b.NumRows()
+	}
+	return b, err
+}
+
+// advance is next for rows that are not kept.
+func (p *Portal) advance(ctx context.Context, limit int64) (arrow.RecordBatch, error) {
 	if p.done || p.rows == nil {
 		return nil, io.EOF
 	}

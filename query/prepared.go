@@ -22,6 +22,7 @@ type Prepared struct {
 	fields  []plan.Field
 	made    time.Time
 	fromSQL bool // PREPARE, not the protocol
+	plans   int64
 }
 
 // ParamTypes are the types of $1...
@@ -38,7 +39,8 @@ func (p *Prepared) Fields() []plan.Field { return p.fields }
 
 // Parse prepares a statement under a name; the empty name may be taken again.
 // types gives the parameters' types as far as the client knows them.
-func (s *Session) Parse(ctx context.Context, name, text string, types []datum.OID) error {
+func (s *Session) Parse(ctx context.Context, name, text string, types []datum.OID) (err error) {
+	defer s.caught(&err)
 	if name != "" && s.prepared[name] != nil {
 		return pgerr.New(pgerr.DuplicatePrepared, "prepared statement %q already exists", name)
 	}
@@ -48,6 +50,11 @@ func (s *Session) Parse(ctx context.Context, name, text string, types []datum.OI
 	}
 	if len(stmts) > 1 {
 		return pgerr.New(pgerr.SyntaxError, "cannot insert multiple commands into a prepared statement")
+	}
+	for _, t := range types {
+		if t.Class() == datum.DomainClass {
+			return pgerr.Unsupported("parameters of domains are not supported").WithHint("Use the type that the domain is over.")
+		}
 	}
 	p := &Prepared{name: name, text: text, params: types, made: time.Now()}
 	if len(stmts) == 1 {
@@ -135,7 +142,7 @@ func (s *Session) prepareCommand(ctx context.Context, stmt *ast.Prepare) (string
 	if s.prepared[stmt.Name] != nil {
 		return "", pgerr.New(pgerr.DuplicatePrepared, "prepared statement %q already exists", stmt.Name)
 	}
-	p := &Prepared{name: stmt.Name, text: stmt.Text, stmt: stmt.Stmt, made: time.Now(), fromSQL: true}
+	p := &Prepared{name: stmt.Name, text: s.source(), stmt: stmt.Stmt, made: time.Now(), fromSQL: true}
 	for _, tn := range stmt.Types {
 		t, err := bind.Type(s.bindEnv(ctx, nil, true), tn)
 		if err != nil {
@@ -167,7 +174,7 @@ func (s *Session) deallocate(stmt *ast.Deallocate) (string, error) {
 func (s *Session) bindEnv(ctx context.Context, params []datum.OID, fixed bool) *bind.Env {
 	return &bind.Env{
 		Catalog: s.txn.Catalog(), Virtual: virtual{s.engine.catalog}, Registry: s.engine.registry,
-		SearchPath: s.SearchPath(false), Session: s.Env(), User: s.opt.User,
+		SearchPath: s.SearchPath(false), TempSchema: s.temporarySchema(), Session: s.Env(), User: s.opt.User,
 		Params: append([]datum.OID(nil), params...), FixedParams: fixed, Parse: parseOne, Context: ctx,
 	}
 }

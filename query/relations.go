@@ -29,9 +29,11 @@ func (s *Session) relations() exec.Relations {
 		Backends:  s.engine.backends,
 		Prepared:  s.preparedList,
 		Cursors:   s.cursorList,
+		Locks:     s.engine.opt.Storage.LockList,
 		Started:   s.engine.started,
 		TableRows: s.txn.TableRows, TableBytes: s.engine.opt.Storage.TableSize,
-		Partitions: s.partitions, Compactions: s.compactions,
+		Partitions: s.partitions, Compactions: s.compactions, LastValue: s.sequences.LastValue, WritableColumns: s.WritableColumns,
+		ExprText: func(sql string, table datum.OID) string { return s.ExprText(sql, table, false) },
 	}}
 }
 
@@ -70,7 +72,7 @@ func (s *Session) compactions() []catalog.Compaction {
 func (s *Session) preparedList() []catalog.Prepared {
 	var out []catalog.Prepared
 	for name, p := range s.prepared {
-		out = append(out, catalog.Prepared{Name: name, Statement: p.text, Types: p.params, FromSQL: p.fromSQL, Made: p.made})
+		out = append(out, catalog.Prepared{Name: name, Statement: p.text, Types: p.params, FromSQL: p.fromSQL, Made: p.made, Plans: p.plans})
 	}
 	return out
 }
@@ -79,7 +81,8 @@ func (s *Session) cursorList() []catalog.Cursor {
 	var out []catalog.Cursor
 	for name, p := range s.portals {
 		if p.started {
-			out = append(out, catalog.Cursor{Name: name, Statement: p.stmt.text, Hold: p.cursor != nil && p.cursor.hold})
+			out = append(out, catalog.Cursor{Name: name, Statement: p.stmt.text, Binary: p.binary, Made: p.made,
+				Hold: p.cursor != nil && p.cursor.hold, Scrollable: p.cursor != nil && p.cursor.backward})
 		}
 	}
 	return out

@@ -31,13 +31,6 @@ func newRowSet(fields []plan.Field, rows [][]datum.Value) *rowSet {
 	return &rowSet{schema: schema, batches: []arrow.RecordBatch{b.NewRecordBatch()}}
 }
 
-// operator hands the list's batches over to an operator.
-func (l *batchList) operator(fields []plan.Field) *rowSet {
-	r := &rowSet{schema: arrowSchema(fields), batches: l.batches}
-	l.batches = nil
-	return r
-}
-
 func arrowSchema(fields []plan.Field) *arrow.Schema {
 	out := make([]arrow.Field, len(fields))
 	for i, f := range fields {

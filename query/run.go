@@ -6,7 +6,6 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
-	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/exec"
 	"github.com/phyllodb/phyllo/query/plan"
 	"github.com/phyllodb/phyllo/query/setting"
@@ -27,14 +26,14 @@ func (s *Session) start(ctx context.Context, p *Portal) error {
 		return s.utility(ctx, p)
 	}
 	s.ran = true
-	env := s.bindEnv(ctx, p.stmt.params, true)
-	bound, err := bind.Statement(env, p.stmt.stmt)
+	bound, err := s.bound(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := sameFields(p, bound.Fields()); err != nil {
+	if bound, err = s.readable(ctx, p, bound); err != nil {
 		return err
 	}
+	p.stmt.plans++
 	return s.startPlanned(ctx, p, bound)
 }
 
@@ -63,28 +62,44 @@ func (s *Session) startPlanned(ctx context.Context, p *Portal, bound plan.Statem
 		if st.Into != nil {
 			return pgerr.Unsupported("SELECT INTO is not supported").WithHint("Use CREATE TABLE AS.")
 		}
+		if _, locks := plan.Uses(st); len(locks) > 0 {
+			return s.write(ctx, p, st)
+		}
+		if p.cursor != nil && p.cursor.undecided {
+			p.cursor.backward = goesBackward(st.Root)
+		}
 		op, err := s.open(ctx, st.Root, p.params, nil)
 		p.rows = op
 		return err
-	case *plan.Insert:
-		return s.insert(ctx, p, st)
+	case *plan.Insert, *plan.Update, *plan.Delete, *plan.Merge, *plan.Chain:
+		return s.write(ctx, p, bound)
 	case *plan.Copy:
 		return s.copy(ctx, p, st)
 	case *plan.Explain:
 		return s.explain(ctx, p, st)
 	case *plan.CreateTableAs:
 		return s.createTableAs(ctx, p, st)
-	case *plan.Update, *plan.Delete:
-		return s.change(ctx, p, changeOf(st))
 	}
 	return pgerr.Unsupported("%T is not supported", bound)
 }
 
 // open optimises a plan and opens its operators, which the caller closes.
 func (s *Session) open(ctx context.Context, root plan.Node, params []datum.Value, stats *exec.Stats) (exec.Operator, error) {
-	rt := s.runtime(ctx, params, stats)
-	return exec.Build(rt, s.optimize(rt, root))
+	return s.build(s.runtime(ctx, params, stats), root)
 }
+
+// build is open for what has its runtime.
+func (s *Session) build(rt *exec.Runtime, root plan.Node) (exec.Operator, error) {
+	root, err := s.optimize(rt, root)
+	if err != nil {
+		return nil, err
+	}
+	return exec.Build(rt, root)
+}
+
+// minValues is what the values of a query may take however little work_mem is: builders double their
+// buffers, and one batch may have a column of more than 128 MiB.
+const minValues = 640 << 20
 
 // runtime is what operators run in.
 func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec.Stats) *exec.Runtime {
@@ -92,10 +107,11 @@ func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec
 	if workers == 0 {
 		workers = s.engine.opt.Workers
 	}
+	memory := s.intSetting("work_mem") << 10
 	return &exec.Runtime{
-		Reader: s.txn.Statement(), Function: s.functionContext(ctx, s.engine.pool), Params: params,
-		Budget: exec.NewBudget("query", s.intSetting("work_mem")<<10, s.engine.budget), Temp: s.engine.temp, Workers: workers,
+		Reader: s.txn.Statement(), Function: s.functionContext(ctx, exec.NewAllocator(s.engine.pool, max(2*memory, minValues))), Params: params,
+		Budget: exec.NewBudget("query", memory, s.engine.budget), Temp: s.engine.temp, Workers: workers,
 		Pruning:   setting.Pruning(s.settingText("phyllo.pruning")),
-		Relations: s.relations(), Stats: stats, Logger: s.engine.opt.Logger,
+		Relations: s.relations(), Stats: stats,
 	}
 }

@@ -2,14 +2,17 @@ package query
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/reading"
+	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/catalog"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/setting"
@@ -23,6 +26,9 @@ type SessionOptions struct {
 	Client         Client
 	RemoteAddr     string
 	TLS            bool
+	// Notified, if it is set, is called when notifications have come for the session, from any goroutine;
+	// Session.Notifications has them.
+	Notified func()
 	// Terminate ends the connection (pg_terminate_backend); it may be called
 	// from any goroutine.
 	Terminate func()
@@ -38,23 +44,33 @@ type Session struct {
 	secret  uint32
 	started time.Time
 
-	settings *setting.Values
-	env      *datum.Env // made from settings; nil after a change
-	prepared map[string]*Prepared
-	portals  map[string]*Portal
-	random   function.Random
+	settings  *setting.Values
+	env       *datum.Env         // made from settings; nil after a change
+	typesOf   *schema.Catalog    // that env has the types of
+	newLabels map[datum.OID]bool // of enums, which this transaction has added
+	prepared  map[string]*Prepared
+	portals   map[string]*Portal
+	random    function.Random
+	sequences sequences
 
-	txn        storage.Txn
-	block      blockState
-	level      string // isolation level as it was asked for
-	readOnly   bool
+	locks storage.Locks // beyond transactions
+	txn   storage.Txn
+	block blockState
+	modes
 	txnStart   time.Time
 	stmtStart  time.Time
 	savepoints []savepoint
-	ran        bool // the transaction has run a query
+	temp       temporaries
+	channels   channels
+	// lockedTables says that the transaction has run LOCK TABLE.
+	lockedTables bool
+	locking      sync.Mutex // guards what is done with locks
+	ran          bool       // the transaction has run a query
+	wrote        bool       // the transaction has run a statement that writes rows
 	// implicitBlock says that the statement is one of several in a simple query,
 	// which is a transaction block for those that need or refuse one.
 	implicitBlock bool
+	creating      string // the schema whose elements CREATE SCHEMA is making
 
 	mu        sync.Mutex // guards the fields below
 	interrupt context.CancelCauseFunc
@@ -72,13 +88,12 @@ func (e *Engine) NewSession(opt SessionOptions) (*Session, error) {
 			WithHint("The database is called %q.", e.opt.Database)
 	}
 	s := &Session{engine: e, opt: opt, client: opt.Client, started: time.Now(), state: "idle", since: time.Now(),
-		prepared: map[string]*Prepared{}, portals: map[string]*Portal{}}
-	initial := map[string]string{}
-	for k, v := range e.opt.Settings {
-		initial[k] = v
-	}
-	for k, v := range opt.Settings {
-		initial[k] = v
+		prepared: map[string]*Prepared{}, portals: map[string]*Portal{}, sequences: sequences{Sequences: e.opt.Storage}}
+	initial := map[string]string{} // by names in lower case: the session's take the place of the server's however they are written
+	for _, settings := range []map[string]string{e.opt.Settings, opt.Settings} {
+		for k, v := range settings {
+			initial[strings.ToLower(k)] = v
+		}
 	}
 	initial["session_authorization"] = opt.User
 	if opt.TLS {
@@ -89,7 +104,11 @@ func (e *Engine) NewSession(opt SessionOptions) (*Session, error) {
 		return nil, err
 	}
 	s.app, _ = s.settings.Raw("application_name")
-	return s, e.add(s)
+	if err := e.add(s); err != nil {
+		return nil, err
+	}
+	s.locks = e.opt.Storage.NewLocks(s.pid)
+	return s, nil
 }
 
 func (s *Session) settingChanged(name, value string) {
@@ -114,6 +133,9 @@ func (s *Session) Close() {
 		s.txn.Rollback()
 		s.txn = nil
 	}
+	s.closeTemporaries()
+	s.locks.UnlockAll()
+	s.engine.hub.leave(s)
 	s.engine.remove(s)
 }
 
@@ -136,24 +158,35 @@ func (s *Session) reading() reading.Options {
 }
 
 // interruptible runs f so that cancel requests and statement_timeout end it.
-// Errors that come of that say so instead of "context canceled".
+// Errors that come of that say so instead of "context canceled". A panic of f is
+// its error.
 func (s *Session) interruptible(ctx context.Context, f func(context.Context) error) error {
-	ctx, interrupt := context.WithCancelCause(reading.With(ctx, s.reading()))
+	return s.cancellable(reading.With(ctx, s.reading()), func(ctx context.Context, interrupt context.CancelCauseFunc) error {
+		if ms := s.intSetting("statement_timeout"); ms > 0 {
+			t := time.AfterFunc(time.Duration(ms)*time.Millisecond, func() {
+				interrupt(pgerr.New(pgerr.QueryCanceled, "canceling statement due to statement timeout"))
+			})
+			defer t.Stop()
+		}
+		return f(ctx)
+	})
+}
+
+// cancellable is interruptible without a timeout; interrupt is what cancel requests call.
+func (s *Session) cancellable(ctx context.Context, f func(ctx context.Context, interrupt context.CancelCauseFunc) error) (err error) {
+	ctx, interrupt := context.WithCancelCause(ctx)
 	defer interrupt(nil)
-	if ms := s.intSetting("statement_timeout"); ms > 0 {
-		t := time.AfterFunc(time.Duration(ms)*time.Millisecond, func() {
-			interrupt(pgerr.New(pgerr.QueryCanceled, "canceling statement due to statement timeout"))
-		})
-		defer t.Stop()
-	}
 	s.mu.Lock()
 	outer := s.interrupt
 	s.interrupt = interrupt
 	s.mu.Unlock()
-	err := f(ctx)
-	s.mu.Lock()
-	s.interrupt = outer
-	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.interrupt = outer
+		s.mu.Unlock()
+	}()
+	defer panics.Catch(&err)
+	err = f(ctx, interrupt)
 	if err != nil && ctx.Err() != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
@@ -165,6 +198,7 @@ func (s *Session) interruptible(ctx context.Context, f func(context.Context) err
 // Env returns how values are read and written now. It is immutable.
 func (s *Session) Env() *datum.Env {
 	if s.env != nil {
+		s.refreshTypes()
 		return s.env
 	}
 	raw := func(name string) string { v, _ := s.settings.Raw(name); return v }
@@ -178,8 +212,23 @@ func (s *Session) Env() *datum.Env {
 	env.DateOrder = map[string]datum.DateOrder{"MDY": datum.MDY, "DMY": datum.DMY, "YMD": datum.YMD}[order]
 	env.IntervalStyle = map[string]datum.IntervalFormat{"postgres": datum.PostgresIntervals, "postgres_verbose": datum.PostgresVerbose,
 		"sql_standard": datum.SQLStandard, "iso_8601": datum.ISO8601}[raw("IntervalStyle")]
-	s.env = env
-	return env
+	s.env, s.typesOf = env, nil
+	s.refreshTypes()
+	return s.env
+}
+
+// refreshTypes gives the environment the types that the transaction sees now.
+func (s *Session) refreshTypes() {
+	if s.txn == nil || s.txn.Catalog() == s.typesOf {
+		return
+	}
+	env := *s.env
+	s.typesOf, env.Types = s.txn.Catalog(), nil
+	if len(s.typesOf.Types) > 0 {
+		env.Types = function.NewTypes(&function.Context{Context: context.Background(), Session: s, System: s.engine.catalog, Catalog: s.typesOf},
+			func(label datum.OID) bool { return s.newLabels[label] })
+	}
+	s.env = &env
 }
 
 // Output is what values are written with now: the settings and, for types such
@@ -197,6 +246,16 @@ func (s *Session) IdleTimeout() (time.Duration, *pgerr.Error) {
 			pgerr.New(pgerr.IdleInTransactionTimeout, "terminating connection due to idle-in-transaction timeout")
 	}
 	return time.Duration(s.intSetting(name)) * time.Millisecond, err
+}
+
+// Parameters gets the session ready to read the values of parameters, which are sent before
+// the statement that they are for begins: names of objects and of users' types are those of a
+// transaction.
+func (s *Session) Parameters(ctx context.Context, types []datum.Type) error {
+	if s.txn != nil || !slices.ContainsFunc(types, func(t datum.Type) bool { return t.OID.Class() != datum.NotUserClass || function.NamesObjects(t) }) {
+		return nil
+	}
+	return s.startStatement(ctx)
 }
 
 // ParseText reads a parameter's text form.
@@ -220,6 +279,10 @@ func (s *Session) intSetting(name string) int64 {
 	return n
 }
 
+func (s *Session) lockTimeout() time.Duration {
+	return time.Duration(s.intSetting("lock_timeout")) * time.Millisecond
+}
+
 func (s *Session) functionContext(ctx context.Context, mem memory.Allocator) *function.Context {
 	c := &function.Context{Context: ctx, Mem: mem, Env: s.Env(), Session: s, System: s.engine.catalog}
 	if s.txn != nil {
@@ -237,6 +300,13 @@ func (s *Session) setState(state, query string) {
 	if query != "" {
 		s.query, s.queryFrom = query, now
 	}
+}
+
+// source is the text that the client sent, of which the statement is a part.
+func (s *Session) source() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.query
 }
 
 func (s *Session) backend() catalog.Backend {

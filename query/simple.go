@@ -10,14 +10,22 @@ import (
 
 // Simple runs the statements of a string, one after the other, in one implicit
 // transaction unless they open blocks. An error ends the string.
-func (s *Session) Simple(ctx context.Context, sql string) error {
+func (s *Session) Simple(ctx context.Context, sql string) (err error) {
+	defer s.caught(&err)
 	s.setState("active", sql)
 	defer s.settle()
 	delete(s.prepared, "")
 	s.ClosePortal("")
+	if err := s.cancellable(ctx, func(ctx context.Context, _ context.CancelCauseFunc) error { return s.simpleStatements(ctx, sql) }); err != nil {
+		return s.Fail(err)
+	}
+	return nil
+}
+
+func (s *Session) simpleStatements(ctx context.Context, sql string) error {
 	stmts, err := parse.Parse(sql)
 	if err != nil {
-		return s.Fail(err)
+		return err
 	}
 	if len(stmts) == 0 {
 		return s.client.Empty()
@@ -25,9 +33,11 @@ func (s *Session) Simple(ctx context.Context, sql string) error {
 	s.implicitBlock = len(stmts) > 1
 	defer func() { s.implicitBlock = false }()
 	for i, st := range stmts {
-		last := i == len(stmts)-1
-		if err := s.simpleStatement(ctx, st, last); err != nil {
-			return s.Fail(err)
+		if err := ctx.Err(); err != nil { // a cancel request that came between two statements
+			return err
+		}
+		if err := s.simpleStatement(ctx, st, i == len(stmts)-1); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -72,8 +82,9 @@ func isTransaction(stmt ast.Node) bool {
 
 // Sync ends a cycle of the extended protocol: an implicit transaction is
 // committed.
-func (s *Session) Sync(ctx context.Context) error {
+func (s *Session) Sync(ctx context.Context) (err error) {
 	defer s.settle()
+	defer s.caught(&err)
 	if s.block != noBlock || s.txn == nil {
 		return nil
 	}
@@ -98,5 +109,6 @@ func (s *Session) startStatement(ctx context.Context) error {
 		return err
 	}
 	s.stmtStart, s.env = time.Now(), nil
+	s.txn.SetLockTimeout(s.lockTimeout())
 	return s.txn.Snapshot(ctx)
 }

@@ -2,8 +2,11 @@ package query
 
 import (
 	"context"
+	"maps"
 	"time"
 
+	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/storage"
@@ -18,10 +21,19 @@ const (
 	failedBlock                   // after an error in a block: only ROLLBACK and its kin run
 )
 
+// modes are those of a transaction, as they were asked for.
+type modes struct {
+	level      string // of isolation
+	readOnly   bool
+	deferrable bool // which means something with SERIALIZABLE only
+}
+
 type savepoint struct {
 	name     string
 	mark     int // of the storage transaction
 	settings int
+	readOnly bool
+	channels channelsMark
 }
 
 // TxStatus is the letter of ReadyForQuery.
@@ -45,8 +57,7 @@ func (s *Session) ensureTxn(ctx context.Context) error {
 	}
 	s.txnStart = time.Now()
 	s.stmtStart, s.env = s.txnStart, nil
-	s.level = s.settingText("default_transaction_isolation")
-	s.readOnly = s.settingText("default_transaction_read_only") == "on"
+	s.modes = s.defaultModes()
 	if err := checkIsolation(s.level); err != nil {
 		return err
 	}
@@ -54,14 +65,26 @@ func (s *Session) ensureTxn(ctx context.Context) error {
 	return s.openTxn(ctx)
 }
 
+// defaultModes are those of a transaction that says nothing about them.
+func (s *Session) defaultModes() modes {
+	on := func(name string) bool { return s.settingText("default_transaction_"+name) == "on" }
+	return modes{s.settingText("default_transaction_isolation"), on("read_only"), on("deferrable")}
+}
+
 func (s *Session) openTxn(ctx context.Context) error {
-	txn, err := s.engine.opt.Storage.Begin(ctx, isolation(s.level), s.readOnly)
+	txn, err := s.beginStorage(ctx)
 	if err != nil {
 		s.settings.End(false)
 		return err
 	}
 	s.txn = txn
 	return nil
+}
+
+// beginStorage begins a transaction of the storage. One that may only read may write into
+// temporary tables all the same.
+func (s *Session) beginStorage(ctx context.Context) (storage.Txn, error) {
+	return s.engine.opt.Storage.Begin(ctx, storage.TxnOptions{Isolation: isolation(s.level), ReadOnly: s.readOnly && s.temp.oid == 0, Locks: s.locks})
 }
 
 func (s *Session) settingText(name string) string { v, _ := s.settings.Raw(name); return v }
@@ -86,17 +109,26 @@ func (s *Session) commit(ctx context.Context) error {
 		s.block = noBlock
 		return nil
 	}
-	if err := s.holdCursors(ctx); err != nil {
+	err := s.holdCursors(ctx)
+	if err == nil {
+		err = s.temporariesAtCommit(ctx)
+	}
+	if err != nil {
 		s.rollback()
 		return err
 	}
 	s.closePortals(func(p *Portal) bool { return !p.held })
-	err := s.txn.Commit(ctx)
-	if err != nil {
+	if err = s.commitNotifying(ctx, s.commitTxn); err != nil {
 		s.txn.Rollback()
 	}
 	s.endTxn(err == nil)
 	return err
+}
+
+// commitTxn commits in the storage; a panic is an error as any other.
+func (s *Session) commitTxn(ctx context.Context) (err error) {
+	defer panics.Catch(&err)
+	return s.txn.Commit(ctx)
 }
 
 func (s *Session) rollback() {
@@ -111,7 +143,14 @@ func (s *Session) endTxn(committed bool) {
 	if s.txn != nil {
 		s.settings.End(committed)
 	}
-	s.txn, s.block, s.savepoints, s.env, s.ran = nil, noBlock, nil, nil, false
+	if s.temp.made && !committed {
+		s.temp = temporaries{}
+	}
+	s.temp.made = false
+	s.channels.end()
+	s.lockedTables = false
+	s.txn, s.block, s.savepoints, s.env, s.ran, s.wrote = nil, noBlock, nil, nil, false, false
+	s.typesOf, s.newLabels = nil, nil
 }
 
 // Fail notes that a statement failed and returns its error: a block waits for
@@ -122,8 +161,24 @@ func (s *Session) Fail(err error) error {
 		return err
 	}
 	s.block = failedBlock
-	s.closePortals(func(p *Portal) bool { return !p.held })
+	// Those from before the last savepoint can be used again after ROLLBACK TO it.
+	s.closePortals(func(p *Portal) bool { return !p.held && p.depth >= len(s.savepoints) })
+	s.letGo()
 	return err
+}
+
+// letGo undoes at once what ROLLBACK, or ROLLBACK TO the last savepoint, will undo, so that others get
+// what was locked: a client may take its time with either.
+func (s *Session) letGo() {
+	if s.txn == nil {
+		return
+	}
+	if n := len(s.savepoints); n > 0 {
+		// If it fails ROLLBACK TO does as well, and says so.
+		_ = s.txn.RollbackTo(context.Background(), s.savepoints[n-1].mark)
+		return
+	}
+	s.txn.Rollback()
 }
 
 // checkBlock refuses statements in a failed block.
@@ -155,7 +210,7 @@ func (s *Session) transaction(ctx context.Context, t *ast.Transaction) (string, 
 		if s.block == noBlock {
 			return "", noTransaction("SAVEPOINT")
 		}
-		s.savepoints = append(s.savepoints, savepoint{t.Name, s.txn.Savepoint(), s.settings.Mark()})
+		s.savepoints = append(s.savepoints, savepoint{t.Name, s.txn.Savepoint(), s.settings.Mark(), s.readOnly, s.channels.mark()})
 		return "SAVEPOINT", nil
 	case ast.Release:
 		i, err := s.findSavepoint("RELEASE SAVEPOINT", t.Name)
@@ -163,6 +218,10 @@ func (s *Session) transaction(ctx context.Context, t *ast.Transaction) (string, 
 			return "", err
 		}
 		s.txn.Release(s.savepoints[i].mark)
+		for _, p := range s.portals {
+			p.depth = min(p.depth, i)
+		}
+		s.readOnly = s.savepoints[i].readOnly
 		s.savepoints = s.savepoints[:i]
 		return "RELEASE", nil
 	case ast.RollbackTo:
@@ -192,12 +251,16 @@ func (s *Session) rollbackTo(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.closePortals(func(p *Portal) bool { return !p.held })
+	s.closePortals(func(p *Portal) bool { return !p.held && p.depth > i })
 	if err := s.txn.RollbackTo(ctx, s.savepoints[i].mark); err != nil {
 		return "", err
 	}
+	s.temporariesUndone()
 	s.settings.RollbackTo(s.savepoints[i].settings)
+	s.channels.rollbackTo(s.savepoints[i].channels)
+	maps.DeleteFunc(s.newLabels, func(label datum.OID, _ bool) bool { return label >= s.txn.Catalog().NextOID })
 	s.env = nil
+	s.readOnly = s.savepoints[i].readOnly
 	s.savepoints = s.savepoints[:i+1]
 	s.block = openBlock
 	return "ROLLBACK", nil
@@ -227,33 +290,32 @@ func (s *Session) setModes(ctx context.Context, m ast.TransactionModes) error {
 	if m.Snapshot != "" {
 		return pgerr.Unsupported("SET TRANSACTION SNAPSHOT is not supported")
 	}
-	level, readOnly := s.level, s.readOnly
+	now := s.modes
 	if m.Isolation != "" {
 		if err := checkIsolation(m.Isolation); err != nil {
 			return err
 		}
-		level = m.Isolation
+		now.level = m.Isolation
 	}
 	if m.ReadOnly != nil {
-		readOnly = *m.ReadOnly
+		now.readOnly = *m.ReadOnly
 	}
-	if level == s.level && readOnly == s.readOnly {
-		return nil
+	if m.Deferrable != nil {
+		now.deferrable = *m.Deferrable
 	}
-	if s.ran {
-		if level != s.level {
-			return pgerr.New(pgerr.ActiveTransaction, "SET TRANSACTION ISOLATION LEVEL must be called before any query")
-		}
-		if !readOnly {
-			return pgerr.New(pgerr.ActiveTransaction, "transaction read-write mode must be set before any query")
-		}
+	if err := s.mayChange(now, m.Deferrable != nil); err != nil {
+		return err
 	}
-	s.level, s.readOnly = level, readOnly
-	if s.ran {
+	same := now.level == s.level && now.readOnly == s.readOnly
+	if !same && s.lockedTables { // which the storage would lose
+		return pgerr.Unsupported("SET TRANSACTION after LOCK TABLE is not supported").WithHint("Give the modes with BEGIN.")
+	}
+	s.modes = now
+	if same || s.ran || len(s.savepoints) > 0 {
 		return nil
 	}
 	s.txn.Rollback()
-	txn, err := s.engine.opt.Storage.Begin(ctx, isolation(level), readOnly)
+	txn, err := s.beginStorage(ctx)
 	if err != nil {
 		return err
 	}
@@ -261,12 +323,35 @@ func (s *Session) setModes(ctx context.Context, m ast.TransactionModes) error {
 	return nil
 }
 
+// mayChange refuses modes that the transaction cannot take on any more.
+func (s *Session) mayChange(now modes, deferrable bool) error {
+	inside, widens := len(s.savepoints) > 0, s.readOnly && !now.readOnly
+	refused := ""
+	switch {
+	case s.ran && now.level != s.level:
+		refused = "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+	case inside && now.level != s.level:
+		refused = "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction"
+	case inside && widens:
+		refused = "cannot set transaction read-write mode inside a read-only transaction"
+	case s.ran && widens:
+		refused = "transaction read-write mode must be set before any query"
+	case inside && deferrable:
+		refused = "SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction"
+	case s.ran && deferrable:
+		refused = "SET TRANSACTION [NOT] DEFERRABLE must be called before any query"
+	default:
+		return nil
+	}
+	return pgerr.New(pgerr.ActiveTransaction, "%s", refused)
+}
+
 func (s *Session) commitCommand(ctx context.Context, t *ast.Transaction) (string, error) {
-	level, readOnly := s.chainModes()
+	next := s.chainModes()
 	switch s.block {
 	case failedBlock:
 		s.rollback()
-		return "ROLLBACK", s.chain(ctx, t, level, readOnly)
+		return "ROLLBACK", s.chain(ctx, t, next)
 	case noBlock:
 		if t.Chain {
 			return "", noTransaction("COMMIT AND CHAIN")
@@ -276,11 +361,11 @@ func (s *Session) commitCommand(ctx context.Context, t *ast.Transaction) (string
 	if err := s.commit(ctx); err != nil {
 		return "", err
 	}
-	return "COMMIT", s.chain(ctx, t, level, readOnly)
+	return "COMMIT", s.chain(ctx, t, next)
 }
 
 func (s *Session) rollbackCommand(ctx context.Context, t *ast.Transaction) (string, error) {
-	level, readOnly := s.chainModes()
+	next := s.chainModes()
 	if s.block == noBlock {
 		if t.Chain {
 			return "", noTransaction("ROLLBACK AND CHAIN")
@@ -288,26 +373,26 @@ func (s *Session) rollbackCommand(ctx context.Context, t *ast.Transaction) (stri
 		s.warn(pgerr.NoActiveTransaction, "there is no transaction in progress")
 	}
 	s.rollback()
-	return "ROLLBACK", s.chain(ctx, t, level, readOnly)
+	return "ROLLBACK", s.chain(ctx, t, next)
 }
 
 // chainModes are the modes of the next transaction of AND CHAIN: those of this
 // one, but the defaults if it failed, as PostgreSQL does it.
-func (s *Session) chainModes() (level string, readOnly bool) {
+func (s *Session) chainModes() modes {
 	if s.block == failedBlock {
-		return s.settingText("default_transaction_isolation"), s.settingText("default_transaction_read_only") == "on"
+		return s.defaultModes()
 	}
-	return s.level, s.readOnly
+	return s.modes
 }
 
 // chain opens the next transaction with the same modes.
-func (s *Session) chain(ctx context.Context, t *ast.Transaction, level string, readOnly bool) error {
+func (s *Session) chain(ctx context.Context, t *ast.Transaction, next modes) error {
 	if !t.Chain {
 		return nil
 	}
 	s.txnStart = time.Now()
 	s.stmtStart, s.env = s.txnStart, nil
-	s.level, s.readOnly, s.block = level, readOnly, openBlock
+	s.modes, s.block = next, openBlock
 	s.settings.Begin()
 	return s.openTxn(ctx)
 }

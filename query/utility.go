@@ -21,6 +21,8 @@ func (s *Session) utility(ctx context.Context, p *Portal) error {
 		p.tag, err = s.transaction(ctx, st)
 	case *ast.SetTransaction:
 		p.tag, err = s.setTransaction(ctx, st)
+	case *ast.SetConstraints:
+		p.tag, err = "SET CONSTRAINTS", s.setConstraints(st)
 	case *ast.Set:
 		p.tag, err = s.set(ctx, st)
 	case *ast.Reset:
@@ -31,6 +33,10 @@ func (s *Session) utility(ctx context.Context, p *Portal) error {
 		p.tag, err = s.prepareCommand(ctx, st)
 	case *ast.Execute:
 		err = s.executeCommand(ctx, p, st)
+	case *ast.CreateTableAs: // with EXECUTE, for the binder takes others
+		err = s.createTableExecute(ctx, p, st)
+	case *ast.RefreshView:
+		err = s.refresh(ctx, p, st)
 	case *ast.Deallocate:
 		p.tag, err = s.deallocate(st)
 	case *ast.DeclareCursor:
@@ -40,13 +46,23 @@ func (s *Session) utility(ctx context.Context, p *Portal) error {
 	case *ast.CloseCursor:
 		p.tag, err = s.closeCursor(st)
 	case *ast.Discard:
-		p.tag, err = s.discard(st)
+		p.tag, err = s.discard(ctx, st)
 	case *ast.Checkpoint:
 		p.tag, err = "CHECKPOINT", s.engine.opt.Storage.Checkpoint(ctx)
+	case *ast.Backup:
+		p.tag, err = s.backup(ctx, st)
 	case *ast.Vacuum:
 		p.tag, err = s.vacuum(ctx, st)
-	case *ast.Unlisten: // nothing is ever listened to
+	case *ast.Lock:
+		p.tag, err = s.lockTable(ctx, st)
+	case *ast.Listen:
+		s.listen(listenAction{st.Channel, true})
+		p.tag = "LISTEN"
+	case *ast.Unlisten:
+		s.listen(listenAction{st.Channel, false})
 		p.tag = "UNLISTEN"
+	case *ast.Notify:
+		p.tag, err = s.notifyCommand(st)
 	default:
 		p.tag, err = s.definition(ctx, p.stmt.stmt)
 	}
@@ -92,7 +108,7 @@ func (s *Session) set(ctx context.Context, st *ast.Set) (string, error) {
 	switch lower := strings.ToLower(name); lower {
 	case "session_authorization", "role":
 		return "SET", s.setIdentity(lower, value)
-	case "transaction_isolation", "transaction_read_only":
+	case "transaction_isolation", "transaction_read_only", "transaction_deferrable":
 		return "SET", s.setMode(ctx, lower, value)
 	}
 	return "SET", s.settings.Set(name, value, local)
@@ -108,8 +124,11 @@ func (s *Session) setMode(ctx context.Context, name, value string) error {
 	if name == "transaction_isolation" {
 		return s.setModes(ctx, ast.TransactionModes{Isolation: value})
 	}
-	readOnly := value == "on"
-	return s.setModes(ctx, ast.TransactionModes{ReadOnly: &readOnly})
+	on := value == "on"
+	if name == "transaction_deferrable" {
+		return s.setModes(ctx, ast.TransactionModes{Deferrable: &on})
+	}
+	return s.setModes(ctx, ast.TransactionModes{ReadOnly: &on})
 }
 
 // setIdentity accepts what changes nothing.
@@ -178,8 +197,13 @@ func (s *Session) setTransaction(ctx context.Context, st *ast.SetTransaction) (s
 				return "", err
 			}
 		}
-		if st.Modes.ReadOnly != nil {
-			return "SET", s.settings.Set("default_transaction_read_only", onOff(*st.Modes.ReadOnly), false)
+		for name, mode := range map[string]*bool{"read_only": st.Modes.ReadOnly, "deferrable": st.Modes.Deferrable} {
+			if mode == nil {
+				continue
+			}
+			if err := s.settings.Set("default_transaction_"+name, onOff(*mode), false); err != nil {
+				return "", err
+			}
 		}
 		return "SET", nil
 	}
@@ -251,7 +275,7 @@ func (s *Session) show(p *Portal, st *ast.Show) error {
 }
 
 // discard is DISCARD.
-func (s *Session) discard(st *ast.Discard) (string, error) {
+func (s *Session) discard(ctx context.Context, st *ast.Discard) (string, error) {
 	if st.What == "ALL" {
 		if s.inBlock() {
 			return "", pgerr.New(pgerr.ActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
@@ -260,28 +284,46 @@ func (s *Session) discard(st *ast.Discard) (string, error) {
 		s.settings.ResetAll()
 		s.env = nil
 		clear(s.prepared)
+		s.listen(listenAction{})
+		sessionLocks{s}.UnlockAll()
+	}
+	if ns := s.temporaryNamespace(); ns != nil && (st.What == "ALL" || st.What == "TEMP") {
+		if err := dropInside(ctx, s.txn, ns); err != nil {
+			return "", err
+		}
+	}
+	if st.What == "ALL" || st.What == "SEQUENCES" {
+		s.sequences.forget()
 	}
 	return "DISCARD " + st.What, nil
 }
 
-// executeCommand is EXECUTE: the portal becomes one of the prepared statement.
-func (s *Session) executeCommand(ctx context.Context, p *Portal, st *ast.Execute) error {
+// execution is the portal of EXECUTE, which is in the statement of p.
+func (s *Session) execution(ctx context.Context, p *Portal, st *ast.Execute) (*Portal, error) {
 	prepared, err := s.Prepared(st.Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(st.Args) != len(prepared.params) {
-		return pgerr.New(pgerr.SyntaxError, "wrong number of parameters for prepared statement %q", st.Name).
+		return nil, pgerr.New(pgerr.SyntaxError, "wrong number of parameters for prepared statement %q", st.Name).
 			WithDetail("Expected %d parameters but got %d.", len(prepared.params), len(st.Args))
 	}
 	params := make([]datum.Value, len(st.Args))
 	for i, arg := range st.Args {
 		if params[i], err = s.scalar(ctx, arg, datum.Of(prepared.params[i]), p.params, p.stmt.params); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	inner := &Portal{stmt: prepared, params: params, fields: prepared.fields}
-	if prepared.stmt == nil {
+	return &Portal{stmt: prepared, params: params, fields: prepared.fields}, nil
+}
+
+// executeCommand is EXECUTE: the portal becomes one of the prepared statement.
+func (s *Session) executeCommand(ctx context.Context, p *Portal, st *ast.Execute) error {
+	inner, err := s.execution(ctx, p, st)
+	if err != nil {
+		return err
+	}
+	if inner.stmt.stmt == nil {
 		p.tag = ""
 		return nil
 	}

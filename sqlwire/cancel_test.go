@@ -59,7 +59,9 @@ func TestCancel(t *testing.T) {
 
 	c.send(&pgproto3.Parse{Query: endless}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{})
 	cancelUntilGone(t, fx, c)
-	want(t, "extended", strings.Join(c.seen, ", "), "ParseComplete, BindComplete, ERROR 57014, ready I")
+	// Parsing and binding can be cancelled, too.
+	seen := strings.TrimPrefix(strings.TrimPrefix(strings.Join(c.seen, ", "), "ParseComplete, "), "BindComplete, ")
+	want(t, "extended", seen, "ERROR 57014, ready I")
 
 	fx.cancel(t, c.key.ProcessID, c.key.SecretKey)
 	want(t, "a cancel of nothing", c.query("SELECT 1"), `RowDescription, "1", SELECT 1, ready I`)

@@ -59,6 +59,16 @@ func (c *conn) Notice(n *pgerr.Error) {
 // ReadyForQuery, once and only if the value is another one by then.
 func (c *conn) ParameterStatus(name, value string) { c.changed[name] = value }
 
+// sendNotifications sends what came for the session.
+func (c *conn) sendNotifications() {
+	c.mu.Lock()
+	c.notified = false
+	c.mu.Unlock()
+	for _, n := range c.session.Notifications() {
+		c.send(&pgproto3.NotificationResponse{PID: uint32(n.PID), Channel: n.Channel, Payload: n.Payload})
+	}
+}
+
 func (c *conn) sendChanged() {
 	names := slices.SortedFunc(maps.Keys(c.changed), func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
 	for _, name := range names {

@@ -42,6 +42,8 @@ type conn struct {
 	busy     bool       // a message is being worked on
 	inTxn    bool       // as of the last ReadyForQuery
 	draining bool
+	idle     bool  // it waits for its client, outside of transactions and of cycles of messages
+	notified bool  // notifications have come
 	cause    error // why the connection is being ended
 	cancel   context.CancelCauseFunc
 }
@@ -69,9 +71,9 @@ func (c *conn) serve() {
 	c.end(c.run(ctx))
 }
 
-// run is the connection from start-up to the last message. A panic ends this
-// session only: what was in flight is rolled back, and the write path below never
-// leaves shared state half changed.
+// run is the connection from start-up to the last message. A panic outside of a
+// statement, which has its own (query.Session), ends this session only: what was in flight
+// is rolled back, and the write path below never leaves shared state half changed.
 func (c *conn) run(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -93,6 +95,14 @@ func (c *conn) loop(ctx context.Context) error {
 			return nil
 		}
 		msg, err := c.backend.Receive()
+		if err != nil && c.woken(err) {
+			c.work()
+			c.sendNotifications()
+			if err := c.flush(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return idle.explain(err)
 		}
@@ -151,6 +161,9 @@ func (c *conn) ready() error {
 	c.inTxn = status != 'I'
 	c.mu.Unlock()
 	c.sendChanged()
+	if status == 'I' {
+		c.sendNotifications()
+	}
 	c.send(&pgproto3.ReadyForQuery{TxStatus: status})
 	return c.flush()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
@@ -27,7 +28,11 @@ func (c *conn) sendError(err error) {
 		severity, err = "FATAL", f.err
 	}
 	pe := asPGError(err)
-	if strings.HasPrefix(pe.Code, "XX") || strings.HasPrefix(pe.Code, "58") {
+	var bug *panics.Error
+	switch {
+	case errors.As(err, &bug):
+		c.server.opt.Logger.Error("panic in a statement", slog.Any("panic", bug.Value), slog.String("stack", string(bug.Stack)))
+	case strings.HasPrefix(pe.Code, "XX") || strings.HasPrefix(pe.Code, "58"):
 		c.server.opt.Logger.Error("statement failed", slog.String("sqlstate", pe.Code), slog.String("error", err.Error()))
 	}
 	c.send(errorResponse(pe, severity))

@@ -76,6 +76,9 @@ func (c *conn) bind(ctx context.Context, m *pgproto3.Bind) error {
 	if err != nil {
 		return err
 	}
+	if err := c.session.Parameters(ctx, stmt.ParamTypes()); err != nil {
+		return err
+	}
 	params, err := c.parameters(stmt, m)
 	if err != nil {
 		return err
@@ -119,7 +122,7 @@ func (c *conn) parameters(stmt *query.Prepared, m *pgproto3.Bind) ([]datum.Value
 		case 0:
 			values[i], err = c.session.ParseText(types[i], string(raw))
 		case 1:
-			values[i], err = datum.ParseBinary(types[i], append([]byte(nil), raw...))
+			values[i], err = datum.ParseBinary(types[i], append([]byte(nil), raw...), c.session.Env())
 		default:
 			err = pgerr.New(pgerr.InvalidParameterValue, "unsupported format code: %d", format)
 		}

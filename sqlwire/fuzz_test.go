@@ -14,16 +14,16 @@ import (
 	"github.com/phyllodb/phyllo/query"
 )
 
-// panics is a logger's handler that keeps what is said of panics.
-type panics struct {
+// panicLog is a logger's handler that keeps what is said of panics.
+type panicLog struct {
 	mu   sync.Mutex
 	said []string
 }
 
-func (p *panics) Enabled(context.Context, slog.Level) bool { return true }
-func (p *panics) WithAttrs([]slog.Attr) slog.Handler       { return p }
-func (p *panics) WithGroup(string) slog.Handler            { return p }
-func (p *panics) Handle(_ context.Context, r slog.Record) error {
+func (p *panicLog) Enabled(context.Context, slog.Level) bool { return true }
+func (p *panicLog) WithAttrs([]slog.Attr) slog.Handler       { return p }
+func (p *panicLog) WithGroup(string) slog.Handler            { return p }
+func (p *panicLog) Handle(_ context.Context, r slog.Record) error {
 	if strings.Contains(r.Message, "panic") {
 		var b strings.Builder
 		r.Attrs(func(a slog.Attr) bool { b.WriteString(a.String() + "\n"); return true })
@@ -34,7 +34,7 @@ func (p *panics) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func (p *panics) take() string {
+func (p *panicLog) take() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := strings.Join(p.said, "\n")
@@ -60,7 +60,7 @@ func FuzzMessages(f *testing.F) {
 	seed(&pgproto3.Query{String: "COPY events FROM STDIN (FORMAT binary)"}, data(binaryHeader), &pgproto3.CopyFail{}, &pgproto3.Sync{})
 	seed(&pgproto3.Query{String: "DECLARE c CURSOR WITH HOLD FOR SELECT 1; FETCH c; PREPARE p AS SELECT 1; EXECUTE p; SET TimeZone = 'UTC'"}, &pgproto3.FunctionCall{Function: 1})
 
-	said := &panics{}
+	said := &panicLog{}
 	log := slog.New(said)
 	engine := query.NewEngine(query.Options{Storage: newMemory(), TempDir: f.TempDir(), MemoryBytes: 16 << 20, Logger: log})
 	server := NewServer(Options{Engine: engine, MaxMessageBytes: 1 << 20, Logger: log})

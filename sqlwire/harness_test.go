@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query"
@@ -30,7 +32,11 @@ const patience = 20 * time.Second
 // A memory is a storage with one table, events (n integer, s text), that counts
 // the rows that are committed to it.
 type memory struct {
-	catalog *schema.Catalog
+	storage.Sequences // none
+	catalog           *schema.Catalog
+
+	// strikes names the calls that panic.
+	strikes map[string]bool
 
 	mu        sync.Mutex // guards the fields below
 	inserted  int64
@@ -47,7 +53,16 @@ func newMemory() *memory {
 	return &memory{catalog: c}
 }
 
-func (m *memory) Begin(context.Context, storage.Isolation, bool) (storage.Txn, error) {
+// noLocks are the locks of sessions that lock nothing.
+type noLocks struct{ storage.Locks }
+
+func (noLocks) UnlockAll() {}
+
+func (m *memory) NewLocks(int32) storage.Locks { return noLocks{} }
+func (m *memory) LockList() []locking.Info     { return nil }
+func (m *memory) Blocking(int32) []int32       { return nil }
+
+func (m *memory) Begin(context.Context, storage.TxnOptions) (storage.Txn, error) {
 	return &memoryTxn{store: m}, nil
 }
 func (m *memory) Checkpoint(context.Context) error    { return nil }
@@ -57,6 +72,13 @@ func (m *memory) PauseCompaction(bool)                {}
 func (m *memory) CompactionPaused() bool              { return false }
 func (m *memory) Vacuum(context.Context, datum.OID, bool) (chunk.VacuumInfo, error) {
 	return chunk.VacuumInfo{}, nil
+}
+
+// strike panics if the call shall.
+func (m *memory) strike(call string) {
+	if m.strikes[call] {
+		panic("struck " + call)
+	}
 }
 
 func (m *memory) rows() int64 {
@@ -76,18 +98,32 @@ type memoryTxn struct {
 
 func (t *memoryTxn) LockRows(context.Context, datum.OID) error { return nil }
 
-func (t *memoryTxn) Snapshot(context.Context) error { return nil }
+func (t *memoryTxn) LockReads(context.Context, []datum.OID) (bool, error) { return false, nil }
+
+func (t *memoryTxn) SetLockTimeout(time.Duration) {}
+
+func (t *memoryTxn) Snapshot(context.Context) error { t.store.strike("Snapshot"); return nil }
 func (t *memoryTxn) Catalog() *schema.Catalog       { return t.store.catalog }
 func (t *memoryTxn) Statement() storage.Reader      { return nil }
-func (t *memoryTxn) TableRows(datum.OID) int64      { return 0 }
-func (t *memoryTxn) Savepoint() int                 { return int(t.rows) }
-func (t *memoryTxn) Release(int)                    {}
+func (t *memoryTxn) Position() int64                { return 0 }
+func (t *memoryTxn) TableRows(datum.OID) int64      { t.store.strike("TableRows"); return 0 }
+func (t *memoryTxn) Backup(_ context.Context, out io.Writer) error {
+	_, err := io.WriteString(out, "all")
+	return err
+}
+func (t *memoryTxn) BackupChunks(_ context.Context, names []byte, out io.Writer) error {
+	_, err := out.Write(names)
+	return err
+}
+func (t *memoryTxn) Savepoint() int { return int(t.rows) }
+func (t *memoryTxn) Release(int)    {}
 func (t *memoryTxn) RollbackTo(_ context.Context, mark int) error {
 	t.rows = int64(mark)
 	return nil
 }
 
 func (t *memoryTxn) Insert(_ context.Context, _ datum.OID, batch arrow.RecordBatch, _ chunk.InsertMode) (int64, []int32, error) {
+	t.store.strike("Insert")
 	if batch.Column(0).NullN() > 0 {
 		return 0, nil, pgerr.New(pgerr.NotNullViolation, "null value in column \"n\"")
 	}
@@ -99,6 +135,7 @@ func (t *memoryTxn) Insert(_ context.Context, _ datum.OID, batch arrow.RecordBat
 }
 
 func (t *memoryTxn) Commit(context.Context) error {
+	t.store.strike("Commit")
 	t.store.mu.Lock()
 	defer t.store.mu.Unlock()
 	t.store.committed += t.rows

@@ -61,15 +61,37 @@ func (c *conn) await(limit time.Duration) bool {
 	if limit > 0 {
 		deadline = time.Now().Add(limit)
 	}
+	c.idle = !c.inTxn && !c.extended
+	if c.notified && c.idle {
+		deadline = past
+	}
 	c.raw.SetReadDeadline(deadline)
 	return true
+}
+
+// notify wakes the connection if it waits for its client outside of a transaction: there are
+// notifications for it. It may be called from any goroutine.
+func (c *conn) notify() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notified = true
+	if c.idle && c.cause == nil {
+		c.raw.SetReadDeadline(past)
+	}
+}
+
+// woken says whether a read was ended by notify. What it has read of a message is kept.
+func (c *conn) woken(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.notified && c.idle && c.cause == nil && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // work marks the connection as busy with a message.
 func (c *conn) work() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.busy = true
+	c.busy, c.idle = true, false
 	if c.cause == nil {
 		c.raw.SetReadDeadline(time.Time{}) // COPY data may take their time
 	}

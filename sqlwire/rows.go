@@ -17,10 +17,16 @@ func rowDescription(fields []plan.Field, formats []int16) *pgproto3.RowDescripti
 		size := int16(-1)
 		if info, ok := datum.Lookup(f.Type.OID); ok {
 			size = info.Len
+		} else if f.Type.OID.Class() == datum.EnumClass && !f.Type.OID.IsUserArray() {
+			size = 4
+		}
+		oid := f.Type.OID
+		if f.Type.Domain.IsUserArray() {
+			oid = f.Type.Domain // clients are told the type below a domain, but not below arrays of one
 		}
 		d := pgproto3.FieldDescription{
 			Name: []byte(f.Name), TableOID: uint32(f.Table), TableAttributeNumber: uint16(f.Column),
-			DataTypeOID: uint32(f.Type.OID), DataTypeSize: size, TypeModifier: f.Type.Mod,
+			DataTypeOID: uint32(oid), DataTypeSize: size, TypeModifier: f.Type.Mod,
 		}
 		if formats != nil {
 			d.Format = formats[i]
@@ -82,7 +88,7 @@ func (r *dataRows) appendField(dst []byte, i int, col arrow.Array, row int) []by
 	dst = append(dst, 0, 0, 0, 0)
 	switch r.how[i] {
 	case binaryForm:
-		dst = datum.AppendBinaryAt(dst, r.fields[i].Type, col, row)
+		dst = datum.AppendBinaryAt(dst, r.fields[i].Type, col, row, r.output.Env)
 	case namedForm:
 		dst = function.AppendText(dst, r.output, r.fields[i].Type, col, row)
 	default:

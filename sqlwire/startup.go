@@ -163,6 +163,7 @@ func (c *conn) openSession(startup map[string]string, user string) error {
 	c.session, err = c.server.opt.Engine.NewSession(query.SessionOptions{
 		User: user, Database: database, Settings: options, Client: c, RemoteAddr: host, TLS: secure,
 		Terminate: func() { c.terminate(errShutdown) },
+		Notified:  c.notify,
 	})
 	if err != nil {
 		return fatal(err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
+	"github.com/phyllodb/phyllo/benchmarks/measure"
 	"github.com/phyllodb/phyllo/engine/cassandra"
 	"github.com/phyllodb/phyllo/tools/testenv"
 	"golang.org/x/sync/errgroup"
@@ -167,6 +168,25 @@ func number(s string, bits int) *float64 {
 // warm lets the server compile what the load runs.
 func (t *cqlTable) warm(ctx context.Context) error {
 	return t.insert(ctx, "warm", t.rows[:min(100_000, len(t.rows))])
+}
+
+// loadReadings makes and fills a regular table of readings of CPUs.
+func (t *cqlTable) loadReadings(ctx context.Context, seed uint64, rows int) error {
+	create := "CREATE TABLE " + plainKeyspace + ".cpu (host text, time timestamp, " + strings.Join(measure.Metrics, " double, ") + " double, PRIMARY KEY ((host), time))"
+	if err := t.session.Query(create).WithContext(ctx).Exec(); err != nil {
+		return err
+	}
+	cql := "INSERT INTO " + plainKeyspace + ".cpu (host, time, " + strings.Join(measure.Metrics, ", ") + ") VALUES (?, ?" + strings.Repeat(", ?", len(measure.Metrics)) + ")"
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(inFlight)
+	for r := range measure.Readings(seed, rows) {
+		values := []any{r.Host, r.At}
+		for _, x := range r.Values {
+			values = append(values, float64(x))
+		}
+		g.Go(func() error { return t.session.Query(cql, values...).WithContext(ctx).Idempotent(true).Exec() })
+	}
+	return g.Wait()
 }
 
 func (t *cqlTable) load(ctx context.Context) error { return t.insert(ctx, "positions", t.rows) }

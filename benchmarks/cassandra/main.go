@@ -1,10 +1,11 @@
 // Command cassandra compares Phyllo on Cassandra with a regular CQL table on the
 // same cluster, in one run on the same rows: bus positions with the primary key
-// (vehicle_id, timestamp). It tells bytes on disk, acknowledged ingest, scans of one
-// column and of all, last positions and look-ups, and what is lost against the
-// embedded store when warm, and against a plain loop over the blobs when cold.
-// Answers are checked equal before anything is timed. What is compared is run in
-// turn; a figure is the median, with the least and the greatest in brackets.
+// (vehicle_id, timestamp). It tells bytes on disk, as loaded and compacted,
+// acknowledged ingest, scans of one column and of all, last positions and look-ups,
+// and what is lost against the embedded store when warm, and against a plain loop
+// over the blobs when cold. Answers are checked equal before anything is timed. What
+// is compared is run in turn; a figure is the median, with the least and the greatest
+// in brackets.
 package main
 
 import (
@@ -25,9 +26,11 @@ import (
 
 type options struct {
 	measure.Options
-	Sync []string `help:"Kinds of commitlog_sync to run with." default:"periodic,group"`
-	Heap int      `help:"Heap of Cassandra in MiB." default:"1024"`
-	Sort bool     `help:"Load the rows sorted by key; else as they come, with chunks that overlap." default:"true" negatable:""`
+	Sync    []string `help:"Kinds of commitlog_sync to run with." default:"periodic,group"`
+	Heap    int      `help:"Heap of Cassandra in MiB." default:"1024"`
+	CPU     int      `name:"cpu" help:"Readings of CPUs whose bytes on disk are told as well; 0: none." default:"216000"`
+	Density bool     `help:"Tell bytes on disk and nothing else."`
+	Sort    bool     `help:"Load the rows sorted by key; else as they come, with chunks that overlap." default:"true" negatable:""`
 }
 
 func main() {
@@ -123,7 +126,11 @@ func run(ctx context.Context, opt options, sync string, data []byte) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, b.ours.stop()) }()
-	for _, step := range []func(context.Context) error{b.ingest, b.density, b.equal, b.scans, b.lookups, b.cold} {
+	steps := []func(context.Context) error{b.ingest, b.density, b.equal, b.scans, b.lookups, b.cold, b.compacted}
+	if opt.Density {
+		steps = []func(context.Context) error{b.ingest, b.density, b.compacted}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}

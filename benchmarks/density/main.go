@@ -9,7 +9,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -17,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,18 +29,20 @@ import (
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/codec"
+	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/tools/testenv"
 )
 
 type options struct {
-	Data []string `help:"File with rows: .csv, .csv.gz, .parquet, .timescaledb.gz (TSBS), or .csv and .bin with nothing but doubles in a folder named by path/. Options follow as ?key=a,b&time=c&slice=720h&types=a:text,b:real&name=n." sep:"none"`
+	Data []string `help:"File with rows: .csv, .csv.gz, .parquet, .timescaledb.gz (TSBS), or .csv and .bin with nothing but doubles in a folder named by path/. Options follow as ?key=a,b&time=c&slice=720h&types=a:text,b:real&name=n, &partitions=4 by hash of the key's first column, &header=none&delimiter=%09 of .csv, &kind=lines for a file of text, &table=t&tags=all of TSBS." sep:"none"`
 	CPU  []string `name:"cpu" help:"Generated readings of 10 metrics as this type: double, bigint." default:"double"`
 	Rows int      `help:"Rows of generated readings." default:"216000"`
 	Seed uint64   `help:"Seed of generated readings." default:"42"`
 	Peer []string `help:"Systems to compare with." default:"parquet,duckdb,clickhouse,clickhouse-zstd"`
 	// The peers' sizes change only with their versions and the data.
 	Sizes string `help:"File that keeps the peers' sizes from run to run." type:"path"`
-	Why   bool   `help:"Print what was considered for the first chunk's blob of each column."`
+	Nanos bool   `help:"Print the nanoseconds that reading a value takes, the least of several times, from the first chunks."`
+	Why   bool   `help:"Print what the first chunk's blob of each column consists of, and what was considered for it."`
 }
 
 func main() {
@@ -58,9 +63,11 @@ type dataset struct {
 	key   []string
 	time  string
 	slice time.Duration
+	parts int // partitions by hash of the key's first column, 0 or 1: none
 	rows  int
 	ours  []column
-	total int64 // entries included
+	bloom int64 // of Bloom filters, which are no part of their columns
+	total int64 // entries and filters included
 	file  string
 }
 
@@ -70,6 +77,9 @@ type job struct {
 	Kind      string            `json:"kind"`
 	Types     map[string]string `json:"types,omitempty"`
 	Delimiter string            `json:"delimiter,omitempty"`
+	Header    string            `json:"header,omitempty"` // none: columns are f0, f1 …
+	Table     string            `json:"table,omitempty"`  // of TSBS, the first if empty
+	Tags      string            `json:"tags,omitempty"`   // all: every tag is a column
 	Out       string            `json:"out"`
 }
 
@@ -77,7 +87,9 @@ type column struct {
 	name  string
 	size  int64
 	codec string
+	nanos float64           // to read a value, if wanted
 	why   []codec.Candidate // of the first chunk
+	blob  chunk.BlobInfo
 }
 
 // sizes are those of a peer.
@@ -172,7 +184,8 @@ func parse(s string) ([]*dataset, error) {
 		return sets, nil
 	}
 	base, _, _ := strings.Cut(filepath.Base(path), ".")
-	d := &dataset{name: base, job: &job{Path: path, Kind: "csv", Delimiter: q.Get("delimiter")}, time: q.Get("time")}
+	d := &dataset{name: base, time: q.Get("time"), job: &job{Path: path, Kind: "csv",
+		Delimiter: q.Get("delimiter"), Header: q.Get("header"), Table: q.Get("table"), Tags: q.Get("tags")}}
 	if q.Has("name") {
 		d.name = q.Get("name")
 	}
@@ -193,9 +206,17 @@ func parse(s string) ([]*dataset, error) {
 			d.job.Types[name] = typ
 		}
 	}
+	if q.Has("kind") {
+		d.job.Kind = q.Get("kind")
+	}
 	if p := q.Get("slice"); p != "" {
 		if d.slice, err = time.ParseDuration(p); err != nil {
 			return nil, err
+		}
+	}
+	if p := q.Get("partitions"); p != "" {
+		if d.parts, err = strconv.Atoi(p); err != nil || d.parts < 1 || len(d.key) == 0 {
+			return nil, fmt.Errorf("%s: partitions want a number and a key", s)
 		}
 	}
 	return []*dataset{d}, nil
@@ -215,7 +236,7 @@ func encode(d *dataset, opt options) error {
 	if err != nil {
 		return err
 	}
-	sorted, err := chunk.SortRows(memory.DefaultAllocator, l, []arrow.RecordBatch{rows})
+	sorted, err := partitioned(d, l, rows)
 	if err != nil {
 		return err
 	}
@@ -239,15 +260,27 @@ func encode(d *dataset, opt options) error {
 			return err
 		}
 		s.Batch.Release()
+		if opt.Nanos {
+			if err := timed(l, sealed, d.ours); err != nil {
+				return err
+			}
+		}
 		for _, c := range sealed {
 			d.rows += c.Entry.Rows
 			d.total += int64(len(chunk.AppendEntry(nil, &c.Entry)))
 			for i, e := range c.Entry.Columns {
-				d.ours[i].size += e.Size
 				d.total += e.Size
+				if i >= len(d.ours) {
+					d.bloom += e.Size
+					continue
+				}
+				d.ours[i].size += e.Size
 				codecs[i][e.Codec] += int(e.Size)
-				if opt.Why && d.ours[i].why == nil {
+				if opt.Why && d.ours[i].blob.SizeBytes == 0 {
 					if d.ours[i].why, err = chunk.Explain(c.Blobs[i]); err != nil {
+						return err
+					}
+					if d.ours[i].blob, err = chunk.Inspect(c.Blobs[i]); err != nil {
 						return err
 					}
 				}
@@ -262,6 +295,54 @@ func encode(d *dataset, opt options) error {
 		}
 	}
 	return w.close()
+}
+
+// timedChunks is how many chunks of a slice are read.
+const timedChunks = 4
+
+// timed notes of each column what a value takes to be read from chunks in memory, the least
+// of several times and, of several slices, the last one's.
+func timed(l *chunk.Layout, chunks []*chunk.Sealed, columns []column) error {
+	chunks = chunks[:min(timedChunks, len(chunks))]
+	room := chunk.NewRoom(memory.DefaultAllocator)
+	for i, c := range l.Columns {
+		spec := chunk.ScanSpec{Columns: []schema.ColumnID{c.ID}}
+		least, rows := time.Hour, 0
+		for range 20 {
+			begin := time.Now()
+			rows = 0
+			for _, s := range chunks {
+				n, err := scan(room, chunk.NewSplit(&s.Entry, l, spec, func(_ context.Context, i int) ([]byte, bool, error) { return s.Blobs[i], true, nil }))
+				if err != nil {
+					return err
+				}
+				rows += n
+			}
+			least = min(least, time.Since(begin))
+		}
+		columns[i].nanos = float64(least.Nanoseconds()) / float64(rows)
+	}
+	return nil
+}
+
+// scan reads a split and counts its rows.
+func scan(room *chunk.Room, s chunk.Split) (rows int, err error) {
+	var stats chunk.ScanStats
+	r, err := s.Scan(context.Background(), room, &stats)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		b, err := r.Next(context.Background())
+		if errors.Is(err, io.EOF) {
+			return rows, r.Close()
+		}
+		if err != nil {
+			return 0, errors.Join(err, r.Close())
+		}
+		rows += int(b.NumRows())
+		b.Release()
+	}
 }
 
 // compare measures what the peers need, unless a file knows it from before.
@@ -321,20 +402,33 @@ func report(d *dataset, opt options, peers map[string]sizes) {
 		fmt.Printf(" %15s", p)
 	}
 	fmt.Printf(" %6s  %s\n", "ratio", "mostly")
-	line := func(name string, ours int64, theirs func(sizes) int64, codec string) {
+	line := func(name string, ours int64, theirs func(sizes) int64, nanos float64, codec string) {
 		fmt.Printf("%-26s %9.3f", name, float64(ours)/float64(d.rows))
 		for _, p := range opt.Peer {
 			fmt.Printf(" %15.3f", float64(theirs(peers[p]))/float64(d.rows))
 		}
-		fmt.Printf(" %6.2f  %s\n", ratio(ours, theirs(peers[opt.Peer[0]])), codec)
+		fmt.Printf(" %6s", ratioText(ours, theirs(peers[opt.Peer[0]])))
+		if opt.Nanos {
+			fmt.Printf(" %5.2f ns", nanos)
+		}
+		fmt.Printf("  %s\n", codec)
 	}
+	all := 0.0
 	for _, c := range d.ours {
-		line(c.name, c.size, func(s sizes) int64 { return s.Columns[c.name] }, c.codec)
+		all += c.nanos
+		line(c.name, c.size, func(s sizes) int64 { return s.Columns[c.name] }, c.nanos, c.codec)
+		if b := &c.blob; b.SizeBytes > 0 {
+			fmt.Printf("    %d bytes: index %d, NULLs %d, values %d, unless packed together\n", b.SizeBytes, b.IndexBytes, b.MaskBytes, b.PayloadBytes)
+			fmt.Print("    ", strings.ReplaceAll(strings.TrimSuffix(b.Tree, "\n"), "\n", "\n    "), "\n")
+		}
 		for _, w := range c.why {
 			fmt.Printf("    %8d bytes, %5.2f ns a value, cost %8d  %s\n", w.Size, w.Nanos, w.Cost, w.Encoding)
 		}
 	}
-	line("total", d.total, func(s sizes) int64 { return s.Total }, "")
+	if d.bloom > 0 {
+		line("Bloom filters", d.bloom, func(sizes) int64 { return 0 }, 0, "")
+	}
+	line("total", d.total, func(s sizes) int64 { return s.Total }, all, "")
 }
 
 // summary prints the ratio of each dataset to each peer, and the columns that are
@@ -370,6 +464,13 @@ func summary(sets []*dataset, opt options, peers map[string]map[string]sizes) {
 	for _, l := range losses {
 		fmt.Printf("%-50s %6.2f  %s\n", l.name, l.ratio, l.codec)
 	}
+}
+
+func ratioText(a, b int64) string {
+	if b == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", ratio(a, b))
 }
 
 func ratio(a, b int64) float64 { return float64(a) / float64(max(b, 1)) }

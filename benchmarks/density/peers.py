@@ -32,10 +32,14 @@ def read(job):
             options = pa.csv.ReadOptions(column_names=["value"])
             table = pa.csv.read_csv(path, options, convert_options=pa.csv.ConvertOptions(column_types={"value": pa.float64()}))
     elif job["kind"] == "readings":
-        table = readings(path)
+        table = readings(path, job.get("table"), job.get("tags") == "all")
+    elif job["kind"] == "lines":
+        with (gzip.open if path.endswith(".gz") else open)(path, "rt") as f:
+            table = pa.table({"line": pa.array(f.read().splitlines(), pa.string())})
     else:
         parse = pa.csv.ParseOptions(delimiter=job.get("delimiter") or ",")
-        table = pa.csv.read_csv(path, parse_options=parse, convert_options=pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False))
+        options = pa.csv.ReadOptions(autogenerate_column_names=job.get("header") == "none", block_size=16 << 20)
+        table = pa.csv.read_csv(path, options, parse_options=parse, convert_options=pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False))
     for i, f in enumerate(table.schema):
         t = types.get(f.name, f.type)
         if pa.types.is_timestamp(t):
@@ -52,8 +56,9 @@ def read(job):
         w.write_table(table, 1 << 20)
 
 
-def readings(path):
-    """The lines of TSBS's TimescaleDB format: the first tag, the time and the values of the first table."""
+def readings(path, name, all_tags):
+    """The lines of TSBS's TimescaleDB format: the host, the time and the values of a table, the first one
+    unless it is named, and all tags as text if wanted."""
     rows = []
     with gzip.open(path, "rt") as f:
         header = []
@@ -61,18 +66,22 @@ def readings(path):
             if line == "\n":
                 break
             header.append(line.rstrip("\n").split(","))
-        name, fields = header[1][0], header[1][1:]
+        of = {h[0]: h[1:] for h in header[1:]}
+        name = name or header[1][0]
+        fields = of[name]
+        tags_of = [t.split(" ")[0] for t in header[0][1:]] if all_tags else []
         for tags in f:
             values = next(f).rstrip("\n").split(",")
             if values[0] != name:
                 continue
             tag = dict(t.split("=", 1) for t in tags.rstrip("\n").split(",")[1:])
             host = tag.get("hostname") or tag.get("name") or ""
-            rows.append([host, int(values[1]) // 1000] + [float(x) if x else None for x in values[2:]])
+            rows.append([host, int(values[1]) // 1000] + [float(x) if x else None for x in values[2:]] + [tag.get(t) for t in tags_of])
     columns = list(zip(*rows))
     arrays = [pa.array(columns[0], pa.string()), pa.array(columns[1], pa.timestamp("us", "UTC"))]
-    arrays += [pa.array(c, pa.float64()) for c in columns[2:]]
-    return pa.table(arrays, names=["host", "time"] + fields)
+    arrays += [pa.array(c, pa.float64()) for c in columns[2 : 2 + len(fields)]]
+    arrays += [pa.array(c, pa.string()) for c in columns[2 + len(fields) :]]
+    return pa.table(arrays, names=["host", "time"] + fields + tags_of)
 
 
 def parquet(table, folder):

@@ -3,7 +3,6 @@ package main
 import (
 	_ "embed"
 	"fmt"
-	"math/rand/v2"
 	"os"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -11,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/phyllodb/phyllo/benchmarks/measure"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -19,42 +19,26 @@ import (
 //go:embed peers.py
 var peersScript []byte
 
-// metrics are those of a CPU.
-var metrics = []string{"usage_user", "usage_system", "usage_idle", "usage_nice", "usage_iowait", "usage_irq", "usage_softirq",
-	"usage_steal", "usage_guest", "usage_guest_nice"}
-
-// cpuRows generates readings of 100 hosts every 10 seconds: each metric walks
-// between 0 and 100 in normally distributed steps and is cut to an integer.
+// cpuRows generates readings of CPUs, of integers or of doubles.
 func cpuRows(seed uint64, rows int, integers bool) arrow.RecordBatch {
-	const hosts, start, step = 100, 1451606400, 10
-	r := rand.New(rand.NewPCG(seed, 1))
 	fields := []arrow.Field{{Name: "host", Type: arrow.BinaryTypes.String}, {Name: "time", Type: arrow.FixedWidthTypes.Timestamp_us}}
 	typ := arrow.DataType(arrow.PrimitiveTypes.Float64)
 	if integers {
 		typ = arrow.PrimitiveTypes.Int64
 	}
-	for _, m := range metrics {
+	for _, m := range measure.Metrics {
 		fields = append(fields, arrow.Field{Name: m, Type: typ})
 	}
 	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
 	defer b.Release()
-	var state [hosts][]float64
-	for h := range state {
-		for range metrics {
-			state[h] = append(state[h], r.Float64()*100)
-		}
-	}
-	for i := range rows {
-		h := i % hosts
-		b.Field(0).(*array.StringBuilder).Append(fmt.Sprintf("host_%d", h))
-		b.Field(1).(*array.TimestampBuilder).Append(arrow.Timestamp(start+i/hosts*step) * 1e6)
-		for m := range metrics {
-			x := min(max(state[h][m]+r.NormFloat64(), 0), 100)
-			state[h][m] = x
+	for r := range measure.Readings(seed, rows) {
+		b.Field(0).(*array.StringBuilder).Append(r.Host)
+		b.Field(1).(*array.TimestampBuilder).Append(arrow.Timestamp(r.At.UnixMicro()))
+		for m, x := range r.Values {
 			if integers {
-				b.Field(2 + m).(*array.Int64Builder).Append(int64(x))
+				b.Field(2 + m).(*array.Int64Builder).Append(x)
 			} else {
-				b.Field(2 + m).(*array.Float64Builder).Append(float64(int64(x)))
+				b.Field(2 + m).(*array.Float64Builder).Append(float64(x))
 			}
 		}
 	}
@@ -114,6 +98,34 @@ func layoutOf(d *dataset, s *arrow.Schema) (*chunk.Layout, error) {
 	}
 	l.TimeColumn = id[d.time]
 	return l, nil
+}
+
+// partitioned sorts the rows of each partition by slice and key, one partition after the other.
+func partitioned(d *dataset, l *chunk.Layout, rows arrow.RecordBatch) ([]chunk.SliceRows, error) {
+	if d.parts < 2 {
+		return chunk.SortRows(memory.DefaultAllocator, l, []arrow.RecordBatch{rows})
+	}
+	buckets := make([][]int32, d.parts)
+	by := l.Index(l.SortKey[0])
+	for row := range int(rows.NumRows()) {
+		h := datum.Hash(l.Columns[by].Type, rows.Column(by), row, 0)
+		b := int((h >> 32) * uint64(d.parts) >> 32)
+		buckets[b] = append(buckets[b], int32(row))
+	}
+	var out []chunk.SliceRows
+	for _, b := range buckets {
+		part, err := chunk.TakeBatch(memory.DefaultAllocator, l, rows, b)
+		if err != nil {
+			return nil, err
+		}
+		sorted, err := chunk.SortRows(memory.DefaultAllocator, l, []arrow.RecordBatch{part})
+		part.Release()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sorted...)
+	}
+	return out, nil
 }
 
 func typeOf(t arrow.DataType) (datum.Type, error) {

@@ -13,11 +13,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/jackc/pgx/v5"
 	"github.com/phyllodb/phyllo/benchmarks/measure"
-	"github.com/phyllodb/phyllo/engine/cassandra"
-	"github.com/phyllodb/phyllo/tools/testenv"
-	"github.com/phyllodb/phyllo/tools/testprocess"
 )
 
 type options struct {
@@ -28,8 +24,6 @@ type options struct {
 	Stores  []string `help:"Which stores." default:"embedded,cassandra" enum:"embedded,cassandra"`
 	Heap    int      `help:"Heap of Cassandra in MiB." default:"1024"`
 }
-
-const keyspace = "phyllo"
 
 func main() {
 	var opt options
@@ -45,48 +39,35 @@ func main() {
 }
 
 // run measures one store.
-func run(ctx context.Context, opt options, store string) (err error) {
-	dir, err := os.MkdirTemp("", "phyllo-recovery-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	args := func(int) []string { return []string{"--data", dir} }
-	if store == "cassandra" {
-		c, err := testenv.StartCassandra(ctx, testenv.CassandraOptions{HeapMiB: opt.Heap, FullJIT: true})
-		if err != nil {
-			return err
-		}
-		defer c.Stop()
-		address := fmt.Sprintf("%s:%d", c.Hosts()[0], c.Port)
-		if err := cassandra.Migrate(ctx, cassandra.Options{Hosts: []string{address}, Keyspace: keyspace}, cassandra.MigrateOptions{Replication: "datacenter1:1"}, nil); err != nil {
-			return err
-		}
-		args = func(n int) []string { // each start has a folder of its own
-			return []string{"--data", fmt.Sprintf("%s/%d", dir, n), "--cassandra", address, "--keyspace", keyspace, "--node", "bench"}
-		}
-	}
+func run(ctx context.Context, opt options, store string) error {
+	return measure.OnStore(ctx, store, opt.Program, opt.Heap, func(servers measure.Servers) error {
+		return runOn(ctx, opt, store, servers)
+	})
+}
+
+func runOn(ctx context.Context, opt options, store string, servers measure.Servers) error {
 	begin := time.Now()
-	if err := load(ctx, opt, args(0)); err != nil {
+	if err := load(ctx, opt, servers); err != nil {
 		return err
 	}
 	fmt.Printf("%s: %d chunks loaded in %.1f s\n", store, opt.Chunks, time.Since(begin).Seconds())
-	var first, all, memory []float64
+	var first, all, memory, peaks []float64
 	for n := range opt.Starts {
-		f, a, m, err := recovery(ctx, opt, args(n+1))
+		f, a, m, peak, err := recovery(ctx, opt, servers, n+1)
 		if err != nil {
 			return err
 		}
 		first, all, memory = append(first, f), append(all, a), append(memory, m)
+		peaks = append(peaks, peak)
 	}
-	fmt.Printf("%s: start to first answer %.0f ms (%.0f), count of all rows %.0f ms, heap after it %.1f MiB\n", store,
-		measure.Median(first), first, measure.Median(all), measure.Median(memory))
+	fmt.Printf("%s: start to first answer %.0f ms (%.0f), count of all rows %.0f ms, heap before it %.1f MiB, peak of the process %.0f MiB before it\n", store,
+		measure.Median(first), first, measure.Median(all), measure.Median(memory), measure.Median(peaks))
 	return nil
 }
 
 // load makes the table, with a chunk an hour.
-func load(ctx context.Context, opt options, args []string) error {
-	p, conn, err := serve(ctx, opt, args)
+func load(ctx context.Context, opt options, servers measure.Servers) error {
+	p, conn, err := servers.Start(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -103,25 +84,13 @@ func load(ctx context.Context, opt options, args []string) error {
 	return errors.Join(err, conn.Close(ctx), p.Stop(time.Minute))
 }
 
-func serve(ctx context.Context, opt options, args []string) (*testprocess.Process, *pgx.Conn, error) {
-	p, err := testprocess.Start(testprocess.Options{Program: opt.Program, Args: args, Env: []string{"PHYLLO_LOG_LEVEL=warn"}})
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w (run make build first)", opt.Program, err)
-	}
-	if err := p.Ready(ctx); err != nil {
-		return nil, nil, err
-	}
-	conn, err := pgx.Connect(ctx, p.DSN())
-	return p, conn, err
-}
-
 // recovery starts a server and returns the milliseconds to its first answer, those
-// of a count of all, and the heap's MiB.
-func recovery(ctx context.Context, opt options, args []string) (first, all, heap float64, err error) {
+// of a count of all, and the MiB of the heap and of the process at its peak, both before the count.
+func recovery(ctx context.Context, opt options, servers measure.Servers, n int) (first, all, heap, peak float64, err error) {
 	begin := time.Now()
-	p, conn, err := serve(ctx, opt, args)
+	p, conn, err := servers.Start(ctx, n)
 	if err != nil {
-		return 0, 0, 0, err
+		return 0, 0, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx), p.Stop(time.Minute)) }()
 	rows, _, err := measure.Fetch(ctx, conn, "SELECT sum(c) FROM readings WHERE ts >= '2020-01-02' AND ts < '2020-01-02 01:00'")
@@ -130,15 +99,20 @@ func recovery(ctx context.Context, opt options, args []string) (first, all, heap
 		err = fmt.Errorf("the first answer is %q", rows)
 	}
 	if err != nil {
-		return 0, 0, 0, err
+		return 0, 0, 0, 0, err
 	}
 	if heap, err = p.Metric("go_memstats_heap_alloc_bytes"); err != nil {
-		return 0, 0, 0, err
+		return 0, 0, 0, 0, err
 	}
 	heap /= 1 << 20
+	mib, err := p.PeakMiB()
+	if err != nil {
+		return 0, 0, 0, 0, err
+	}
+	peak = float64(mib)
 	rows, all, err = measure.Fetch(ctx, conn, "SELECT count(*) FROM readings")
 	if err == nil && (len(rows) != 1 || rows[0] != fmt.Sprint(opt.Chunks)) {
 		err = fmt.Errorf("count(*) is %q", rows)
 	}
-	return first, all, heap, err
+	return first, all, heap, peak, err
 }

@@ -143,7 +143,7 @@ func (s *Store) List(ctx context.Context, kind store.LogKind) ([]store.LogID, er
 
 // checkKind refuses kinds of logs that there are not.
 func checkKind(id store.LogID) error {
-	if id.Kind < store.SourceLog || id.Kind > store.CatalogueLog {
+	if id.Kind < store.SourceLog || id.Kind > store.SequenceLog {
 		return pgerr.New(pgerr.InternalError, "cassandra: no kind %d of logs", id.Kind)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package commitlog
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -27,7 +28,6 @@ func (m *Manifest) Apply(ctx context.Context, seq uint64, c *Commit) (*Manifest,
 	}
 	next.schema = max(m.schema, c.Schema)
 	next.recent = appendLimited(m.recent, c.ID, recentLimit)
-	next.dropTombstones()
 	return next, nil
 }
 
@@ -69,8 +69,6 @@ func (m *Manifest) fold(ctx context.Context, c *Commit) error {
 		return m.flush(ctx, c)
 	case Compaction:
 		return m.compact(ctx, c)
-	case Delete:
-		return m.delete(c)
 	case Retention:
 		return m.retain(ctx, c)
 	case Horizon:
@@ -92,13 +90,6 @@ func (m *Manifest) flush(ctx context.Context, c *Commit) error {
 	}
 	if err := m.advance(c.Sources); err != nil {
 		return err
-	}
-	for _, t := range m.tombstones {
-		for _, e := range c.Adds {
-			if t.Concerns(e) && !excludes(t.Tombstone, c.Sources) {
-				return unmet(Tombstones, "chunk %v has those up to %d applied, not that of commit %d", e.ID, e.Tombstones, t.Seq)
-			}
-		}
 	}
 	return m.add(ctx, c.Adds)
 }
@@ -153,38 +144,10 @@ func (m *Manifest) advance(intervals []Interval) error {
 	return nil
 }
 
-// excludes tells whether none of the intervals has a position that t covers.
-func excludes(t *Tombstone, intervals []Interval) bool {
-	for _, i := range intervals {
-		if t.Covers(i.Source, i.From+1) {
-			return false
-		}
-	}
-	return true
-}
-
-// compact replaces chunks. A tombstone that concerns an input has to be
-// applied to all outputs; the caller's work is thrown away if one came between.
 func (m *Manifest) compact(ctx context.Context, c *Commit) error {
-	oldest := m.seq
-	inputs := make([]*chunk.Entry, len(c.Removes))
-	for i, id := range c.Removes {
-		e, err := m.Chunk(ctx, id)
-		if err != nil {
-			return err
-		}
-		if e == nil {
-			return unmet(ChunkLive, "input %v is not live", id)
-		}
-		inputs[i] = e
-		oldest = min(oldest, e.Tombstones)
-	}
-	for _, t := range m.tombstones {
-		for _, e := range c.Adds {
-			if oldest < t.Seq && t.Concerns(e) {
-				return unmet(Tombstones, "chunk %v has those up to %d applied, not that of commit %d", e.ID, e.Tombstones, t.Seq)
-			}
-		}
+	inputs, err := m.live(ctx, c.Removes)
+	if err != nil {
+		return err
 	}
 	if err := m.add(ctx, c.Adds); err != nil {
 		return err
@@ -193,54 +156,50 @@ func (m *Manifest) compact(ctx context.Context, c *Commit) error {
 	return nil
 }
 
-// delete adds a tombstone. It must have seen whatever is in chunks: a chunk
-// does not know which of its rows a tombstone covers, so it has to be all.
-func (m *Manifest) delete(c *Commit) error {
-	if err := m.schemaCurrent(c); err != nil {
-		return err
-	}
-	for _, s := range m.sources {
-		if saw := c.Tombstone.saw(s.Source); saw < s.Folded {
-			return unmet(SawFolded, "the delete saw source %v up to %d, it is folded up to %d", s.Source, saw, s.Folded)
-		}
-	}
-	t := &Tombstone{Seq: m.seq, Schema: c.Schema, Predicate: c.Tombstone.Predicate}
-	for _, p := range c.Tombstone.Saw {
-		if !m.Ended(p.Source) {
-			t.Saw = append(t.Saw, p)
-		}
-	}
-	m.tombstones = append(slices.Clip(m.tombstones), tombstone{Tombstone: t, pending: m.count})
-	return nil
-}
-
 func (m *Manifest) retain(ctx context.Context, c *Commit) error {
-	if err := m.schemaCurrent(c); err != nil {
-		return err
+	if c.Schema < m.schema {
+		return unmet(SchemaCurrent, "made under version %d, the log has seen %d", c.Schema, m.schema)
 	}
 	if err := m.advance(c.Sources); err != nil {
 		return err
 	}
-	removed := make([]*chunk.Entry, len(c.Removes))
-	for i, id := range c.Removes {
-		e, err := m.Chunk(ctx, id)
-		if err != nil {
-			return err
-		}
-		if e == nil {
-			return unmet(ChunkLive, "chunk %v is not live", id)
-		}
-		removed[i] = e
+	removed, err := m.live(ctx, c.Removes)
+	if err != nil {
+		return err
 	}
 	m.remove(removed, c.Time)
+	m.forgetHistory(removed)
 	return nil
 }
 
-func (m *Manifest) schemaCurrent(c *Commit) error {
-	if c.Schema < m.schema {
-		return unmet(SchemaCurrent, "made under version %d, the log has seen %d", c.Schema, m.schema)
+// live returns chunks that a commit removes.
+func (m *Manifest) live(ctx context.Context, ids []chunk.ID) ([]*chunk.Entry, error) {
+	entries := make([]*chunk.Entry, len(ids))
+	for i, id := range ids {
+		e, err := m.Chunk(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if e == nil {
+			return nil, unmet(ChunkLive, "chunk %v is not live", id)
+		}
+		entries[i] = e
 	}
-	return nil
+	return entries, nil
+}
+
+// forgetHistory notes that chunks of history are gone, but for those of which the whole slice
+// is.
+func (m *Manifest) forgetHistory(removed []*chunk.Entry) {
+	for _, e := range removed {
+		if e.Replaced <= m.historyFrom {
+			continue
+		}
+		of := func(s SliceInfo) int { return cmp.Compare(s.Slice, e.Slice) }
+		if _, there := m.slices.find(of); there {
+			m.historyFrom = e.Replaced
+		}
+	}
 }
 
 // raiseHorizon never lowers it. Freed chunks are not listed any more, also those at or
@@ -280,20 +239,9 @@ func (m *Manifest) forget(s Source) {
 	if !m.Ended(s) {
 		m.ended = appendLimited(m.ended, s, endedLimit)
 	}
-	for i, t := range m.tombstones {
-		if t.saw(s) == 0 {
-			continue
-		}
-		without := *t.Tombstone
-		without.Saw = slices.DeleteFunc(slices.Clone(t.Saw), func(p Position) bool { return p.Source == s })
-		m.tombstones = slices.Clone(m.tombstones)
-		m.tombstones[i].Tombstone = &without
-	}
 }
 
-// add makes chunks live. Tombstones that they have not applied do not concern
-// them, as the caller has checked: their entries say so from now on, because a
-// reader has only the number to go by.
+// add makes chunks live.
 func (m *Manifest) add(ctx context.Context, entries []*chunk.Entry) error {
 	if len(entries) == 0 {
 		return nil
@@ -310,13 +258,8 @@ func (m *Manifest) add(ctx context.Context, entries []*chunk.Entry) error {
 		if there {
 			return unmet(ChunkNew, "chunk %v has been added before", e.ID)
 		}
-		if e.Tombstones >= m.seq {
-			return unmet(Tombstones, "chunk %v claims those up to %d, this is commit %d", e.ID, e.Tombstones, m.seq)
-		}
-		if last := m.lastTombstone(); e.Tombstones < last {
-			raised := *e
-			raised.Tombstones = last
-			e = &raised
+		if e.From >= m.seq {
+			return unmet(ChunkFrom, "chunk %v was made from the state after commit %d, this is commit %d", e.ID, e.From, m.seq)
 		}
 		pages.add(e)
 		m.tally(infos, e, 1)
@@ -341,20 +284,14 @@ func (m *Manifest) remove(entries []*chunk.Entry, now time.Time) {
 		return
 	}
 	pages, infos, garbage := m.editPages(), m.slices.edit(compareSlices), m.garbage.edit(compareGarbage)
-	tombstones := slices.Clone(m.tombstones)
 	removed := time.UnixMicro(now.UnixMicro()).UTC() // as a reader of the log finds it
 	for _, e := range entries {
 		pages.remove(e)
 		m.tally(infos, e, -1)
 		garbage.put(Garbage{Entry: e, Removed: removed})
-		for i, t := range tombstones {
-			if t.Concerns(e) {
-				tombstones[i].pending--
-			}
-		}
 	}
 	pages.done(m)
-	m.slices, m.garbage, m.tombstones = infos.done(), garbage.done(), tombstones
+	m.slices, m.garbage = infos.done(), garbage.done()
 }
 
 // tally adds a chunk to the sums, or takes it away (n = -1).
@@ -376,14 +313,4 @@ func (m *Manifest) tally(infos *editor[SliceInfo], e *chunk.Entry, n int) {
 		return
 	}
 	infos.put(info)
-}
-
-// dropTombstones forgets those that concern no chunk and that every source has passed.
-func (m *Manifest) dropTombstones() {
-	over := func(t tombstone) bool {
-		return t.pending == 0 && !slices.ContainsFunc(t.Saw, func(p Position) bool { return m.Folded(p.Source) < p.Pos })
-	}
-	if slices.ContainsFunc(m.tombstones, over) {
-		m.tombstones = slices.DeleteFunc(slices.Clone(m.tombstones), over)
-	}
 }

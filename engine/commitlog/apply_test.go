@@ -28,10 +28,10 @@ func id(n int) (id chunk.ID) {
 	return id
 }
 
-// entry makes a chunk of slice n%10 with n rows.
-func entry(n int, tombstones uint64) *chunk.Entry {
+// entry makes a chunk of slice n%10 with n rows, from the state after a commit.
+func entry(n int, from uint64) *chunk.Entry {
 	return &chunk.Entry{
-		ID: id(n), Version: 1, Slice: int64(n % 10), Rows: n, Tombstones: tombstones, Location: chunk.Location{Segment: id(n), Offset: 16},
+		ID: id(n), Version: 1, Slice: int64(n % 10), Rows: n, From: from, Location: chunk.Location{Segment: id(n), Offset: 16},
 		KeyMin: fmt.Appendf(nil, "k%03d", 255-n), KeyMax: []byte("z"),
 		Columns: []chunk.ColumnEntry{{ID: 1, Type: datum.Of(datum.Int8), Size: int64(100 * n)}, {ID: 2, Type: datum.Of(datum.Int4), Size: 1}},
 	}
@@ -50,12 +50,6 @@ func flush(by Source, i Interval, adds ...*chunk.Entry) *Commit {
 func compaction(removes []chunk.ID, adds ...*chunk.Entry) *Commit {
 	c := commit(Compaction, alice)
 	c.Removes, c.Adds = removes, adds
-	return c
-}
-
-func deletion(saw ...Position) *Commit {
-	c := commit(Delete, alice)
-	c.Tombstone = &Tombstone{Predicate: []byte("p"), Saw: saw}
 	return c
 }
 
@@ -103,14 +97,14 @@ func folded(t testing.TB, commits ...*Commit) *Manifest {
 }
 
 // base is a log with a bit of everything: alice's positions to 10 in chunks 21
-// and 31, bob's to 5 in 32; a delete at 4; 31 and 32 compacted to 41; a
+// and 31, bob's to 5 in 32; 31 and 32 compacted to 41; a
 // horizon at chunk 10; bob taken over by alice, carol begun and forgotten.
 func base(t testing.TB) *Manifest {
 	return folded(t,
 		flush(alice, Interval{alice, 0, 4}, entry(21, 0)),
 		flush(alice, Interval{alice, 4, 10}, entry(31, 1)),
 		flush(bob, Interval{bob, 0, 5}, entry(32, 2)),
-		deletion(Position{alice, 12}, Position{bob, 7}),
+		retention(nil, Interval{alice, 10, 10}),
 		compaction([]chunk.ID{id(31), id(32)}, entry(41, 4)),
 		horizon(id(10)),
 		seal(alice, bob),
@@ -139,14 +133,7 @@ func TestPreconditions(t *testing.T) {
 		{"takeover by a forgotten committer", seal(carol, bob), SourceAlive},
 		{"takeover of a forgotten source", seal(alice, carol), SourceAlive},
 		{"retention of a forgotten source", retention(nil, Interval{carol, 0, 1}), SourceAlive},
-		{"flush, tombstone covers it", flush(alice, Interval{alice, 10, 20}, entry(50, 3)), Tombstones},
-		{"flush, tombstone applied", flush(alice, Interval{alice, 10, 20}, entry(50, 4)), 0},
-		{"flush, tombstone covers nothing", flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)), 0},
-		{"flush, one interval is covered", with(flush(alice, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)),
-			func(c *Commit) {
-				c.Seals, c.Sources = []Source{{"dora", 4}}, append(c.Sources, Interval{bob, 5, 9})
-			}), Tombstones},
-		{"flush, claims a tombstone to come", flush(alice, Interval{alice, 10, 11}, entry(50, 10)), Tombstones},
+		{"flush, made from this commit", flush(alice, Interval{alice, 10, 11}, entry(50, 10)), ChunkFrom},
 		{"flush, older than the horizon", flush(alice, Interval{alice, 10, 11}, entry(9, 9)), ChunkAge},
 		{"flush, as old as the horizon", flush(alice, Interval{alice, 10, 11}, entry(10, 9)), 0},
 		{"flush of a live chunk", flush(alice, Interval{alice, 10, 11}, entry(41, 9)), ChunkNew},
@@ -154,13 +141,7 @@ func TestPreconditions(t *testing.T) {
 		{"compaction", compaction([]chunk.ID{id(41), id(21)}, entry(51, 9)), 0},
 		{"compaction to nothing", compaction([]chunk.ID{id(41), id(21)}), 0},
 		{"compaction of a removed chunk", compaction([]chunk.ID{id(21), id(31)}, entry(51, 9)), ChunkLive},
-		{"compaction, tombstone concerns an input", compaction([]chunk.ID{id(21)}, entry(51, 3)), Tombstones},
-		{"compaction, tombstone concerns no input", compaction([]chunk.ID{id(41)}, entry(51, 3)), 0},
 		{"compaction, older than the horizon", compaction([]chunk.ID{id(41)}, entry(5, 9)), ChunkAge},
-		{"delete", deletion(Position{alice, 10}, Position{bob, 5}), 0},
-		{"delete saw too little", deletion(Position{alice, 9}, Position{bob, 5}), SawFolded},
-		{"delete saw nothing of a source", deletion(Position{alice, 12}), SawFolded},
-		{"delete, old schema", with(deletion(Position{alice, 10}, Position{bob, 5}), func(c *Commit) { c.Schema = 4 }), SchemaCurrent},
 		{"retention", retention([]chunk.ID{id(21)}), 0},
 		{"retention of a removed chunk", retention([]chunk.ID{id(31)}), ChunkLive},
 		{"retention, old schema", with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.Schema = 4 }), SchemaCurrent},
@@ -224,17 +205,6 @@ func checkManifest(t *testing.T, m *Manifest) {
 		}
 		if n := len(collected(t, m.ChunksOf(ctx, i.Slice))); n != i.Chunks {
 			t.Fatalf("%d chunks of slice %d, want %d", n, i.Slice, i.Chunks)
-		}
-	}
-	for _, ts := range m.tombstones {
-		pending := 0
-		for _, e := range chunksOf(t, m) {
-			if ts.Concerns(e) {
-				pending++
-			}
-		}
-		if pending != ts.pending {
-			t.Fatalf("tombstone %d concerns %d chunks, not %d", ts.Seq, pending, ts.pending)
 		}
 	}
 }
@@ -336,72 +306,8 @@ func TestManifest(t *testing.T) {
 	if m.Folded(alice) != 10 || m.Folded(bob) != 5 || m.Owner(bob) != alice || m.Owner(alice) != alice || m.Folded(carol) != 0 || !m.Ended(carol) {
 		t.Errorf("sources %+v, ended %v", m.Sources(), m.ended)
 	}
-	ts := m.Tombstones()
-	if len(ts) != 1 || ts[0].Seq != 4 || ts[0].Schema != 5 || !ts[0].Concerns(chunkOf(t, m, 21)) || ts[0].Concerns(chunkOf(t, m, 41)) ||
-		!ts[0].Covers(alice, 12) || ts[0].Covers(alice, 13) || ts[0].Covers(carol, 1) {
-		t.Errorf("tombstones %+v", ts)
-	}
 	if m.Rows() != 62 || m.Bytes() != 6202 || m.Schema() != 5 || m.Horizon() != id(10) {
 		t.Errorf("%v, schema %d, horizon %v", m, m.Schema(), m.Horizon())
-	}
-}
-
-// TestTombstoneBoundary: the tombstone covers alice's positions up to 12.
-func TestTombstoneBoundary(t *testing.T) {
-	m := base(t)
-	for _, step := range []struct {
-		to         uint64
-		tombstones uint64 // applied to the chunk
-		ok         bool
-	}{{11, 3, false}, {11, 4, true}, {12, 3, false}, {12, 4, true}, {13, 3, true}} {
-		i := Interval{alice, m.Folded(alice), step.to}
-		next, err := m.Apply(ctx, m.Seq()+1, flush(alice, i, entry(50+int(m.Seq()), step.tombstones)))
-		if ok := err == nil; ok != step.ok {
-			t.Fatalf("%+v, tombstones up to %d applied: %v", i, step.tombstones, err)
-		}
-		if err == nil {
-			m = next
-		}
-	}
-}
-
-// TestTombstonesEnd follows a tombstone until nothing can need it any more.
-func TestTombstonesEnd(t *testing.T) {
-	apply := func(m *Manifest, c *Commit) *Manifest {
-		t.Helper()
-		next, err := m.Apply(ctx, m.Seq()+1, c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkManifest(t, next)
-		return next
-	}
-	m := base(t)
-	passed := apply(apply(m, flush(alice, Interval{alice, 10, 20})), flush(alice, Interval{bob, 5, 20}))
-	if len(passed.Tombstones()) != 1 {
-		t.Fatal("the tombstone is gone, it concerns a live chunk")
-	}
-	if gone := apply(passed, retention([]chunk.ID{id(21)})); len(gone.Tombstones()) != 0 {
-		t.Fatal("the last chunk that the tombstone concerns was removed, and it is still there")
-	}
-	// A chunk that the tombstone does not concern says so once it is live.
-	m = apply(m, flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 3}, entry(50, 0)))
-	if e := chunkOf(t, m, 50); e.Tombstones != 4 {
-		t.Fatalf("tombstones up to %d are said to be applied, want 4", e.Tombstones)
-	}
-	m = apply(m, compaction([]chunk.ID{id(21)}, entry(51, 9)))
-	m = apply(m, flush(alice, Interval{alice, 10, 12}))
-	if len(m.Tombstones()) != 1 {
-		t.Fatal("the tombstone is gone, bob's rows up to 7 are not in chunks yet")
-	}
-	if gone := apply(m, flush(alice, Interval{bob, 5, 7})); len(gone.Tombstones()) != 0 {
-		t.Fatal("every source has passed the tombstone, and it is still there")
-	}
-	if gone := apply(m, checkpointAt(11, bob)); len(gone.Tombstones()) != 0 {
-		t.Fatal("the last source that could need the tombstone was forgotten, and it is still there")
-	}
-	if len(m.Tombstones()) != 1 {
-		t.Fatal("a manifest has changed")
 	}
 }
 
@@ -455,29 +361,28 @@ func TestLimitsOfMemory(t *testing.T) {
 func TestMalformed(t *testing.T) {
 	m := base(t)
 	for name, c := range map[string]*Commit{
-		"no ID":                    with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.ID = CommitID{} }),
-		"no kind":                  commit(0, alice),
-		"unknown kind":             commit(7, alice),
-		"empty flush":              commit(Flush, alice),
-		"flush without committer":  flush(Source{}, Interval{alice, 10, 11}),
-		"chunks without interval":  with(seal(alice, bob), func(c *Commit) { c.Adds = []*chunk.Entry{entry(50, 4)} }),
-		"empty interval":           flush(alice, Interval{alice, 10, 10}),
-		"interval backwards":       retention(nil, Interval{alice, 10, 9}),
-		"interval of no source":    retention(nil, Interval{Source{}, 0, 9}),
-		"source twice":             with(flush(alice, Interval{alice, 10, 11}), func(c *Commit) { c.Sources = append(c.Sources, Interval{alice, 11, 12}) }),
-		"seals itself":             seal(alice, alice),
-		"long writer":              seal(alice, Source{strings.Repeat("x", 256), 1}),
-		"compaction of nothing":    compaction(nil, entry(50, 4)),
-		"input twice":              compaction([]chunk.ID{id(21), id(21)}),
-		"input is output":          compaction([]chunk.ID{id(21)}, entry(21, 4)),
-		"output twice":             compaction([]chunk.ID{id(21)}, entry(50, 4), entry(50, 4)),
-		"chunk without rows":       compaction([]chunk.ID{id(21)}, entry(0, 4)),
-		"delete without tombstone": commit(Delete, alice),
-		"saw a source twice":       deletion(Position{alice, 10}, Position{alice, 10}),
-		"retention of nothing":     commit(Retention, alice),
-		"no horizon":               commit(Horizon, alice),
-		"no checkpoint":            commit(Checkpoint, alice),
-		"fields of others":         with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.Horizon = id(1) }),
+		"no ID":                   with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.ID = CommitID{} }),
+		"no kind":                 commit(0, alice),
+		"unknown kind":            commit(7, alice),
+		"reserved kind":           commit(removedDelete, alice),
+		"empty flush":             commit(Flush, alice),
+		"flush without committer": flush(Source{}, Interval{alice, 10, 11}),
+		"chunks without interval": with(seal(alice, bob), func(c *Commit) { c.Adds = []*chunk.Entry{entry(50, 4)} }),
+		"empty interval":          flush(alice, Interval{alice, 10, 10}),
+		"interval backwards":      retention(nil, Interval{alice, 10, 9}),
+		"interval of no source":   retention(nil, Interval{Source{}, 0, 9}),
+		"source twice":            with(flush(alice, Interval{alice, 10, 11}), func(c *Commit) { c.Sources = append(c.Sources, Interval{alice, 11, 12}) }),
+		"seals itself":            seal(alice, alice),
+		"long writer":             seal(alice, Source{strings.Repeat("x", 256), 1}),
+		"compaction of nothing":   compaction(nil, entry(50, 4)),
+		"input twice":             compaction([]chunk.ID{id(21), id(21)}),
+		"input is output":         compaction([]chunk.ID{id(21)}, entry(21, 4)),
+		"output twice":            compaction([]chunk.ID{id(21)}, entry(50, 4), entry(50, 4)),
+		"chunk without rows":      compaction([]chunk.ID{id(21)}, entry(0, 4)),
+		"retention of nothing":    commit(Retention, alice),
+		"no horizon":              commit(Horizon, alice),
+		"no checkpoint":           commit(Checkpoint, alice),
+		"fields of others":        with(retention([]chunk.ID{id(21)}), func(c *Commit) { c.Horizon = id(1) }),
 	} {
 		_, err := m.Apply(ctx, m.Seq()+1, c)
 		if err == nil || errors.Is(err, ErrPrecondition) || pgerr.Code(err) != pgerr.InternalError {

@@ -15,7 +15,7 @@ import (
 
 // benchEntry is a chunk of ten columns.
 func benchEntry(n, slices int, seq uint64) *chunk.Entry {
-	e := &chunk.Entry{Version: 1, Slice: int64(n % slices), Rows: 60_000, Tombstones: seq, KeyMin: fmt.Appendf(nil, "vehicle-%06d", n), KeyMax: []byte("vehicle-999999")}
+	e := &chunk.Entry{Version: 1, Slice: int64(n % slices), Rows: 60_000, From: seq, KeyMin: fmt.Appendf(nil, "vehicle-%06d", n), KeyMax: []byte("vehicle-999999")}
 	binary.BigEndian.PutUint64(e.ID[:], uint64(n)+1)
 	e.Location.Segment = e.ID
 	for i := range 10 {

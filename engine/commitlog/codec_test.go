@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -26,12 +27,11 @@ func fixed(n int, c *Commit) *Commit {
 	return c
 }
 
-// samples are commits of every kind.
+// samples are commits of every kind that is written.
 func samples() map[string]*Commit {
 	return map[string]*Commit{
 		"flush":       fixed(1, with(flush(alice, Interval{alice, 10, 300}, entry(21, 3)), func(c *Commit) { c.Seals = []Source{bob} })),
 		"compaction":  fixed(2, compaction([]chunk.ID{id(21), id(31)}, entry(41, 7))),
-		"delete":      fixed(3, deletion(Position{alice, 12}, Position{bob, 7000})),
 		"retention":   fixed(4, retention([]chunk.ID{id(21)}, Interval{alice, 5, 5})),
 		"horizon":     fixed(5, horizon(id(15), id(3), id(4))),
 		"checkpoint":  fixed(6, with(checkpointAt(64, carol, bob), func(c *Commit) { c.BaseHash = nameOf(64, []byte("a checkpoint")).hash })),
@@ -45,7 +45,7 @@ func sampleManifest(t testing.TB) *Manifest {
 	for i, c := range []*Commit{
 		flush(alice, Interval{alice, 0, 4}, entry(21, 0)),
 		flush(bob, Interval{bob, 0, 5}, entry(32, 1)),
-		deletion(Position{alice, 12}, Position{bob, 7}),
+		retention(nil, Interval{alice, 4, 4}),
 		compaction([]chunk.ID{id(32)}, entry(41, 3)),
 		seal(alice, bob),
 		horizon(id(10)),
@@ -111,7 +111,7 @@ func TestGolden(t *testing.T) {
 func TestNewerVersions(t *testing.T) {
 	m := *sampleManifest(t)
 	data := appendManifest(nil, &m)
-	data[0]++
+	data[0] = historyManifest + 1
 	_, err := decodeManifest(data)
 	c := AppendCommit(nil, samples()["checkpoint"])
 	c[0]++
@@ -143,6 +143,27 @@ func TestOldVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameState(t, m, want)
+}
+
+// TestDeletesByPredicates: they are not read any more, and are not damage.
+func TestDeletesByPredicates(t *testing.T) {
+	commit := goldenBytes(t, "delete")
+	_, cerr := DecodeCommit(commit)
+	_, err := decodeManifest(goldenBytes(t, "manifest-with-delete"))
+	record := append(appendStored([]byte{recordVersion}, storedName{}), commit...)
+	record = binary.LittleEndian.AppendUint32(record, checksum(LogID(part), 1, record))
+	st := memstore.New(nil)
+	if err := st.Append(ctx, LogID(part), 1, record); err != nil {
+		t.Fatal(err)
+	}
+	_, oerr := Open(ctx, st, part, Options{})
+	for _, err := range []error{err, cerr, oerr, unreadable(err, "where")} {
+		var pe *pgerr.Error
+		if !errors.Is(err, ErrOlderFormat) || errors.Is(err, chunk.ErrCorrupt) || pgerr.Code(err) != pgerr.FeatureNotSupported ||
+			!errors.As(err, &pe) || pe.Hint == "" {
+			t.Error(err)
+		}
+	}
 }
 
 func goldenBytes(t testing.TB, name string) []byte {
@@ -187,7 +208,7 @@ func TestManifestRoundTrip(t *testing.T) {
 		checkManifest(t, read)
 		for _, c := range []*Commit{
 			retention([]chunk.ID{id(21)}), compaction([]chunk.ID{id(41)}, entry(60, 8)), flush(alice, Interval{bob, 5, 8}, entry(60, 4)),
-			horizon(id(99), id(31), id(32)), deletion(Position{alice, 20}, Position{bob, 20}),
+			horizon(id(99), id(31), id(32)),
 			flush(Source{"dora", 4}, Interval{Source{"dora", 4}, 0, 2}), seal(carol, alice), checkpointAt(8, alice, bob),
 		} {
 			want, werr := m.Apply(ctx, m.Seq()+1, c)
@@ -249,14 +270,12 @@ func TestDamage(t *testing.T) {
 // TestStatesRefused decodes states that no log folds to.
 func TestStatesRefused(t *testing.T) {
 	for name, change := range map[string]func(m *Manifest){
-		"base not below":          func(m *Manifest) { m.base.seq = m.seq },
-		"bases in a wrong order":  func(m *Manifest) { m.previous = m.base },
-		"too few IDs":             func(m *Manifest) { m.recent = m.recent[1:] },
-		"sources out of order":    func(m *Manifest) { m.sources = []SourceState{m.sources[1], m.sources[0]} },
-		"source without a name":   func(m *Manifest) { m.sources = []SourceState{{}} },
-		"too many ended":          func(m *Manifest) { m.ended = make([]Source, endedLimit+1) },
-		"tombstone of the future": func(m *Manifest) { m.tombstones = []tombstone{{Tombstone: &Tombstone{Seq: m.seq + 1}}} },
-		"tombstone twice":         func(m *Manifest) { m.tombstones = append(m.tombstones, m.tombstones[0]) },
+		"base not below":         func(m *Manifest) { m.base.seq = m.seq },
+		"bases in a wrong order": func(m *Manifest) { m.previous = m.base },
+		"too few IDs":            func(m *Manifest) { m.recent = m.recent[1:] },
+		"sources out of order":   func(m *Manifest) { m.sources = []SourceState{m.sources[1], m.sources[0]} },
+		"source without a name":  func(m *Manifest) { m.sources = []SourceState{{}} },
+		"too many ended":         func(m *Manifest) { m.ended = make([]Source, endedLimit+1) },
 		"chunks out of order": func(m *Manifest) {
 			m.pages = []*page{newPage([]*chunk.Entry{entry(50, 0), entry(61, 0), entry(40, 0)})}
 		},
@@ -281,10 +300,11 @@ func FuzzDecodeCommit(f *testing.F) {
 	for _, c := range samples() {
 		f.Add(AppendCommit(nil, c))
 	}
+	f.Add(goldenBytes(f, "delete"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		c, err := DecodeCommit(src)
 		if err != nil {
-			if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) {
+			if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) && !errors.Is(err, ErrOlderFormat) {
 				t.Fatal(err)
 			}
 			return
@@ -307,10 +327,11 @@ func FuzzDecodeManifest(f *testing.F) {
 		f.Add(appendManifest(nil, m))
 	}
 	f.Add(goldenBytes(f, "manifest-version-1"))
+	f.Add(goldenBytes(f, "manifest-with-delete"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		m, err := decodeManifest(src)
 		if err != nil {
-			if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) {
+			if !errors.Is(err, chunk.ErrCorrupt) && !errors.Is(err, chunk.ErrNewerFormat) && !errors.Is(err, ErrOlderFormat) {
 				t.Fatal(err)
 			}
 			return

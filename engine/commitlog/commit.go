@@ -17,8 +17,8 @@ const (
 	Flush Kind = iota + 1
 	// Compaction replaces chunks by others with the same rows, less deleted ones.
 	Compaction
-	// Delete adds a tombstone.
-	Delete
+	// removedDelete is of early versions, which deleted rows by a predicate with it.
+	removedDelete
 	// Retention removes chunks and skips positions of sources: it is what
 	// retention and TRUNCATE do.
 	Retention
@@ -30,8 +30,8 @@ const (
 )
 
 func (k Kind) String() string {
-	names := [...]string{"", "flush", "compaction", "delete", "retention", "horizon", "checkpoint"}
-	if k == 0 || int(k) >= len(names) {
+	names := [...]string{Flush: "flush", Compaction: "compaction", Retention: "retention", Horizon: "horizon", Checkpoint: "checkpoint"}
+	if int(k) >= len(names) || names[k] == "" {
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
 	return names[k]
@@ -63,8 +63,7 @@ type Commit struct {
 	Schema uint64
 
 	// Adds are new chunks, whose blobs are durable (Flush, Compaction).
-	// Entry.Tombstones is the sequence number of the manifest whose tombstones
-	// have been applied to the rows.
+	// Entry.From is the sequence number of the manifest that they were made from.
 	Adds []*chunk.Entry
 	// Removes are live chunks (Compaction, Retention).
 	Removes []chunk.ID
@@ -76,8 +75,6 @@ type Commit struct {
 	// from this commit on only By flushes them. They are sealed in their own logs
 	// first, so that they have an end. Kafka's sources are claimed in this way.
 	Seals []Source
-	// Tombstone is what a Delete adds.
-	Tombstone *Tombstone
 	// Horizon is the least chunk ID that later commits may add (Horizon).
 	Horizon chunk.ID
 	// Freed are removed chunks whose blobs are gone (Horizon).
@@ -93,40 +90,12 @@ type Commit struct {
 	anchor storedName
 }
 
-// A Tombstone deletes the rows that match a predicate at or below positions.
-type Tombstone struct {
-	// Seq and Schema are the deleting commit's sequence number and schema
-	// version. They are set in manifests, and no part of a commit.
-	Seq, Schema uint64
-	// Predicate is opaque here.
-	Predicate []byte
-	// Saw are the positions of the sources that the delete has seen, each
-	// source once; of others it has seen nothing.
-	Saw []Position
-}
-
-// Covers tells whether the row at a position of a source is deleted if it matches.
-func (t *Tombstone) Covers(s Source, pos uint64) bool { return pos <= t.saw(s) }
-
-// Concerns tells whether the tombstone has still to be applied to the rows of a
-// live chunk. It then covers all of them.
-func (t *Tombstone) Concerns(e *chunk.Entry) bool { return e.Tombstones < t.Seq }
-
-func (t *Tombstone) saw(s Source) uint64 {
-	for _, p := range t.Saw {
-		if p.Source == s {
-			return p.Pos
-		}
-	}
-	return 0
-}
-
 // check refuses commits whose fields do not fit their kind.
 func (c *Commit) check() error {
 	switch {
 	case c.ID == CommitID{}:
 		return malformed("no ID")
-	case c.Kind < Flush || c.Kind > Checkpoint:
+	case int(c.Kind) >= len(fieldsOf) || fieldsOf[c.Kind] == 0:
 		return malformed("kind %d", uint8(c.Kind))
 	case c.By != Source{} && !c.By.valid():
 		return malformed("committer %q", c.By.Writer)
@@ -151,7 +120,6 @@ const (
 	hasRemoves
 	hasSources
 	hasSeals
-	hasTombstone
 	hasHorizon
 	hasFreed
 	hasBase
@@ -162,7 +130,6 @@ const (
 var fieldsOf = [...]fields{
 	Flush:      hasAdds | hasSources | hasSeals,
 	Compaction: hasAdds | hasRemoves,
-	Delete:     hasTombstone,
 	Retention:  hasRemoves | hasSources,
 	Horizon:    hasHorizon | hasFreed,
 	Checkpoint: hasBase | hasForget,
@@ -170,7 +137,7 @@ var fieldsOf = [...]fields{
 
 func (c *Commit) fields() (f fields) {
 	for i, has := range [...]bool{
-		len(c.Adds) > 0, len(c.Removes) > 0, len(c.Sources) > 0, len(c.Seals) > 0, c.Tombstone != nil,
+		len(c.Adds) > 0, len(c.Removes) > 0, len(c.Sources) > 0, len(c.Seals) > 0,
 		c.Horizon != chunk.ID{}, len(c.Freed) > 0, c.Base != 0, len(c.Forget) > 0,
 	} {
 		if has {
@@ -184,7 +151,7 @@ func (c *Commit) fields() (f fields) {
 func (c *Commit) checkFields() error {
 	f := c.fields()
 	if f&^fieldsOf[c.Kind] != 0 {
-		return malformed("has fields of other kinds (%09b)", f&^fieldsOf[c.Kind])
+		return malformed("has fields of other kinds (%08b)", f&^fieldsOf[c.Kind])
 	}
 	complete := false
 	switch c.Kind {
@@ -192,7 +159,7 @@ func (c *Commit) checkFields() error {
 		complete = c.By.valid() && (f&hasSources != 0 || f == hasSeals)
 	case Compaction:
 		complete = f&hasRemoves != 0
-	case Delete, Retention:
+	case Retention:
 		complete = f != 0
 	case Horizon:
 		complete = f&hasHorizon != 0
@@ -200,7 +167,7 @@ func (c *Commit) checkFields() error {
 		complete = f&hasBase != 0
 	}
 	if !complete {
-		return malformed("is not complete (%09b)", f)
+		return malformed("is not complete (%08b)", f)
 	}
 	return nil
 }
@@ -236,14 +203,6 @@ func (c *Commit) checkSources() error {
 	}
 	for _, s := range c.Forget {
 		if err := once(s); err != nil {
-			return err
-		}
-	}
-	if c.Tombstone == nil {
-		return nil
-	}
-	for _, p := range c.Tombstone.Saw {
-		if err := once(p.Source); err != nil {
 			return err
 		}
 	}

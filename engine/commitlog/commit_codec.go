@@ -3,7 +3,6 @@ package commitlog
 import (
 	"encoding/binary"
 	"hash/crc32"
-	"slices"
 	"time"
 
 	"github.com/phyllodb/phyllo/chunk"
@@ -16,6 +15,7 @@ const (
 	checkpointVersion = 2 // of Checkpoint commits; those of version 1 have no hash
 	recordVersion     = 2 // those of version 1 have no hash of the checkpoint
 	manifestVersion   = 2 // decodeManifest reads 1 too
+	historyManifest   = 3 // of those with a HistoryFrom
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -39,8 +39,6 @@ func AppendCommit(dst []byte, c *Commit) []byte {
 	case Compaction:
 		dst = appendChunkIDs(dst, c.Removes)
 		dst = appendEntries(dst, c.Adds)
-	case Delete:
-		dst = appendTombstone(dst, c.Tombstone)
 	case Retention:
 		dst = appendIntervals(dst, c.Sources)
 		dst = appendChunkIDs(dst, c.Removes)
@@ -55,7 +53,8 @@ func AppendCommit(dst []byte, c *Commit) []byte {
 }
 
 // DecodeCommit reads what AppendCommit wrote, all of src. Errors wrap
-// chunk.ErrCorrupt, or chunk.ErrNewerFormat. The commit holds on to nothing of src.
+// chunk.ErrCorrupt, chunk.ErrNewerFormat or ErrOlderFormat. The commit holds on to
+// nothing of src.
 func DecodeCommit(src []byte) (*Commit, error) {
 	r := &reader{b: src}
 	version, err := r.version("commit", checkpointVersion)
@@ -65,6 +64,9 @@ func DecodeCommit(src []byte) (*Commit, error) {
 	c := &Commit{Kind: Kind(r.byte())}
 	if version == checkpointVersion && c.Kind != Checkpoint {
 		return nil, corrupt("%v commit of version %d", c.Kind, version)
+	}
+	if c.Kind == removedDelete {
+		return nil, olderFormat("commit that deletes rows by a predicate")
 	}
 	c.ID = r.commitID()
 	c.Time = time.UnixMicro(r.varint()).UTC()
@@ -78,8 +80,6 @@ func DecodeCommit(src []byte) (*Commit, error) {
 	case Compaction:
 		c.Removes = r.chunkIDs()
 		c.Adds = r.entries()
-	case Delete:
-		c.Tombstone = r.tombstone()
 	case Retention:
 		c.Sources = r.intervals()
 		c.Removes = r.chunkIDs()
@@ -180,15 +180,6 @@ func appendIntervals(dst []byte, intervals []Interval) []byte {
 	return dst
 }
 
-func appendTombstone(dst []byte, t *Tombstone) []byte {
-	dst = appendPart(dst, t.Predicate)
-	dst = binary.AppendUvarint(dst, uint64(len(t.Saw)))
-	for _, p := range t.Saw {
-		dst = binary.AppendUvarint(appendSource(dst, p.Source), p.Pos)
-	}
-	return dst
-}
-
 func appendChunkIDs(dst []byte, ids []chunk.ID) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(ids)))
 	for i := range ids {
@@ -207,10 +198,6 @@ func appendEntries(dst []byte, entries []*chunk.Entry) []byte {
 
 func (r *reader) intervals() []Interval {
 	return many(r, sourceBytes+2, func() Interval { return Interval{Source: r.source(), From: r.uvarint(), To: r.uvarint()} })
-}
-
-func (r *reader) tombstone() *Tombstone {
-	return &Tombstone{Predicate: slices.Clone(r.part()), Saw: r.positions()}
 }
 
 func (r *reader) entries() []*chunk.Entry { return many(r, entryBytes, r.entry) }

@@ -24,19 +24,18 @@ const (
 	SourcePosition  Precondition = iota + 1 // the folded position is where the interval begins
 	SourceOwner                             // the source is the committer's own, or taken over by it
 	SourceAlive                             // the source has not been forgotten
-	Tombstones                              // those that concern the rows are applied
 	ChunkLive                               // what is removed is there
 	ChunkNew                                // what is added never was there
 	ChunkAge                                // what is added is not older than the horizon
+	ChunkFrom                               // what is added was made from an earlier state of the log
 	SchemaCurrent                           // no commit was made under a later schema version
-	SawFolded                               // a delete saw all that has been folded
 	CheckpointNewer                         // no later checkpoint is in use
 )
 
 // String names the precondition in a few words.
 func (p Precondition) String() string {
-	names := [...]string{"", "position of a source", "owner of a source", "source not ended", "tombstones applied", "chunk is live",
-		"chunk is new", "chunk not older than the horizon", "schema version current", "delete saw what is folded", "checkpoint is newer"}
+	names := [...]string{"", "position of a source", "owner of a source", "source not ended", "chunk is live", "chunk is new",
+		"chunk not older than the horizon", "chunk made from an earlier state", "schema version current", "checkpoint is newer"}
 	if int(p) >= len(names) {
 		return fmt.Sprintf("precondition %d", uint8(p))
 	}
@@ -69,10 +68,21 @@ func corrupt(format string, args ...any) error {
 	return e
 }
 
-// unreadable reports what err says of a part of a log: damage, unless a newer version
+// ErrOlderFormat reports a part of a log that an early version of the program wrote: it
+// is whole, but is not read any more.
+var ErrOlderFormat = errors.New("written by an earlier version, and not read any more")
+
+// olderFormat returns a 0A000 error that wraps ErrOlderFormat and says what to do.
+func olderFormat(format string, args ...any) error {
+	e := pgerr.New(pgerr.FeatureNotSupported, "commit log: "+format+", which this program does not read any more", args...)
+	e.Cause = ErrOlderFormat
+	return e.WithHint("It was written by an earlier version of Phyllo. Start that version.")
+}
+
+// unreadable reports what err says of a part of a log: damage, unless another version
 // wrote it.
 func unreadable(err error, format string, args ...any) error {
-	if errors.Is(err, chunk.ErrNewerFormat) {
+	if errors.Is(err, chunk.ErrNewerFormat) || errors.Is(err, ErrOlderFormat) {
 		return fmt.Errorf(format+": %w", append(args, err)...)
 	}
 	return corrupt(format+": %v", append(args, err)...)

@@ -69,9 +69,9 @@ func mustCommit(t testing.TB, l *Log, c *Commit) *Manifest {
 }
 
 // put makes a chunk whose blobs are in the store.
-func put(t testing.TB, st store.Store, n int, tombstones uint64) *chunk.Entry {
+func put(t testing.TB, st store.Store, n int, from uint64) *chunk.Entry {
 	t.Helper()
-	e := entry(n, tombstones)
+	e := entry(n, from)
 	e.Columns = e.Columns[:1]
 	e.Columns[0].Size = 4
 	s := &chunk.Sealed{Entry: *e, Blobs: [][]byte{[]byte("blob")}}

@@ -29,16 +29,17 @@ type Manifest struct {
 	schema         uint64
 	horizon        chunk.ID
 
-	pages      []*page         // the live chunks, by compareChunks
-	count      int             // of live chunks
-	slices     list[SliceInfo] // by Slice
-	rows       int64
-	bytes      int64
-	sources    []SourceState // by Source
-	ended      []Source      // forgotten ones, the latest last, at most endedLimit
-	tombstones []tombstone   // by Seq
-	garbage    list[Garbage] // by ID
-	recent     []CommitID    // of the last commits up to seq, at most recentLimit
+	pages   []*page         // the live chunks, by compareChunks
+	count   int             // of live chunks
+	slices  list[SliceInfo] // by Slice
+	rows    int64
+	bytes   int64
+	sources []SourceState // by Source
+	ended   []Source      // forgotten ones, the latest last, at most endedLimit
+	garbage list[Garbage] // by ID
+	recent  []CommitID    // of the last commits up to seq, at most recentLimit
+	// historyFrom is the row version from which on the chunks of history are complete.
+	historyFrom uint64
 
 	// What follows is of the pages in the store, and not of the log's state: it
 	// depends on which checkpoint the manifest was read from, and is what makes it
@@ -86,11 +87,6 @@ type Garbage struct {
 	Removed time.Time // the time of the commit that removed it
 }
 
-type tombstone struct {
-	*Tombstone
-	pending int // live chunks that it concerns
-}
-
 // Seq returns the sequence number of the last folded commit, 0 if there is none.
 func (m *Manifest) Seq() uint64 { return m.seq }
 
@@ -103,15 +99,15 @@ func (m *Manifest) Horizon() chunk.ID { return m.horizon }
 // Len returns the number of live chunks.
 func (m *Manifest) Len() int { return m.count }
 
-// Rows returns the number of rows of the live chunks, deleted ones that
-// tombstones still have to take away included.
+// Rows returns the number of rows of the live chunks, marks of deletes and the rows
+// that they delete included.
 func (m *Manifest) Rows() int64 { return m.rows }
 
 // Bytes returns the size of the live chunks' blobs.
 func (m *Manifest) Bytes() int64 { return m.bytes }
 
-// VersionMax returns the greatest row version of the live chunks, or of some that
-// were live.
+// VersionMax returns the greatest row version that the transactions of the live chunks, or of
+// some that were live, have taken.
 func (m *Manifest) VersionMax() uint64 {
 	v := uint64(0)
 	for _, p := range m.pages {
@@ -280,18 +276,12 @@ func (m *Manifest) Owner(s Source) Source {
 // still turns up under its name does not count.
 func (m *Manifest) Ended(s Source) bool { return slices.Contains(m.ended, s) }
 
+// HistoryFrom returns the least row version as of which the rows can be told, as far as
+// chunks of history have been removed.
+func (m *Manifest) HistoryFrom() uint64 { return m.historyFrom }
+
 // Sources returns what the log knows of sources, sorted.
 func (m *Manifest) Sources() []SourceState { return m.sources }
-
-// Tombstones returns the tombstones that concern live chunks or rows that are
-// not in chunks yet, the oldest first.
-func (m *Manifest) Tombstones() []*Tombstone {
-	out := make([]*Tombstone, len(m.tombstones))
-	for i, t := range m.tombstones {
-		out[i] = t.Tombstone
-	}
-	return out
-}
 
 // Garbage yields the removed chunks that have not been freed, by ID.
 func (m *Manifest) Garbage() iter.Seq[Garbage] { return m.garbage.all() }
@@ -301,8 +291,8 @@ func (m *Manifest) Recent(id CommitID) bool { return slices.Contains(m.recent, i
 
 // String sums the manifest up for logs and tests.
 func (m *Manifest) String() string {
-	return fmt.Sprintf("seq %d: %d chunks, %d rows, %d bytes, %d sources, %d tombstones, %d garbage",
-		m.seq, m.count, m.rows, m.bytes, len(m.sources), len(m.tombstones), m.garbage.n)
+	return fmt.Sprintf("seq %d: %d chunks, %d rows, %d bytes, %d sources, %d garbage",
+		m.seq, m.count, m.rows, m.bytes, len(m.sources), m.garbage.n)
 }
 
 func (m *Manifest) source(s Source) (int, bool) {
@@ -316,14 +306,6 @@ func (m *Manifest) discarded(id chunk.ID) (Garbage, bool) {
 // remembers tells whether the log would know a commit with that sequence number by its ID.
 func (m *Manifest) remembers(seq uint64) bool {
 	return seq <= m.seq && m.seq-seq < uint64(len(m.recent))
-}
-
-// lastTombstone returns the sequence number of the newest tombstone, 0 if there is none.
-func (m *Manifest) lastTombstone() uint64 {
-	if n := len(m.tombstones); n > 0 {
-		return m.tombstones[n-1].Seq
-	}
-	return 0
 }
 
 func compareIDs(a, b chunk.ID) int { return bytes.Compare(a[:], b[:]) }
@@ -343,4 +325,22 @@ func blobBytes(e *chunk.Entry) int64 {
 		total += e.Columns[i].Size
 	}
 	return total
+}
+
+// Sample returns about n live chunks, from places all over the manifest. It reads a quarter
+// as many pages at most.
+func (m *Manifest) Sample(ctx context.Context, n int) ([]*chunk.Entry, error) {
+	pages := min(len(m.pages), max(n/4, 1))
+	var out []*chunk.Entry
+	for i := range pages {
+		entries, err := m.pages[i*len(m.pages)/pages].entries(ctx, m.pager)
+		if err != nil {
+			return nil, err
+		}
+		take := min(len(entries), max(n/pages, 1))
+		for k := range take {
+			out = append(out, entries[k*len(entries)/take])
+		}
+	}
+	return out, nil
 }

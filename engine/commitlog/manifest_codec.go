@@ -13,7 +13,11 @@ import (
 // appendManifest appends the binary form of a manifest, which is what a
 // checkpoint holds. What is not in clean pages is in it in full.
 func appendManifest(dst []byte, m *Manifest) []byte {
-	dst = append(dst, manifestVersion)
+	version := byte(manifestVersion)
+	if m.historyFrom > 0 {
+		version = historyManifest
+	}
+	dst = append(dst, version)
 	dst = binary.AppendUvarint(dst, m.seq)
 	dst = appendStored(appendStored(dst, m.base), m.previous)
 	dst = binary.AppendUvarint(dst, m.schema)
@@ -32,13 +36,7 @@ func appendManifest(dst []byte, m *Manifest) []byte {
 		}
 	}
 	dst = appendSources(dst, m.ended)
-	dst = binary.AppendUvarint(dst, uint64(len(m.tombstones)))
-	for _, t := range m.tombstones {
-		dst = binary.AppendUvarint(dst, t.Seq)
-		dst = binary.AppendUvarint(dst, t.Schema)
-		dst = appendTombstone(dst, t.Tombstone)
-		dst = binary.AppendUvarint(dst, uint64(t.pending))
-	}
+	dst = append(dst, 0) // the list of tombstones, which is reserved
 	dst = binary.AppendUvarint(dst, uint64(m.slices.n))
 	for s := range m.slices.all() {
 		dst = binary.AppendVarint(dst, s.Slice)
@@ -60,15 +58,18 @@ func appendManifest(dst []byte, m *Manifest) []byte {
 		dst = appendStored(dst, p.storedName)
 		dst = binary.AppendVarint(dst, p.at.UnixMicro())
 	}
+	if version == historyManifest {
+		dst = binary.AppendUvarint(dst, m.historyFrom)
+	}
 	return dst
 }
 
 // decodeManifest reads what appendManifest wrote, all of src, or what it wrote in
-// version 1, which had no pages. Errors wrap chunk.ErrCorrupt, or
-// chunk.ErrNewerFormat. The manifest holds on to nothing of src.
+// version 1, which had no pages. Errors wrap chunk.ErrCorrupt, chunk.ErrNewerFormat or
+// ErrOlderFormat. The manifest holds on to nothing of src.
 func decodeManifest(src []byte) (*Manifest, error) {
 	r := &reader{b: src}
-	version, err := r.version("checkpoint", manifestVersion)
+	version, err := r.version("checkpoint", historyManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +81,9 @@ func decodeManifest(src []byte) (*Manifest, error) {
 	m.recent = many(r, len(CommitID{}), r.commitID)
 	m.sources = many(r, sourceBytes+2, r.sourceState)
 	m.ended = r.sources()
-	m.tombstones = many(r, 4, func() tombstone {
-		seq, schema := r.uvarint(), r.uvarint()
-		t := tombstone{Tombstone: r.tombstone()}
-		t.Seq, t.Schema = seq, schema
-		if version > 1 {
-			t.pending = r.int()
-		}
-		return t
-	})
+	if r.uvarint() > 0 {
+		return nil, olderFormat("checkpoint %d with deletes of rows by predicates", m.seq)
+	}
 	var chunks []*chunk.Entry
 	var infos []SliceInfo
 	if version == 1 {
@@ -107,6 +102,9 @@ func decodeManifest(src []byte) (*Manifest, error) {
 		m.retired = many(r, len(storedName{}.hash)+2, func() retiredPage {
 			return retiredPage{storedName: r.stored(), at: time.UnixMicro(r.varint()).UTC()}
 		})
+	}
+	if version == historyManifest {
+		m.historyFrom = r.uvarint()
 	}
 	if err := r.end("checkpoint"); err != nil {
 		return nil, err
@@ -159,11 +157,6 @@ func (m *Manifest) checkHead() error {
 			return corrupt("checkpoint %d: source %v is out of order", m.seq, s.Source)
 		}
 	}
-	for i, t := range m.tombstones {
-		if t.Seq == 0 || t.Seq > m.seq || i > 0 && m.tombstones[i-1].Seq >= t.Seq {
-			return corrupt("checkpoint %d: tombstone of commit %d is out of order", m.seq, t.Seq)
-		}
-	}
 	return nil
 }
 
@@ -176,7 +169,7 @@ func (m *Manifest) checkPages() error {
 			return corrupt("checkpoint %d: page %d is out of order", m.seq, i)
 		}
 		for k, e := range p.added {
-			if e.Tombstones > m.seq || k > 0 && compareChunks(p.added[k-1], e) >= 0 {
+			if e.From > m.seq || k > 0 && compareChunks(p.added[k-1], e) >= 0 {
 				return corrupt("checkpoint %d: chunk %v is out of order", m.seq, e.ID)
 			}
 			if _, gone := m.discarded(e.ID); gone || seen[e.ID] {
@@ -199,19 +192,13 @@ func (m *Manifest) checkGarbage() error {
 	return nil
 }
 
-// sum makes the sums over all chunks. Version 1 had those of slices not, and
-// not how many chunks a tombstone concerns.
+// sum makes the sums over all chunks. Version 1 had those of slices not.
 func (m *Manifest) sum(version byte) error {
 	if version == 1 {
 		infos := m.slices.edit(compareSlices)
 		for _, p := range m.pages {
 			for _, e := range p.added {
 				m.tally(infos, e, 1)
-				for i, t := range m.tombstones {
-					if t.Concerns(e) {
-						m.tombstones[i].pending++
-					}
-				}
 			}
 		}
 		m.slices = infos.done()
@@ -231,11 +218,6 @@ func (m *Manifest) sum(version byte) error {
 	}
 	if n != m.count {
 		return corrupt("checkpoint %d: %d chunks in pages, %d in slices", m.seq, m.count, n)
-	}
-	for _, t := range m.tombstones {
-		if t.pending > m.count {
-			return corrupt("checkpoint %d: the tombstone of commit %d concerns %d chunks of %d", m.seq, t.Seq, t.pending, m.count)
-		}
 	}
 	return nil
 }

@@ -38,11 +38,9 @@ func (p *process) operate() {
 		p.flush()
 	case n < 54:
 		p.takeOver()
-	case n < 64:
+	case n < 67:
 		p.compact()
-	case n < 72:
-		p.delete()
-	case n < 75:
+	case n < 73:
 		p.retain()
 	case n < 77:
 		p.truncate()
@@ -144,16 +142,16 @@ func (p *process) flush() {
 			to = folded + 1 + w.rng.Uint64N(o.head-folded)
 		}
 		c.Sources = append(c.Sources, Interval{Source: s, From: folded, To: to})
-		values = append(values, p.flushable(m, o, folded, to)...)
+		values = append(values, o.flushable(folded, to)...)
 	}
 	if len(c.Sources) > 0 {
 		p.write(c, values, m)
 	}
 }
 
-func (p *process) flushable(m *Manifest, o *owned, folded, to uint64) (values []int) {
+func (o *owned) flushable(folded, to uint64) (values []int) {
 	for _, r := range o.rows {
-		if r.pos > folded && r.pos <= to && !deleted(m, r) {
+		if r.pos > folded && r.pos <= to {
 			values = append(values, r.value)
 		}
 	}
@@ -277,7 +275,7 @@ func (p *process) compact() {
 			return
 		}
 		c.Removes = append(c.Removes, e.ID)
-		values = append(values, remaining(m, e, recordValues(blob))...)
+		values = append(values, recordValues(blob)...)
 	}
 	if len(c.Removes) > 0 {
 		p.write(c, values, m)
@@ -333,29 +331,6 @@ func (p *process) positions(m *Manifest) ([]Position, bool) {
 	}
 	slices.SortFunc(out, func(a, b Position) int { return a.Source.Compare(b.Source) })
 	return out, true
-}
-
-// delete adds a tombstone for what a snapshot of now sees.
-func (p *process) delete() {
-	mod := 2 + p.w.rng.IntN(4)
-	d := predicate{mod: mod, rem: p.w.rng.IntN(mod)}
-	for range 3 {
-		m, err := p.log.Refresh(p.ctx)
-		if err != nil {
-			p.w.expect("refresh", err)
-			return
-		}
-		saw, ok := p.positions(m)
-		if !ok {
-			return
-		}
-		c := &Commit{Kind: Delete, By: p.source, Tombstone: &Tombstone{Predicate: d.bytes(), Saw: saw}}
-		p.log.complete(c)
-		p.w.intents[c.ID] = func(r refRow) bool { return d.matches(r.value) && p.w.covered(m, saw, r) }
-		if p.commit(c) || p.dead || slices.Contains(p.unknown, c) {
-			return
-		}
-	}
 }
 
 // covered tells whether a row is at or below the positions; of ended sources all are.
@@ -450,7 +425,7 @@ func (p *process) snapshot() {
 				return
 			}
 			for _, v := range recordValues(e.Data) {
-				if e.Seq <= s.Pos && !deleted(m, row{source: s.Source, pos: e.Seq, value: v}) {
+				if e.Seq <= s.Pos {
 					got = append(got, v)
 				}
 			}
@@ -468,7 +443,7 @@ func (p *process) snapshot() {
 			}
 			return
 		}
-		got = append(got, remaining(m, e, recordValues(blob))...)
+		got = append(got, recordValues(blob)...)
 	}
 	w.counts["snapshots"]++
 	w.same("a snapshot", got, snapshot{seq: m.Seq(), heads: heads})

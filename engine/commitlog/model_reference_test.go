@@ -11,7 +11,7 @@ import (
 )
 
 // reference is what the logs say, read entry by entry as they grow: the rows of
-// the source logs, less those that deletes, retention and truncation took away.
+// the source logs, less those that retention and truncation took away.
 type reference struct {
 	sources []Source          // in the order of their first entry
 	heads   map[Source]uint64 // as far as read; of dropped logs the last
@@ -210,13 +210,13 @@ func (w *world) compare(ctx context.Context) {
 			return
 		}
 		rows, chunks = rows+int64(e.Rows), chunks+1
-		got = append(got, remaining(m, e, recordValues(blob))...)
+		got = append(got, recordValues(blob)...)
 	}
 	if rows != m.Rows() || chunks != m.Len() {
 		w.failf("%d chunks with %d rows, the manifest says %v", chunks, rows, m)
 	}
 	for _, r := range w.rows {
-		if r.pos > m.Folded(r.source) && !m.Ended(r.source) && !deleted(m, r.row) {
+		if r.pos > m.Folded(r.source) && !m.Ended(r.source) {
 			got = append(got, r.value)
 		}
 	}
@@ -262,22 +262,6 @@ func (w *world) difference(got, want []int) string {
 		}
 	}
 	return text
-}
-
-// remaining applies to a chunk's rows the tombstones that it has not applied.
-func remaining(m *Manifest, e *chunk.Entry, values []int) []int {
-	return slices.DeleteFunc(values, func(v int) bool {
-		return slices.ContainsFunc(m.Tombstones(), func(t *Tombstone) bool {
-			return t.Concerns(e) && predicateOf(t.Predicate).matches(v)
-		})
-	})
-}
-
-// deleted tells whether a tombstone takes away a row that is not in a chunk.
-func deleted(m *Manifest, r row) bool {
-	return slices.ContainsFunc(m.Tombstones(), func(t *Tombstone) bool {
-		return t.Covers(r.source, r.pos) && predicateOf(t.Predicate).matches(r.value)
-	})
 }
 
 // expect fails the history for errors of a Log that no failure of a store explains.

@@ -27,7 +27,7 @@ func (p *process) takeOver() {
 		m, o := p.log.Manifest(), p.owned[s]
 		if folded := m.Folded(s); folded < o.head {
 			c.Sources = []Interval{{Source: s, From: folded, To: o.head}}
-			p.write(c, p.flushable(m, o, folded, o.head), m)
+			p.write(c, o.flushable(folded, o.head), m)
 		}
 	}
 }
@@ -61,7 +61,7 @@ func (p *process) flushAll() {
 	for _, s := range p.sources() {
 		if o, folded := p.owned[s], m.Folded(s); folded < o.head {
 			c.Sources = append(c.Sources, Interval{Source: s, From: folded, To: o.head})
-			values = append(values, p.flushable(m, o, folded, o.head)...)
+			values = append(values, o.flushable(folded, o.head)...)
 		}
 	}
 	if len(c.Sources) > 0 && !p.write(c, values, m) {

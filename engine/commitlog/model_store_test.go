@@ -21,6 +21,11 @@ var _ store.Store = modelStore{}
 
 // call stops the process, and then does one call, or not, or later.
 func (s modelStore) call(name string, changes bool, do func(store.Store) error) error {
+	return s.callOn(store.LogID{}, name, changes, do)
+}
+
+// callOn is call for an append to a log, which is known while the call is late.
+func (s modelStore) callOn(log store.LogID, name string, changes bool, do func(store.Store) error) error {
 	p, w := s.p, s.p.w
 	if p.dead {
 		return errDead
@@ -51,7 +56,7 @@ func (s modelStore) call(name string, changes bool, do func(store.Store) error) 
 		return errLost
 	case outcome < 3*w.faults && changes && w.backing.late:
 		w.tracef("%s: %s is late", p.source, name)
-		w.late = append(w.late, lateCall{name: p.source.String() + ": " + name, do: run})
+		w.late = append(w.late, lateCall{name: p.source.String() + ": " + name, log: log, do: run})
 		return errLost
 	}
 	return run()
@@ -60,7 +65,7 @@ func (s modelStore) call(name string, changes bool, do func(store.Store) error) 
 // lateCall is a call that failed and has yet to be done.
 type lateCall struct {
 	name string
-	log  store.LogID
+	log  store.LogID // of an append
 	do   func() error
 }
 
@@ -73,14 +78,9 @@ func (w *world) deliver(i int) {
 
 func (s modelStore) Append(ctx context.Context, log store.LogID, seq uint64, data []byte) error {
 	data = bytes.Clone(data)
-	before := len(s.p.w.late)
-	err := s.call("append "+name(log, seq), true, func(st store.Store) error {
+	return s.callOn(log, "append "+name(log, seq), true, func(st store.Store) error {
 		return st.Append(context.WithoutCancel(ctx), log, seq, data)
 	})
-	for i := before; i < len(s.p.w.late); i++ {
-		s.p.w.late[i].log = log
-	}
-	return err
 }
 
 func (s modelStore) Read(ctx context.Context, log store.LogID, seq uint64) iter.Seq2[store.Entry, error] {

@@ -17,12 +17,12 @@ import (
 )
 
 // The model test runs random histories of processes that insert, flush, take
-// over, compact, delete, truncate, checkpoint and sweep on one partition. Each is a
+// over, compact, retain, truncate, checkpoint and sweep on one partition. Each is a
 // coroutine that stops before every call to the store, so that calls of all
 // processes interleave in any order; calls fail, are done without an answer, or
 // are done later; processes stop anywhere. After each call that changed
 // something the rows that a snapshot would show are compared with what the
-// source logs and the deletes say (model_reference_test.go).
+// source logs and the removals say (model_reference_test.go).
 
 var (
 	seedFlag      = flag.Uint64("seed", 0, "seed of the only history to run; 0: many, from a seed by chance")
@@ -140,9 +140,9 @@ func (c counts) check(t *testing.T, histories uint64) {
 		return
 	}
 	for _, what := range []string{
-		"flush", "compaction", "delete", "retention", "horizon", "checkpoint", "seals", "unknown", "retried", "crashes",
-		"snapshots", "swept", "ended", "unmet position of a source", "unmet owner of a source", "unmet tombstones applied",
-		"unmet chunk is live", "unmet delete saw what is folded", "stored pages", "retired pages",
+		"flush", "compaction", "retention", "horizon", "checkpoint", "seals", "unknown", "retried", "crashes",
+		"snapshots", "swept", "ended", "unmet position of a source", "unmet owner of a source",
+		"unmet chunk is live", "stored pages", "retired pages",
 	} {
 		if c[what] == 0 {
 			t.Errorf("no history had: %s", what)
@@ -231,9 +231,6 @@ func (p *process) finish() {
 		if m.Folded(s) != o.head {
 			w.failf("at the end source %v is folded up to %d of %d", s, m.Folded(s), o.head)
 		}
-	}
-	if n := len(m.Tombstones()); n > 0 && m.Len() == 0 {
-		w.failf("%d tombstones concern nothing", n)
 	}
 	w.now = w.now.Add(time.Hour)
 	if _, err := p.log.Sweep(p.ctx, w.now); err != nil {

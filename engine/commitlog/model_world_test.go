@@ -177,15 +177,6 @@ func (p *process) open() bool {
 
 func sliceOf(value int) int64 { return int64(value % 2) }
 
-// predicate matches values by their remainder.
-type predicate struct{ mod, rem int }
-
-func (d predicate) bytes() []byte { return []byte{byte(d.mod), byte(d.rem)} }
-
-func predicateOf(b []byte) predicate { return predicate{mod: int(b[0]), rem: int(b[1])} }
-
-func (d predicate) matches(value int) bool { return value%d.mod == d.rem }
-
 // Kinds of records of source logs.
 const (
 	recordRows = 'r' // values, perhaps none
@@ -219,8 +210,8 @@ func (w *world) nextID() (id chunk.ID) {
 	return id
 }
 
-// sealed makes chunks of rows, one or two a slice.
-func (p *process) sealed(values []int, tombstones uint64) (out []*chunk.Sealed) {
+// sealed makes chunks of rows, one or two a slice, from the state after a commit.
+func (p *process) sealed(values []int, from uint64) (out []*chunk.Sealed) {
 	for slice := range int64(2) {
 		var mine []int
 		for _, v := range values {
@@ -232,7 +223,7 @@ func (p *process) sealed(values []int, tombstones uint64) (out []*chunk.Sealed) 
 			n := 1 + p.w.rng.IntN(len(mine))
 			blob := rowsRecord(mine[:n])
 			out = append(out, &chunk.Sealed{Blobs: [][]byte{blob}, Entry: chunk.Entry{
-				ID: p.w.nextID(), Version: 1, Slice: slice, Rows: n, Tombstones: tombstones,
+				ID: p.w.nextID(), Version: 1, Slice: slice, Rows: n, From: from,
 				KeyMin: []byte(fmt.Sprintf("%06d", mine[0])), KeyMax: []byte(fmt.Sprintf("%06d", mine[n-1])),
 				Columns: []chunk.ColumnEntry{{ID: 1, Type: datum.Of(datum.Int8), Size: int64(len(blob))}},
 			}})

@@ -53,9 +53,9 @@ type summary struct {
 	first, last place
 	keyMax      []byte          // of all chunks' KeyMax
 	time        chunk.TimeRange // Min > Max if there are no times
-	versionMax  uint64
-	shrunk      bool     // chunks were removed since the bounds were made
-	prints      []uint64 // fingerprints of the chunks' IDs, sorted
+	versionMax  uint64          // see Manifest.VersionMax
+	shrunk      bool            // chunks were removed since the bounds were made
+	prints      []uint64        // fingerprints of the chunks' IDs, sorted
 }
 
 // fingerprint tells chunk IDs apart, all but surely.
@@ -103,7 +103,7 @@ func (s *summary) widen(e *chunk.Entry) {
 		s.keyMax = e.KeyMax
 	}
 	s.time = union(s.time, e.Time)
-	s.versionMax = max(s.versionMax, e.VersionMax)
+	s.versionMax = max(s.versionMax, e.Taken())
 }
 
 // mayHave tells whether a chunk with that fingerprint may be in the page.

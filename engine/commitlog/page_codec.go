@@ -41,7 +41,7 @@ func decodePage(data []byte, seq uint64) ([]*chunk.Entry, error) {
 		return nil, corrupt("no chunks")
 	}
 	for i, e := range entries {
-		if e.Tombstones > seq || i > 0 && compareChunks(entries[i-1], e) >= 0 {
+		if e.From > seq || i > 0 && compareChunks(entries[i-1], e) >= 0 {
 			return nil, corrupt("chunk %v is out of order", e.ID)
 		}
 	}

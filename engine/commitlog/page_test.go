@@ -269,7 +269,7 @@ func TestPagesAgainstEntries(t *testing.T) {
 				pos++
 				for range 1 + rng.IntN(8) {
 					e := benchEntry(made, 1, 0)
-					e.Slice, e.KeyMin, e.Tombstones = int64(rng.IntN(4)), fmt.Appendf(nil, "%03d", rng.IntN(50)), 0
+					e.Slice, e.KeyMin, e.From = int64(rng.IntN(4)), fmt.Appendf(nil, "%03d", rng.IntN(50)), 0
 					c.Adds = append(c.Adds, e)
 					made++
 				}

@@ -138,10 +138,6 @@ func (r *reader) commitID() (id CommitID) {
 	return id
 }
 
-func (r *reader) positions() []Position {
-	return many(r, sourceBytes+1, func() Position { return Position{Source: r.source(), Pos: r.uvarint()} })
-}
-
 // entryBytes is no more than what any manifest entry takes.
 const entryBytes = 32
 

@@ -379,11 +379,7 @@ func (q *sequence) payload(m *move) ([]byte, error) {
 	q.mu.Lock()
 	f := q.files[m.from.file]
 	q.mu.Unlock()
-	file, err := q.open(f)
-	if err != nil {
-		return nil, err
-	}
-	return readPayload(file, f, m)
+	return readPayload(f.handle, f, m)
 }
 
 func readPayload(file vfs.File, f *logFile, m *move) ([]byte, error) {

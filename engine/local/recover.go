@@ -190,6 +190,30 @@ func (r *recovery) mustBeTorn(f *logFile, s *scanner, bad int64, cause error) er
 	if found {
 		return corrupt("log file %s is corrupt at offset %d (%v), while later records such as the one at offset %d are good", f.path, bad, cause, later)
 	}
+	if bad == 0 {
+		return r.headMustBeTorn(f, s)
+	}
+	fr, offset, bit, found, err := s.flipped(bad)
+	switch {
+	case err != nil:
+		return diskError("could not read log file "+f.path, err)
+	case found && fr.typ != frameClose: // which nothing depends on
+		return corrupt("log file %s is corrupt at offset %d (%v): the record there is good but for bit %d of the byte at offset %d", f.path, bad, cause, bit, offset)
+	}
+	return nil
+}
+
+// headMustBeTorn is mustBeTorn for the first bytes of a file.
+func (r *recovery) headMustBeTorn(f *logFile, s *scanner) error {
+	b, err := s.window(0, logHeaderBytes)
+	switch {
+	case errors.Is(err, errBadFrame):
+		return nil // it is shorter
+	case err != nil:
+		return diskError("could not read log file "+f.path, err)
+	case headerFlipped(b, f.number):
+		return corrupt("log file %s is corrupt at offset 0: its header is good but for one bit", f.path)
+	}
 	return nil
 }
 

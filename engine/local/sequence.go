@@ -79,11 +79,11 @@ type logFile struct {
 	number uint64
 	path   string
 	seed   uint32
-	body   int64 // where the frames after the head begin
-	valid  int64 // everything below is durable and good, nothing else counts
-	live   int64 // bytes of frames that locs point at
-	refs   int   // reads under way
-	handle vfs.File
+	body   int64    // where the frames after the head begin
+	valid  int64    // everything below is durable and good, nothing else counts
+	live   int64    // bytes of frames that locs point at
+	refs   int      // reads under way
+	handle vfs.File // open as long as the file is among those of its sequence
 }
 
 func newSequence(s *Store, name string, tag byte) *sequence {
@@ -327,13 +327,9 @@ func (q *sequence) readRun(ctx context.Context, l *logState, seq, head uint64) (
 		return nil, err
 	}
 	defer q.release(f)
-	file, err := q.open(f)
-	if err != nil {
-		return nil, diskError("could not open log file "+f.path, err)
-	}
 	start, end := locs[0].offset, locs[len(locs)-1].offset+int64(locs[len(locs)-1].size)
 	buf := make([]byte, end-start)
-	if n, err := file.ReadAt(buf, start); n < len(buf) {
+	if n, err := f.handle.ReadAt(buf, start); n < len(buf) {
 		if errors.Is(err, io.EOF) {
 			return nil, corrupt("log file %s ends at offset %d, within the records of log %d %x", f.path, start+int64(n), l.id.Kind, l.id.Key)
 		}
@@ -389,28 +385,6 @@ func (q *sequence) release(f *logFile) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	f.refs--
-}
-
-// open returns the file's handle, which all its readers share.
-func (q *sequence) open(f *logFile) (vfs.File, error) {
-	q.mu.Lock()
-	h := f.handle
-	q.mu.Unlock()
-	if h != nil {
-		return h, nil
-	}
-	h, err := q.fs.Open(f.path)
-	if err != nil {
-		return nil, err
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if f.handle != nil { // another was faster
-		_ = h.Close() // only opened
-		return f.handle, nil
-	}
-	f.handle = h
-	return h, nil
 }
 
 // close ends the committer once it has written what is queued, and closes the

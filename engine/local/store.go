@@ -212,7 +212,7 @@ func (s *Store) sequence(ctx context.Context, kind store.LogKind, write bool) (*
 		return nil, errReadOnly
 	case kind == store.SourceLog:
 		return s.source, nil
-	case kind == store.CommitLog, kind == store.CatalogueLog:
+	case kind == store.CommitLog, kind == store.CatalogueLog, kind == store.SequenceLog:
 		return s.commit, nil
 	}
 	return nil, fmt.Errorf("local: no kind %d of logs", kind)

@@ -58,7 +58,7 @@ func (s *Store) VerifyWith(ctx context.Context, report func(*Damage), progress f
 	for _, err := range s.damage {
 		report(&Damage{Offset: -1, Column: -1, Reason: err.Error(), Err: err})
 	}
-	for _, kind := range []store.LogKind{store.SourceLog, store.CommitLog, store.CatalogueLog} {
+	for _, kind := range []store.LogKind{store.SourceLog, store.CommitLog, store.CatalogueLog, store.SequenceLog} {
 		q := s.commit
 		if kind == store.SourceLog {
 			q = s.source

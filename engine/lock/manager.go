@@ -48,25 +48,27 @@ type Manager struct {
 	// mu guards the following, and everything in tables, waiters and what
 	// owners hold. It is never held while something waits.
 	mu         sync.Mutex
-	tables     map[datum.OID]*table // those with a holder or a waiter
-	lastNumber uint64               // of an owner
-	search     uint64               // number of the last search for a ring of waits
-	stats      Stats                // its counters, and Waiting
+	tables     map[Object]*table // those with a holder or a waiter
+	lastNumber uint64            // of a process
+	search     uint64            // number of the last search for a ring of waits
+	stats      Stats             // its counters, and Waiting
 }
 
 // New returns a Manager without locks.
 func New(opts Options) *Manager {
-	return &Manager{opts: opts.withDefaults(), tables: map[datum.OID]*table{}}
+	return &Manager{opts: opts.withDefaults(), tables: map[Object]*table{}}
 }
 
-// NewOwner returns an owner without locks, for one transaction. It needs no
-// Release if it never asks for a lock.
-func (m *Manager) NewOwner() *Owner { return &Owner{m: m} }
+// NewProcess returns a process, that of a session if pid is not 0.
+func (m *Manager) NewProcess(pid int32) *Process { return &Process{m: m, pid: pid} }
+
+// NewOwner returns an owner that is a process of its own.
+func (m *Manager) NewOwner() *Owner { return m.NewProcess(0).NewOwner() }
 
 // Stats is what a Manager holds, and counters since it was made.
 type Stats struct {
 	Waiting int // requests that wait
-	Tables  int // locks on tables that are held
+	Tables  int // tables and advisory locks that are held, by each owner
 	Keys    int // locks on single keys that are held
 	AllKeys int // locks on all keys of a table that are held
 
@@ -85,9 +87,7 @@ func (m *Manager) Stats() Stats {
 	for _, t := range m.tables {
 		s.Tables += len(t.holders)
 		s.Keys += len(t.keys)
-		if t.all != nil {
-			s.AllKeys++
-		}
+		s.AllKeys += len(t.all)
 	}
 	return s
 }
@@ -103,16 +103,16 @@ func (m *Manager) Waiting() int {
 func (m *Manager) KeysHeld(table datum.OID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := m.tables[table]
+	t := m.tables[Table(table)]
 	return t != nil && t.keyHolders > 0
 }
 
-// table returns the state of a table, new if nobody uses it; m.mu is held.
-func (m *Manager) table(oid datum.OID) *table {
-	t := m.tables[oid]
+// table returns the state of an object, new if nobody uses it; m.mu is held.
+func (m *Manager) table(object Object) *table {
+	t := m.tables[object]
 	if t == nil {
-		t = &table{m: m, oid: oid, holders: map[*Owner]*holding{}}
-		m.tables[oid] = t
+		t = &table{m: m, object: object, holders: map[*Owner]*holding{}}
+		m.tables[object] = t
 	}
 	return t
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -26,48 +27,81 @@ func newSeed(t *testing.T) uint64 {
 // A model is the rules of doc.go written down as plainly as they come.
 type model struct {
 	maxKeys int
-	held    []modelLock
+	held    []modelLock // in the order in which they were granted
 	queue   []modelLock // of all tables
 }
 
 type modelLock struct {
 	owner int
 	table datum.OID
-	want  want
+	level level
 	key   string
+	mode  Modes // one, or those of a request for all keys
 }
 
 func (l modelLock) conflicts(x modelLock) bool {
-	if l.owner == x.owner || l.table != x.table {
+	if l.owner == x.owner || l.table != x.table || (l.level == whole) != (x.level == whole) {
 		return false
 	}
-	switch [2]want{min(l.want, x.want), max(l.want, x.want)} {
-	case [2]want{wantWrite, wantExclusive}, [2]want{wantExclusive, wantExclusive},
-		[2]want{wantKey, wantAllKeys}, [2]want{wantAllKeys, wantAllKeys}:
-		return true
-	case [2]want{wantKey, wantKey}:
-		return l.key == x.key
+	if l.level == oneKey && x.level == oneKey && l.key != x.key {
+		return false
+	}
+	for a := range l.mode.each {
+		for b := range x.mode.each {
+			if slices.Contains(modelConflicts[a], b) || slices.Contains(modelConflicts[b], a) {
+				return true
+			}
+		}
 	}
 	return false
 }
 
+// modelConflicts has each pair of modes at least once.
+var modelConflicts = map[Modes][]Modes{
+	AccessExclusive:      {Read, AccessShare, RowShare, RowExclusive, ShareUpdateExclusive, Share, ShareRowExclusive, Exclusive, AccessExclusive},
+	Define:               {AccessShare, RowShare, RowExclusive, ShareUpdateExclusive, Share, ShareRowExclusive, Exclusive, AccessExclusive, Define},
+	Exclusive:            {RowShare, RowExclusive, ShareUpdateExclusive, Share, ShareRowExclusive, Exclusive},
+	ShareRowExclusive:    {RowExclusive, ShareUpdateExclusive, Share, ShareRowExclusive},
+	Share:                {RowExclusive, ShareUpdateExclusive},
+	ShareUpdateExclusive: {ShareUpdateExclusive},
+	ForUpdate:            {ForKeyShare, ForShare, ForNoKeyUpdate, ForUpdate},
+	ForNoKeyUpdate:       {ForShare, ForNoKeyUpdate},
+	Key:                  {Key},
+}
+
 func (m *model) has(l modelLock) bool {
 	for _, h := range m.held {
-		if h.owner == l.owner && h.table == l.table && (h == l ||
-			h.want == wantExclusive || h.want == wantAllKeys && l.want == wantKey) {
+		if h.owner != l.owner || h.table != l.table {
+			continue
+		}
+		covers := h.level == allKeys && h.mode == l.mode || h.level == whole && (h.mode == Exclusive || h.mode == AccessExclusive || h.mode == Define)
+		if h == l || l.level == oneKey && covers {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *model) keys(owner int, table datum.OID) (n int) {
+func (m *model) keys(owner int, table datum.OID) int {
+	keys := map[string]bool{}
 	for _, h := range m.held {
-		if h.owner == owner && h.table == table && h.want == wantKey {
-			n++
+		if h.owner == owner && h.table == table && h.level == oneKey {
+			keys[h.key] = true
 		}
 	}
-	return n
+	return len(keys)
+}
+
+func (m *model) hasKey(l modelLock) bool {
+	return slices.ContainsFunc(m.held, func(h modelLock) bool {
+		return h.owner == l.owner && h.table == l.table && h.level == oneKey && h.key == l.key
+	})
+}
+
+// covered says whether a request for all keys asks for nothing.
+func (m *model) covered(l modelLock) bool {
+	l.level = oneKey
+	return m.has(l)
 }
 
 // blockers returns the owners that l waits for if before stands before it in the queue.
@@ -81,16 +115,23 @@ func (m *model) blockers(l modelLock, before []modelLock) (owners []int) {
 }
 
 func (m *model) grant(l modelLock) {
-	if l.want == wantAllKeys {
+	if l.level == allKeys {
 		kept := m.held[:0:0]
 		for _, h := range m.held {
-			if h.owner != l.owner || h.table != l.table || h.want != wantKey {
+			if h.owner == l.owner && h.table == l.table && h.level == oneKey {
+				h.level, h.key = allKeys, ""
+			}
+			if !slices.Contains(kept, h) {
 				kept = append(kept, h)
 			}
 		}
 		m.held = kept
 	}
-	m.held = append(m.held, l)
+	for mode := range l.mode.each {
+		if l.mode = mode; !slices.Contains(m.held, l) {
+			m.held = append(m.held, l)
+		}
+	}
 }
 
 // take returns how a request begins: granted, waits or deadlock.
@@ -98,8 +139,15 @@ func (m *model) take(l modelLock) string {
 	if m.has(l) {
 		return "granted"
 	}
-	if l.want == wantKey && m.keys(l.owner, l.table) >= m.maxKeys {
-		l.want, l.key = wantAllKeys, ""
+	if l.level == oneKey && !m.hasKey(l) && m.keys(l.owner, l.table) >= m.maxKeys {
+		l.level, l.key = allKeys, ""
+	}
+	if l.level == allKeys {
+		for _, h := range m.of(l.owner) {
+			if h.table == l.table && h.level != whole {
+				l.mode |= h.mode
+			}
+		}
 	}
 	at := len(m.queue)
 	for i := range m.queue {
@@ -142,6 +190,22 @@ func (m *model) reaches(from, to int, seen map[int]bool) bool {
 	return false
 }
 
+// of returns what an owner has.
+func (m *model) of(owner int) (out []modelLock) {
+	for _, l := range m.held {
+		if l.owner == owner {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// keep takes away what an owner has beside some.
+func (m *model) keep(owner int, kept []modelLock) {
+	m.held = slices.DeleteFunc(slices.Clone(m.held), func(l modelLock) bool { return l.owner == owner && !slices.Contains(kept, l) })
+	m.drop(owner, false)
+}
+
 // drop takes away what an owner waits for, and what it has if released.
 func (m *model) drop(owner int, released bool) {
 	without := func(locks []modelLock) (kept []modelLock) {
@@ -177,18 +241,18 @@ func (m *model) waits(owner int) bool {
 
 func (m *model) stats() (s Stats) {
 	s.Waiting = len(m.queue)
-	tables := map[modelLock]bool{}
+	tables, keys, all := map[modelLock]bool{}, map[modelLock]bool{}, map[modelLock]bool{}
 	for _, h := range m.held {
-		switch h.want {
-		case wantKey:
-			s.Keys++
-		case wantAllKeys:
-			s.AllKeys++
+		switch h.level {
+		case oneKey:
+			keys[modelLock{table: h.table, key: h.key}] = true
+		case allKeys:
+			all[modelLock{owner: h.owner, table: h.table}] = true
 		default:
 			tables[modelLock{owner: h.owner, table: h.table}] = true
 		}
 	}
-	s.Tables = len(tables)
+	s.Tables, s.Keys, s.AllKeys = len(tables), len(keys), len(all)
 	return s
 }
 
@@ -206,7 +270,7 @@ func TestAgainstModel(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { compareWithModel(t, rnd, outcomes) })
 	}
 	t.Log(outcomes)
-	for _, o := range []string{"granted", "waits", "deadlock", "canceled", "all keys"} {
+	for _, o := range []string{"granted", "waits", "deadlock", "canceled", "all keys", "rolled back"} {
 		if outcomes[o] == 0 {
 			t.Errorf("never seen: %s", o)
 		}
@@ -222,12 +286,15 @@ type modelRun struct {
 	owners []*Owner
 	calls  []chan error // nil unless the owner waits
 	cancel []context.CancelFunc
+	mark   []int32 // of the last savepoint of each
+	marked [][]modelLock
 }
 
 func compareWithModel(t *testing.T, rnd *rand.Rand, outcomes map[string]int) {
 	n, maxKeys := 2+rnd.IntN(6), 1+rnd.IntN(4)
 	r := &modelRun{t: t, rnd: rnd, m: New(Options{MaxKeysPerTable: maxKeys}), model: &model{maxKeys: maxKeys},
-		calls: make([]chan error, n), cancel: make([]context.CancelFunc, n)}
+		calls: make([]chan error, n), cancel: make([]context.CancelFunc, n),
+		mark: make([]int32, n), marked: make([][]modelLock, n)}
 	for range n {
 		r.owners = append(r.owners, r.m.NewOwner())
 	}
@@ -277,14 +344,34 @@ func (r *modelRun) step(i int) string {
 		r.settle()
 		return "canceled"
 	}
-	if r.rnd.IntN(8) == 0 {
+	switch r.rnd.IntN(10) {
+	case 0:
 		r.release(i)
 		return "released"
+	case 1:
+		r.mark[i], r.marked[i] = r.owners[i].Savepoint(), r.model.of(i)
+		return "marked"
+	case 2:
+		return r.rollback(i)
 	}
 	return r.request(i)
 }
 
+// rollback goes back to a savepoint. Locks on all keys, and what they need, stay.
+func (r *modelRun) rollback(i int) string {
+	for _, h := range r.model.of(i) {
+		if h.level == allKeys || r.mark[i] == 0 {
+			return "none"
+		}
+	}
+	r.owners[i].RollbackTo(r.mark[i])
+	r.model.keep(i, r.marked[i])
+	r.settle()
+	return "rolled back"
+}
+
 func (r *modelRun) release(i int) {
+	r.mark[i] = 0
 	r.owners[i].Release()
 	r.model.drop(i, true)
 	r.settle()
@@ -307,16 +394,23 @@ func (r *modelRun) settle() {
 func (r *modelRun) request(i int) string {
 	o, l := r.owners[i], modelLock{owner: i, table: tableA + datum.OID(r.rnd.IntN(2))}
 	var c call
+	tableModes := []Modes{Read, AccessShare, RowShare, RowExclusive, ShareUpdateExclusive, Share, ShareRowExclusive, Exclusive, AccessExclusive, Define}
+	rowModes := []Modes{ForKeyShare, ForShare, ForNoKeyUpdate, ForUpdate, Key}
 	switch p := r.rnd.IntN(20); {
 	case p == 0:
-		l.want, c = wantExclusive, lockTable(l.table, Exclusive)
-	case p < 4 || o.held[l.table] == nil:
-		l.want, c = wantWrite, lockTable(l.table, Write)
+		l.mode = tableModes[r.rnd.IntN(len(tableModes))]
+		c = lockTable(l.table, l.mode)
+	case p < 4 || !o.Has(Table(l.table), RowExclusive):
+		l.mode, c = RowExclusive, lockTable(l.table, RowExclusive)
 	case p == 4:
-		l.want, c = wantAllKeys, lockKeys(l.table, "abcdefgh"[:r.model.maxKeys+1])
+		l.level, l.mode = allKeys, rowModes[r.rnd.IntN(len(rowModes))]
+		c = lockKeysAs(l.table, "abcdefgh"[:r.model.maxKeys+1], l.mode)
+		if r.model.covered(l) {
+			return "none"
+		}
 	default:
-		l.want, l.key = wantKey, string(rune('a'+r.rnd.IntN(8)))
-		c = lockKeys(l.table, l.key)
+		l.level, l.mode, l.key = oneKey, rowModes[r.rnd.IntN(len(rowModes))], string(rune('a'+r.rnd.IntN(8)))
+		c = lockKeysAs(l.table, l.key, l.mode)
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan error, 1)

@@ -4,104 +4,171 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
-// Mode is how a table is locked. A higher mode includes the lower ones.
-type Mode uint8
+// A Process is what waits: a client's session, or something of the server's own.
+// Its owners do not stand in each other's way; each is used by one goroutine at a time.
+type Process struct {
+	m    *Manager
+	pid  int32      // 0: of no session
+	turn sync.Mutex // of who asks: one request of a process waits at a time
 
-const (
-	// Write is the lock of INSERT, UPDATE, DELETE and COPY: PostgreSQL's ROW
-	// EXCLUSIVE. Any number of owners may have it.
-	Write Mode = iota + 1
-	// Exclusive is the lock of DDL and TRUNCATE: nobody else may write.
-	Exclusive
-)
+	// m.mu guards the following.
+	number  uint64 // for messages about those of no session; 0 until needed
+	waiting *waiter
+	seen    uint64 // the last search for a ring of waits that came by
+}
 
-// An Owner has the locks of one transaction. It is used by one goroutine at a
-// time. After an error it still has what it had before the call, and of Keys
-// what it got until then.
+// NewOwner returns an owner without locks, for one transaction, or for what a
+// session keeps beyond them. It needs no Release if it never asks for a lock.
+func (p *Process) NewOwner() *Owner { return &Owner{m: p.m, p: p} }
+
+// An Owner has the locks of one transaction, or those of a session. It is used by one
+// goroutine at a time. After an error it still has what it had before the call, and of
+// Keys what it got until then.
 type Owner struct {
 	// LockTimeout bounds each wait for a single lock, as PostgreSQL's
 	// lock_timeout does; 0: no bound. It may be changed between calls.
 	LockTimeout time.Duration
 
-	m *Manager
+	m     *Manager
+	stamp int32 // how many savepoints there were so far
 
 	// m.mu guards the writing of the following. While the owner does not wait
 	// only its goroutine writes them, so that this may read held without m.mu.
-	number  uint64                 // for messages; 0 until the first request
-	held    map[datum.OID]*holding // nil until the first lock
-	waiting *waiter                // nil unless a request waits
-	seen    uint64                 // the last search for a ring of waits that came by
+	p    *Process
+	held map[Object]*holding // nil until the first lock
 }
 
-// holding is what an owner has in one table.
+// holding is what an owner has of one object.
 type holding struct {
-	mode     Mode
-	keys     []string // single keys, none if all
-	keyBytes int64    // the sum of their lengths
-	all      bool     // all keys of the table
+	modes Modes  // of the object
+	log   []mark // what modes was, before it grew
+
+	keys     []heldKey // each time that a key got modes; none if all has them
+	keyCount int       // keys in it
+	keyModes Modes     // of its keys
+	keyBytes int64     // the sum of their lengths
+	all      Modes     // of all keys of the table
 }
 
-func (h *holding) hasKeys() bool { return h.all || len(h.keys) > 0 }
+// mark is what modes were, before a request that was granted after stamp savepoints.
+type mark struct {
+	before Modes
+	stamp  int32
+}
 
-// Table locks a table. It returns at once if the owner has the mode or a
-// higher one. Owners that both have Write and ask for Exclusive are a
-// deadlock. Errors are 40P01 (deadlock), 55P03 (LockTimeout) and ctx.Err().
-func (o *Owner) Table(ctx context.Context, table datum.OID, mode Mode) error {
-	if h := o.held[table]; h != nil && h.mode >= mode {
-		return nil
+type heldKey struct {
+	key string
+	mark
+}
+
+func (h *holding) hasKeys() bool { return h.all != 0 || h.keyCount > 0 }
+
+// Detach makes an owner that keeps its locks after its session goes on one of its own.
+func (o *Owner) Detach() {
+	o.m.mu.Lock()
+	defer o.m.mu.Unlock()
+	o.p = &Process{m: o.m, pid: o.p.pid}
+}
+
+// Lock locks an object. It returns at once if the owner has the modes. waited says that
+// others had to let go first. Errors are 40P01 (deadlock), 55P03 (LockTimeout) and ctx.Err().
+func (o *Owner) Lock(ctx context.Context, object Object, modes Modes) (waited bool, err error) {
+	if o.Has(object, modes) {
+		return false, nil
 	}
-	w := &waiter{owner: o, want: wantWrite}
-	if mode == Exclusive {
-		w.want = wantExclusive
+	return o.take(ctx, object, &waiter{owner: o, modes: modes}, true)
+}
+
+// TryLock is Lock if nobody is in the way; else it has done nothing.
+func (o *Owner) TryLock(object Object, modes Modes) bool {
+	if o.Has(object, modes) {
+		return true
 	}
-	return o.take(ctx, table, w)
+	_, err := o.take(context.Background(), object, &waiter{owner: o, modes: modes}, false)
+	return err == nil
+}
+
+// Has says whether the owner has modes of an object.
+func (o *Owner) Has(object Object, modes Modes) bool {
+	h := o.held[object]
+	return h != nil && h.modes&modes == modes
 }
 
 // keysPerHold bounds how many keys are looked at before others get at the manager.
 const keysPerHold = 1024
 
-// Keys locks primary keys of a table in their encoded form, and the table for
-// Write. It copies what it keeps; keys may be in any order and repeat. Within
-// a call they are taken in rising order, so that calls for the same keys do
-// not deadlock with one another. Errors are those of Table.
+// Keys locks primary keys of a table, of which the owner has a mode that lets it change
+// or lock rows, in their encoded form. It copies what it keeps; keys may be in any
+// order and repeat. Within a call they are taken in rising order, so that calls for the
+// same keys do not deadlock with one another. Errors are those of Lock.
 //
 // An owner that would get more keys of the table than Options allow waits
-// until nobody else has any and then gets all. One that knows that it will
+// until nobody else has any that conflict and then gets all. One that knows that it will
 // write that many does well to say so in its first call: two that have keys
 // when they come to ask for all are a deadlock.
-func (o *Owner) Keys(ctx context.Context, table datum.OID, keys [][]byte) error {
-	if err := o.Table(ctx, table, Write); err != nil {
-		return err
-	}
-	h := o.held[table]
-	if h.all || h.mode == Exclusive {
-		return nil // nobody else gets a key without Write
+func (o *Owner) Keys(ctx context.Context, table datum.OID, keys [][]byte, modes Modes) error {
+	object := Table(table)
+	if o.covers(object, modes) {
+		return nil
 	}
 	keys, sizeBytes := sortedSet(keys)
 	full := len(keys) > o.m.opts.MaxKeysPerTable || sizeBytes > o.m.opts.MaxKeyBytesPerTable
 	for !full && len(keys) > 0 {
 		hold := keys[:min(len(keys), keysPerHold)]
 		var n int
-		n, full = o.takeFree(table, hold)
+		n, full = o.takeFree(object, hold, modes)
 		keys = keys[n:]
 		if n == len(hold) || full {
 			continue
 		}
-		if err := o.take(ctx, table, &waiter{owner: o, want: wantKey, key: string(keys[0])}); err != nil {
+		if _, err := o.take(ctx, object, &waiter{owner: o, modes: modes, level: oneKey, key: string(keys[0])}, true); err != nil {
 			return err
 		}
 		keys = keys[1:]
 	}
 	if full {
-		return o.take(ctx, table, &waiter{owner: o, want: wantAllKeys})
+		_, err := o.take(ctx, object, o.escalation(object, modes), true)
+		return err
 	}
 	return nil
+}
+
+// TryKey is Keys for one key if nobody is in the way; else it has done nothing. Full says
+// that it is one too many, and that not all keys could be had.
+func (o *Owner) TryKey(table datum.OID, key []byte, modes Modes) (got, full bool) {
+	object := Table(table)
+	if o.covers(object, modes) {
+		return true, false
+	}
+	n, full := o.takeFree(object, [][]byte{key}, modes)
+	if n == 1 {
+		return true, false
+	}
+	w := &waiter{owner: o, modes: modes, level: oneKey, key: string(key)}
+	if full {
+		w = o.escalation(object, modes)
+	}
+	_, err := o.take(context.Background(), object, w, false)
+	return err == nil, full
+}
+
+// escalation is the request for all keys, in the modes that the owner has of single ones too.
+func (o *Owner) escalation(object Object, modes Modes) *waiter {
+	h := o.held[object]
+	return &waiter{owner: o, modes: modes | h.all | h.keyModes, level: allKeys}
+}
+
+// covers says whether the owner needs no single key of a table, which it must have locked.
+func (o *Owner) covers(object Object, modes Modes) bool {
+	h := o.held[object]
+	return h.all&modes == modes || h.modes&excluding != 0
 }
 
 // sortedSet returns the keys in rising order, each once, and the sum of their lengths.
@@ -117,23 +184,24 @@ func sortedSet(keys [][]byte) (set [][]byte, sizeBytes int64) {
 	return set, sizeBytes
 }
 
-// takeFree locks keys up to the first for which the owner has to wait, or
+// takeFree locks keys up to the first for which the owner may have to wait, or
 // which is one too many (full). It returns how many it has got.
-func (o *Owner) takeFree(table datum.OID, keys [][]byte) (n int, full bool) {
+func (o *Owner) takeFree(object Object, keys [][]byte, modes Modes) (n int, full bool) {
 	m := o.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t, h := m.tables[table], o.held[table]
+	t, h := m.tables[object], o.held[object]
 	for i, k := range keys {
-		holder := t.keys[string(k)]
+		lock, taken := t.keys[string(k)]
+		own := lock.of(o)
 		switch {
-		case holder == o:
-		case o.isFull(h, k):
+		case own&modes == modes:
+		case own == 0 && o.isFull(h, k):
 			return i, true
-		case holder != nil || t.all != nil || t.allWaiters > 0: // take finds out whether to wait
+		case taken && (own == 0 || len(lock.others) > 0), t.othersAll(o), t.allWaiters > 0: // take finds out whether to wait
 			return i, false
 		default:
-			t.giveKey(o, h, string(k))
+			t.giveKey(o, h, string(k), modes)
 		}
 	}
 	return len(keys), false
@@ -141,36 +209,50 @@ func (o *Owner) takeFree(table datum.OID, keys [][]byte) (n int, full bool) {
 
 // isFull says whether one more key is too many.
 func (o *Owner) isFull(h *holding, key []byte) bool {
-	return len(h.keys) >= o.m.opts.MaxKeysPerTable || h.keyBytes+int64(len(key)) > o.m.opts.MaxKeyBytesPerTable
+	return h.keyCount >= o.m.opts.MaxKeysPerTable || h.keyBytes+int64(len(key)) > o.m.opts.MaxKeyBytesPerTable
 }
 
-// take gets what w wants, or waits for it.
-func (o *Owner) take(ctx context.Context, oid datum.OID, w *waiter) error {
-	m := o.m
+// maxObjects bounds how many objects are locked at a time.
+const maxObjects = 1 << 18
+
+// errTaken says that somebody is in the way of who does not want to wait.
+var errTaken = pgerr.New(pgerr.LockNotAvailable, "could not obtain lock")
+
+// take gets what w wants, or waits for it if it may.
+func (o *Owner) take(ctx context.Context, object Object, w *waiter, mayWait bool) (waited bool, err error) {
+	m, p := o.m, o.p
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	m.mu.Lock()
-	if o.number == 0 {
-		m.lastNumber++
-		o.number = m.lastNumber
+	if m.tables[object] == nil && len(m.tables) >= maxObjects {
+		m.mu.Unlock()
+		return false, pgerr.New(pgerr.OutOfMemory, "out of shared memory").WithHint("%d tables and advisory locks are locked; release some.", maxObjects)
 	}
-	t := m.table(oid)
+	t := m.table(object)
 	w.table = t
 	at := t.place(w)
 	if t.free(w, at) {
 		t.grant(w)
 		m.mu.Unlock()
-		return nil
+		return false, nil
 	}
-	w.granted = make(chan struct{})
+	if !mayWait {
+		t.forgetIfIdle()
+		m.mu.Unlock()
+		return false, errTaken
+	}
+	w.granted, w.since = make(chan struct{}), time.Now()
 	t.enqueue(w, at)
 	m.stats.Waits++
 	if ring := m.ring(w); ring != nil {
 		t.dequeue(w) // nobody had come to wait for it
+		t.forgetIfIdle()
 		m.stats.Deadlocks++
 		m.mu.Unlock()
-		return m.deadlock(ring)
+		return true, m.deadlock(ring)
 	}
 	m.mu.Unlock()
-	return o.wait(ctx, w)
+	return true, o.wait(ctx, w)
 }
 
 // wait waits until w is granted, or gives it up.
@@ -192,7 +274,7 @@ func (o *Owner) wait(ctx context.Context, w *waiter) error {
 	m := o.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if o.waiting == nil {
+	if o.p.waiting == nil {
 		return nil // granted in the meantime
 	}
 	w.table.dequeue(w)
@@ -203,7 +285,73 @@ func (o *Owner) wait(ctx context.Context, w *waiter) error {
 		return ctx.Err()
 	}
 	m.stats.Timeouts++
-	return pgerr.New(pgerr.LockNotAvailable, "canceling statement due to lock timeout")
+	return ErrTimeout
+}
+
+// ErrTimeout ends a wait at LockTimeout.
+var ErrTimeout error = pgerr.New(pgerr.LockNotAvailable, "canceling statement due to lock timeout")
+
+// Savepoint returns a mark for RollbackTo.
+func (o *Owner) Savepoint() int32 {
+	o.stamp++
+	return o.stamp
+}
+
+// RollbackTo frees what was locked since a mark, but for all keys of a table.
+func (o *Owner) RollbackTo(mark int32) {
+	if len(o.held) == 0 {
+		return
+	}
+	m := o.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for object, h := range o.held {
+		if o.freeSince(m.tables[object], h, mark) {
+			delete(o.held, object)
+		}
+	}
+}
+
+// freeSince frees what was locked of one object since a mark, and says whether nothing is left.
+func (o *Owner) freeSince(t *table, h *holding, mark int32) (gone bool) {
+	freed, had := false, len(h.keys)
+	for n := len(h.keys); n > 0 && h.keys[n-1].stamp >= mark; n = len(h.keys) {
+		t.takeBackKeys(o, h, 1)
+	}
+	if len(h.keys) < had {
+		freed, h.keyModes = true, 0
+		for _, k := range h.keys {
+			h.keyModes |= t.keys[k.key].of(o)
+		}
+	}
+	for n := len(h.log); n > 0 && h.log[n-1].stamp >= mark && (h.log[n-1].before != 0 || !h.hasKeys()); n = len(h.log) {
+		t.setModes(h, h.log[n-1].before)
+		h.log = h.log[:n-1]
+		freed = true
+	}
+	if gone = h.modes == 0; gone {
+		delete(t.holders, o)
+	}
+	if freed {
+		t.wake()
+		t.forgetIfIdle()
+	}
+	return gone
+}
+
+// Unlock frees modes of an object, whenever they were locked.
+func (o *Owner) Unlock(object Object, modes Modes) {
+	m := o.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, h := m.tables[object], o.held[object]
+	t.setModes(h, h.modes&^modes)
+	if h.modes == 0 {
+		delete(t.holders, o)
+		delete(o.held, object)
+	}
+	t.wake()
+	t.forgetIfIdle()
 }
 
 // Release frees all locks of the owner and grants others what they waited for.
@@ -215,13 +363,13 @@ func (o *Owner) Release() {
 	m := o.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if o.waiting != nil {
+	if o.p.waiting != nil && o.p.waiting.owner == o {
 		panic("lock: bug: Release of an owner that waits")
 	}
-	for oid, h := range o.held {
-		t := m.tables[oid]
+	for object, h := range o.held {
+		t := m.tables[object]
 		for len(h.keys) > keysPerHold {
-			t.takeBackKeys(h, keysPerHold)
+			t.takeBackKeys(o, h, keysPerHold)
 			t.wake()
 			m.mu.Unlock() // others need not wait for all of it
 			m.mu.Lock()

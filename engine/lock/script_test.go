@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -57,18 +58,31 @@ func (s *script) owner(name string) *Owner {
 // A call is something an owner asks for.
 type call func(ctx context.Context, o *Owner) error
 
-func lockTable(id datum.OID, mode Mode) call {
-	return func(ctx context.Context, o *Owner) error { return o.Table(ctx, id, mode) }
+func lockTable(id datum.OID, mode Modes) call {
+	return func(ctx context.Context, o *Owner) error { _, err := o.Lock(ctx, Table(id), mode); return err }
+}
+
+// keysOf locks keys as who writes them does.
+func keysOf(ctx context.Context, o *Owner, id datum.OID, keys [][]byte) error {
+	if _, err := o.Lock(ctx, Table(id), RowExclusive); err != nil {
+		return err
+	}
+	return o.Keys(ctx, id, keys, Key)
 }
 
 // lockKeys asks for keys of one letter each.
-func lockKeys(id datum.OID, letters string) call {
+func lockKeys(id datum.OID, letters string) call { return lockKeysAs(id, letters, Key) }
+
+func lockKeysAs(id datum.OID, letters string, modes Modes) call {
 	return func(ctx context.Context, o *Owner) error {
 		var ks [][]byte
 		for _, l := range []byte(letters) {
 			ks = append(ks, []byte{l})
 		}
-		err := o.Keys(ctx, id, ks)
+		if _, err := o.Lock(ctx, Table(id), RowExclusive); err != nil {
+			return err
+		}
+		err := o.Keys(ctx, id, ks, modes)
 		for _, k := range ks {
 			k[0] = '!' // they are the caller's again
 		}
@@ -167,10 +181,10 @@ func validate(t *testing.T, m *Manager) {
 
 func (m *Manager) invariants() error {
 	waiting := 0
-	for oid, tab := range m.tables {
+	for object, tab := range m.tables {
 		n, err := tab.invariants()
 		if err != nil {
-			return fmt.Errorf("table %d: %w", oid, err)
+			return fmt.Errorf("%v: %w", object, err)
 		}
 		waiting += n
 	}
@@ -182,32 +196,26 @@ func (m *Manager) invariants() error {
 
 // noRings looks for rings in the whole waits-for graph, with all its edges.
 func (m *Manager) noRings() error {
-	done := map[*Owner]bool{} // false while its edges are being followed
+	done := map[*Process]bool{} // false while its edges are being followed
 	var visit func(w *waiter) error
 	visit = func(w *waiter) error {
-		done[w.owner] = false
-		blockers := slices.Collect(w.table.holdersAgainst(w))
-		for x := w.prev; x != nil; x = x.prev {
-			if w.conflicts(x) {
-				blockers = append(blockers, x.owner)
-			}
-		}
-		for _, o := range blockers {
-			if over, seen := done[o]; seen && !over {
-				return fmt.Errorf("a ring of waits was let pass: it leads to owner %d", o.number)
-			} else if seen || o.waiting == nil {
+		done[w.owner.p] = false
+		for p := range w.table.blockers(w) {
+			if over, seen := done[p]; seen && !over {
+				return fmt.Errorf("a ring of waits was let pass: it leads to process %d", p.number)
+			} else if seen || p.waiting == nil {
 				continue
 			}
-			if err := visit(o.waiting); err != nil {
+			if err := visit(p.waiting); err != nil {
 				return err
 			}
 		}
-		done[w.owner] = true
+		done[w.owner.p] = true
 		return nil
 	}
 	for _, t := range m.tables {
 		for w := t.first; w != nil; w = w.next {
-			if _, seen := done[w.owner]; seen {
+			if _, seen := done[w.owner.p]; seen {
 				continue
 			}
 			if err := visit(w); err != nil {
@@ -219,46 +227,81 @@ func (m *Manager) noRings() error {
 }
 
 func (t *table) invariants() (waiting int, err error) {
-	withKeys, singles := 0, 0
+	withKeys, withAll := 0, 0
+	var granted [modeCount]int
+	shares := map[string]int{}
 	for o, h := range t.holders {
-		if h.mode < Write || o.held[t.oid] != h {
-			return 0, fmt.Errorf("owner %d: mode %d, or not its holding", o.number, h.mode)
+		if h.modes == 0 || o.held[t.object] != h {
+			return 0, fmt.Errorf("owner %p: modes %b, or not its holding", o, h.modes)
 		}
-		if (h.mode == Exclusive) != (t.exclusive == o) || h.mode == Exclusive && len(t.holders) > 1 {
-			return 0, fmt.Errorf("owner %d: mode %d beside %d others", o.number, h.mode, len(t.holders)-1)
+		for x, g := range t.holders {
+			if x.p != o.p && (h.modes.conflicts()&g.modes != 0 || h.all.conflicts()&g.all != 0) {
+				return 0, fmt.Errorf("owners %p and %p have %b and %b, all keys: %b and %b", o, x, h.modes, g.modes, h.all, g.all)
+			}
+		}
+		for m := range h.modes.each {
+			granted[bits.TrailingZeros16(uint16(m))]++
 		}
 		if h.hasKeys() {
 			withKeys++
 		}
-		singles += len(h.keys)
-		bytes := int64(0)
+		if h.all != 0 {
+			withAll++
+		}
+		bytes, count := int64(0), 0
 		for _, k := range h.keys {
-			bytes += int64(len(k))
-			if t.keys[k] != o {
-				return 0, fmt.Errorf("owner %d: key %q belongs to another", o.number, k)
+			if k.before == 0 {
+				bytes += int64(len(k.key))
+				count++
+				shares[k.key]++
+			}
+			if t.keys[k.key].of(o) == 0 {
+				return 0, fmt.Errorf("owner %p: key %q is not its own", o, k.key)
 			}
 		}
-		if bytes != h.keyBytes || len(h.keys) > t.m.opts.MaxKeysPerTable || bytes > t.m.opts.MaxKeyBytesPerTable {
-			return 0, fmt.Errorf("owner %d: %d keys of %d bytes, %d counted", o.number, len(h.keys), bytes, h.keyBytes)
+		if bytes != h.keyBytes || count != h.keyCount || count > t.m.opts.MaxKeysPerTable || bytes > t.m.opts.MaxKeyBytesPerTable {
+			return 0, fmt.Errorf("owner %p: %d keys of %d bytes, counted %d of %d", o, count, bytes, h.keyCount, h.keyBytes)
 		}
-		if h.all != (t.all == o) || h.all && len(h.keys) > 0 {
-			return 0, fmt.Errorf("owner %d: all = %v and %d keys", o.number, h.all, len(h.keys))
+		if (h.all != 0) != slices.Contains(t.all, o) || h.all != 0 && len(h.keys) > 0 && h.all&h.keyModes == h.keyModes {
+			return 0, fmt.Errorf("owner %p: all = %v and %d keys", o, h.all, len(h.keys))
 		}
 	}
-	if singles != len(t.keys) || withKeys != t.keyHolders || t.all != nil && withKeys != 1 {
-		return 0, fmt.Errorf("%d keys, %d counted; %d owners with keys, %d counted", singles, len(t.keys), withKeys, t.keyHolders)
+	if granted != t.granted {
+		return 0, fmt.Errorf("modes %v are held, %v counted", granted, t.granted)
+	}
+	if len(shares) != len(t.keys) || withKeys != t.keyHolders || withAll != len(t.all) {
+		return 0, fmt.Errorf("%d keys, %d counted; %d owners with keys, %d counted", len(shares), len(t.keys), withKeys, t.keyHolders)
+	}
+	for key, lock := range t.keys {
+		n := 0
+		for s := range lock.each {
+			n++
+			for x := range lock.each {
+				if s.owner.p != x.owner.p && s.modes.conflicts()&x.modes != 0 {
+					return 0, fmt.Errorf("two owners have key %q", key)
+				}
+			}
+			for _, o := range t.all {
+				if o.p != s.owner.p && t.holders[o].all.conflicts()&s.modes != 0 {
+					return 0, fmt.Errorf("one has key %q, another all", key)
+				}
+			}
+		}
+		if n != shares[key] {
+			return 0, fmt.Errorf("key %q: %d owners, %d of holdings", key, n, shares[key])
+		}
 	}
 	all := 0
 	var prev *waiter
 	for w := t.first; w != nil; prev, w = w, w.next {
 		waiting++
-		if w.prev != prev || w.owner.waiting != w || w.table != t {
+		if w.prev != prev || w.owner.p.waiting != w || w.table != t {
 			return 0, fmt.Errorf("the queue is broken at its waiter %d", waiting)
 		}
 		if t.free(w, w) {
 			return 0, fmt.Errorf("waiter %d of the queue could be granted", waiting)
 		}
-		if w.want == wantAllKeys {
+		if w.level == allKeys {
 			all++
 		}
 	}

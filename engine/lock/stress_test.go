@@ -93,20 +93,20 @@ func stressTransaction(ctx context.Context, m *Manager, rnd *rand.Rand, tables *
 	for range 1 + rnd.IntN(6) {
 		i := rnd.IntN(len(tables))
 		w, id := &tables[i], tableA+datum.OID(i)
-		mode, keys := Write, []int(nil)
+		mode, keys := RowExclusive, []int(nil)
 		switch p := rnd.IntN(30); {
 		case p == 0:
-			mode = Exclusive
+			mode = Define
 		case p > 5:
 			keys = rnd.Perm(len(w.keys))[:1+rnd.IntN(5)]
 		}
-		err := o.Table(ctx, id, mode)
+		_, err := o.Lock(ctx, Table(id), mode)
 		if err == nil {
 			err = w.locked(o, mode, &undo)
 			if err != nil {
 				return err
 			}
-			err = o.Keys(ctx, id, encode(keys))
+			err = o.Keys(ctx, id, encode(keys), Key)
 		}
 		switch {
 		case err == nil:
@@ -130,13 +130,13 @@ func encode(keys []int) (b [][]byte) {
 	return b
 }
 
-func (w *witness) locked(o *Owner, mode Mode, undo *[]func()) error {
+func (w *witness) locked(o *Owner, mode Modes, undo *[]func()) error {
 	w.writers.Add(1)
 	*undo = append(*undo, func() { w.writers.Add(-1) })
 	if x := w.exclusive.Load(); x != nil && x != o {
-		return fmt.Errorf("owner %d has the table, %d has it exclusively", o.number, x.number)
+		return fmt.Errorf("owner %p has the table, %p has it exclusively", o, x)
 	}
-	if mode == Exclusive && w.exclusive.Load() == nil {
+	if mode == Define && w.exclusive.Load() == nil {
 		if !w.exclusive.CompareAndSwap(nil, o) {
 			return fmt.Errorf("two owners have the table exclusively")
 		}
@@ -168,7 +168,7 @@ func TestSingleCallsNeverDeadlock(t *testing.T) {
 		wg.Go(func() {
 			for range 300 {
 				o := m.NewOwner()
-				if err := o.Keys(t.Context(), tableA, encode(rnd.Perm(30)[:1+rnd.IntN(20)])); err != nil {
+				if err := keysOf(t.Context(), o, tableA, encode(rnd.Perm(30)[:1+rnd.IntN(20)])); err != nil {
 					t.Error(err)
 				}
 				runtime.Gosched()

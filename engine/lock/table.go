@@ -2,81 +2,145 @@ package lock
 
 import (
 	"iter"
-
-	"github.com/phyllodb/phyllo/internal/datum"
+	"math/bits"
+	"slices"
+	"time"
 )
 
-// want is what a request asks for.
-type want uint8
+// level is what of a table a request asks for.
+type level uint8
 
 const (
-	wantWrite want = iota
-	wantExclusive
-	wantKey
-	wantAllKeys
+	whole level = iota // the table itself, or the advisory lock
+	oneKey
+	allKeys
 )
 
 // waiter is a request, in the queue of its table if it waits.
 type waiter struct {
 	owner      *Owner
 	table      *table
-	want       want
-	key        string        // of wantKey
+	modes      Modes
+	level      level
+	key        string        // of oneKey
 	granted    chan struct{} // closed when it is granted; nil if it need not wait
+	since      time.Time
 	prev, next *waiter
 }
 
-// conflicts says whether two requests of different owners cannot both be
+// conflicts says whether two requests of different processes cannot both be
 // granted.
 func (w *waiter) conflicts(x *waiter) bool {
-	switch w.want {
-	case wantWrite:
-		return x.want == wantExclusive
-	case wantExclusive:
-		return x.want == wantWrite || x.want == wantExclusive
-	case wantKey:
-		return x.want == wantAllKeys || x.want == wantKey && x.key == w.key
-	default:
-		return x.want == wantAllKeys || x.want == wantKey
+	if w.modes.conflicts()&x.modes == 0 {
+		return false
+	}
+	return w.level != oneKey || x.level != oneKey || w.key == x.key
+}
+
+// keyLock is who has one key. Most have one owner.
+type keyLock struct {
+	share
+	others []share
+}
+
+type share struct {
+	owner *Owner
+	modes Modes
+}
+
+// of returns the modes that an owner has.
+func (k keyLock) of(o *Owner) Modes {
+	if k.owner == o {
+		return k.modes
+	}
+	for _, s := range k.others {
+		if s.owner == o {
+			return s.modes
+		}
+	}
+	return 0
+}
+
+// with returns the lock after an owner's modes have become others, maybe none.
+func (k keyLock) with(o *Owner, modes Modes) keyLock {
+	all := k.others
+	if k.owner != nil {
+		all = append([]share{k.share}, k.others...)
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(s share) bool { return s.owner == o })
+	if modes != 0 {
+		all = append(all, share{o, modes})
+	}
+	switch len(all) {
+	case 0:
+		return keyLock{}
+	case 1:
+		return keyLock{share: all[0]}
+	}
+	return keyLock{share: all[0], others: all[1:]}
+}
+
+// each yields the shares.
+func (k keyLock) each(yield func(share) bool) {
+	if k.owner == nil || !yield(k.share) {
+		return
+	}
+	for _, s := range k.others {
+		if !yield(s) {
+			return
+		}
 	}
 }
 
-// table is the locks on one table and its keys. Manager.mu guards it.
+// table is the locks on one table and its keys, or on another object. Manager.mu guards it.
 //
-// Between calls no request in the queue could be granted. So a key that nobody
-// has is wanted only by those who wait behind one that wants all keys.
+// Between calls no request in the queue could be granted.
 type table struct {
 	m          *Manager
-	oid        datum.OID
-	holders    map[*Owner]*holding // each has at least Write
-	exclusive  *Owner              // has Exclusive
-	keys       map[string]*Owner   // single keys
+	object     Object
+	holders    map[*Owner]*holding // each has a mode
+	granted    [modeCount]int      // how many have each mode of the table
+	keys       map[string]keyLock  // single keys
 	keyHolders int                 // owners that have keys, single ones or all
-	all        *Owner              // has all keys
+	all        []*Owner            // who have all keys
 
 	first, last *waiter // the queue
 	allWaiters  int     // those in it that want all keys
 }
 
-// holdersAgainst yields the other owners whose locks keep w from being granted.
+// othersAll says whether another owner has all keys.
+func (t *table) othersAll(o *Owner) bool {
+	return slices.ContainsFunc(t.all, func(x *Owner) bool { return x != o })
+}
+
+// holdersAgainst yields the owners of other processes whose locks keep w from being granted.
 func (t *table) holdersAgainst(w *waiter) iter.Seq[*Owner] {
+	against := w.modes.conflicts()
 	return func(yield func(*Owner) bool) {
-		switch w.want {
-		case wantWrite:
-			if t.exclusive != nil && t.exclusive != w.owner {
-				yield(t.exclusive)
+		switch w.level {
+		case whole:
+			if t.grantedModes()&against == 0 {
+				return
 			}
-		case wantKey:
-			o := t.keys[w.key]
-			if o == nil {
-				o = t.all
-			}
-			if o != nil && o != w.owner {
-				yield(o)
-			}
-		case wantExclusive, wantAllKeys:
 			for o, h := range t.holders {
-				if o != w.owner && (w.want == wantExclusive || h.hasKeys()) && !yield(o) {
+				if o.p != w.owner.p && h.modes&against != 0 && !yield(o) {
+					return
+				}
+			}
+		case oneKey:
+			for s := range t.keys[w.key].each {
+				if s.owner.p != w.owner.p && s.modes&against != 0 && !yield(s.owner) {
+					return
+				}
+			}
+			for _, o := range t.all {
+				if o.p != w.owner.p && t.holders[o].all&against != 0 && !yield(o) {
+					return
+				}
+			}
+		case allKeys:
+			for o, h := range t.holders {
+				if o.p != w.owner.p && (h.all|h.keyModes)&against != 0 && !yield(o) {
 					return
 				}
 			}
@@ -84,42 +148,56 @@ func (t *table) holdersAgainst(w *waiter) iter.Seq[*Owner] {
 	}
 }
 
-// queuedAgainst returns the last request before the place before at that w
-// waits for, nil if there is none. For deadlocks it stands for those further
-// ahead: it waits for them too, or for what they wait for.
-func (t *table) queuedAgainst(w, at *waiter) *waiter {
-	x := t.last
-	if at != nil {
-		x = at.prev
+func (t *table) grantedModes() (out Modes) {
+	for i, n := range t.granted {
+		if n > 0 {
+			out |= 1 << i
+		}
 	}
-	for x != nil && !w.conflicts(x) {
-		x = x.prev
+	return out
+}
+
+// queuedAgainst yields the requests before the place before at that w waits for.
+func (t *table) queuedAgainst(w, at *waiter) iter.Seq[*waiter] {
+	return func(yield func(*waiter) bool) {
+		x := t.last
+		if at != nil {
+			x = at.prev
+		}
+		for ; x != nil; x = x.prev {
+			if w.conflicts(x) && !yield(x) {
+				return
+			}
+		}
 	}
-	return x
 }
 
 // blocks says whether a lock that o has keeps x from being granted.
 func (t *table) blocks(o *Owner, h *holding, x *waiter) bool {
-	switch x.want {
-	case wantWrite:
-		return h.mode == Exclusive
-	case wantExclusive:
-		return true
-	case wantKey:
-		return h.all || t.keys[x.key] == o
+	against := x.modes.conflicts()
+	switch x.level {
+	case whole:
+		return h.modes&against != 0
+	case oneKey:
+		return (h.all|t.keys[x.key].of(o))&against != 0
 	default:
-		return h.hasKeys()
+		return (h.all|h.keyModes)&against != 0
 	}
 }
 
 // place returns the request before which w belongs, nil for the end.
 func (t *table) place(w *waiter) *waiter {
-	h := t.holders[w.owner]
-	if h == nil {
+	if t.first == nil {
 		return nil
 	}
+	var own []*Owner
+	for o := range t.holders {
+		if o.p == w.owner.p {
+			own = append(own, o)
+		}
+	}
 	for x := t.first; x != nil; x = x.next {
-		if t.blocks(w.owner, h, x) {
+		if slices.ContainsFunc(own, func(o *Owner) bool { return t.blocks(o, t.holders[o], x) }) {
 			return x
 		}
 	}
@@ -131,7 +209,10 @@ func (t *table) free(w, at *waiter) bool {
 	for range t.holdersAgainst(w) {
 		return false
 	}
-	return t.queuedAgainst(w, at) == nil
+	for range t.queuedAgainst(w, at) {
+		return false
+	}
+	return true
 }
 
 // grant gives w's owner what it wants.
@@ -142,52 +223,87 @@ func (t *table) grant(w *waiter) {
 		h = &holding{}
 		t.holders[o] = h
 		if o.held == nil {
-			o.held = map[datum.OID]*holding{}
+			o.held = map[Object]*holding{}
 		}
-		o.held[t.oid] = h
+		o.held[t.object] = h
 	}
-	switch w.want {
-	case wantWrite:
-		h.mode = max(h.mode, Write)
-	case wantExclusive:
-		h.mode = Exclusive
-		t.exclusive = o
-	case wantKey:
-		t.giveKey(o, h, w.key)
-	case wantAllKeys:
+	switch w.level {
+	case whole:
+		h.log = append(h.log, mark{h.modes, o.stamp})
+		t.setModes(h, h.modes|w.modes)
+	case oneKey:
+		t.giveKey(o, h, w.key, w.modes)
+	case allKeys:
 		t.m.stats.Escalations++
 		if !h.hasKeys() {
 			t.keyHolders++
 		}
-		t.takeBackKeys(h, len(h.keys))
-		h.all = true
-		t.all = o
+		if h.all == 0 {
+			t.all = append(t.all, o)
+		}
+		h.all = w.modes
+		t.takeBackKeys(o, h, len(h.keys))
 	}
 }
 
-func (t *table) giveKey(o *Owner, h *holding, key string) {
+// setModes makes the modes of the table that an owner has others.
+func (t *table) setModes(h *holding, modes Modes) {
+	for m := range (h.modes ^ modes).each {
+		n := 1
+		if modes&m == 0 {
+			n = -1
+		}
+		t.granted[bits.TrailingZeros16(uint16(m))] += n
+	}
+	h.modes = modes
+}
+
+func (t *table) giveKey(o *Owner, h *holding, key string, modes Modes) {
 	if !h.hasKeys() {
 		t.keyHolders++
 	}
 	if t.keys == nil {
-		t.keys = map[string]*Owner{}
+		t.keys = map[string]keyLock{}
 	}
-	t.keys[key] = o
-	h.keys = append(h.keys, key)
-	h.keyBytes += int64(len(key))
+	lock, taken := t.keys[key]
+	before := Modes(0)
+	if !taken { // as most are
+		t.keys[key] = keyLock{share: share{o, modes}}
+	} else {
+		before = lock.of(o)
+		t.keys[key] = lock.with(o, before|modes)
+	}
+	if before == 0 {
+		h.keyCount++
+		h.keyBytes += int64(len(key))
+	}
+	h.keyModes |= modes
+	h.keys = append(h.keys, heldKey{key, mark{before, o.stamp}})
 }
 
-// takeBackKeys frees the last n single keys of a holding, which goes on
-// counting as one with keys.
-func (t *table) takeBackKeys(h *holding, n int) {
+// takeBackKeys undoes the last n times that single keys of a holding got modes.
+func (t *table) takeBackKeys(o *Owner, h *holding, n int) {
+	had := h.hasKeys()
 	rest := len(h.keys) - n
-	for _, k := range h.keys[rest:] {
-		delete(t.keys, k)
-		h.keyBytes -= int64(len(k))
+	for i := len(h.keys) - 1; i >= rest; i-- {
+		k := &h.keys[i]
+		if lock := t.keys[k.key]; k.before == 0 && len(lock.others) == 0 {
+			delete(t.keys, k.key)
+		} else {
+			t.keys[k.key] = lock.with(o, k.before)
+		}
+		if k.before == 0 {
+			h.keyCount--
+			h.keyBytes -= int64(len(k.key))
+		}
 	}
+	clear(h.keys[rest:])
 	h.keys = h.keys[:rest]
 	if rest == 0 {
-		h.keys = nil
+		h.keys, h.keyModes = nil, 0
+	}
+	if had && !h.hasKeys() {
+		t.keyHolders--
 	}
 	if len(t.keys) == 0 {
 		t.keys = nil // a map never shrinks
@@ -196,16 +312,13 @@ func (t *table) takeBackKeys(h *holding, n int) {
 
 // takeBack frees all that an owner has.
 func (t *table) takeBack(o *Owner, h *holding) {
-	if h.hasKeys() {
+	t.takeBackKeys(o, h, len(h.keys))
+	if h.all != 0 {
+		t.all = slices.DeleteFunc(t.all, func(x *Owner) bool { return x == o })
+		h.all = 0
 		t.keyHolders--
 	}
-	t.takeBackKeys(h, len(h.keys))
-	if t.all == o {
-		t.all = nil
-	}
-	if t.exclusive == o {
-		t.exclusive = nil
-	}
+	t.setModes(h, 0)
 	delete(t.holders, o)
 }
 
@@ -222,10 +335,10 @@ func (t *table) enqueue(w, at *waiter) {
 	} else {
 		w.prev.next = w
 	}
-	if w.want == wantAllKeys {
+	if w.level == allKeys {
 		t.allWaiters++
 	}
-	w.owner.waiting = w
+	w.owner.p.waiting = w
 	t.m.stats.Waiting++
 }
 
@@ -241,10 +354,10 @@ func (t *table) dequeue(w *waiter) {
 		w.next.prev = w.prev
 	}
 	w.prev, w.next = nil, nil
-	if w.want == wantAllKeys {
+	if w.level == allKeys {
 		t.allWaiters--
 	}
-	w.owner.waiting = nil
+	w.owner.p.waiting = nil
 	t.m.stats.Waiting--
 }
 
@@ -265,6 +378,6 @@ func (t *table) wake() {
 // forgetIfIdle removes a table without holders and waiters from the manager.
 func (t *table) forgetIfIdle() {
 	if len(t.holders) == 0 && t.first == nil {
-		delete(t.m.tables, t.oid)
+		delete(t.m.tables, t.object)
 	}
 }

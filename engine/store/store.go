@@ -27,10 +27,12 @@ const (
 	SourceLog    LogKind = iota + 1 // a writer's WAL: one record a transaction
 	CommitLog                       // of one table partition
 	CatalogueLog                    // of one database
+	SequenceLog                     // of one sequence
 )
 
 // A LogID names a log. Key is the writer and epoch of a source log, the table
-// and partition key of a commit log, the database of a catalogue log.
+// and partition key of a commit log, the database of a catalogue log, the
+// storage of a sequence.
 type LogID struct {
 	Kind LogKind
 	Key  string

@@ -22,12 +22,17 @@ func ChunkID(i int) (id chunk.ID) {
 	return id
 }
 
-// Sealed makes a chunk with the blobs; only what stores look at is set.
+// Sealed makes a chunk with the blobs; only what stores look at is set. If there are three or more the
+// last one's column has an ID as Bloom filters have.
 func Sealed(id chunk.ID, blobs ...string) *chunk.Sealed {
 	c := &chunk.Sealed{Entry: chunk.Entry{ID: id, Rows: 1}}
 	for i, b := range blobs {
 		c.Blobs = append(c.Blobs, []byte(b))
-		c.Entry.Columns = append(c.Entry.Columns, chunk.ColumnEntry{ID: schema.ColumnID(i + 1), Size: int64(len(b))})
+		column := chunk.ColumnEntry{ID: schema.ColumnID(i + 1), Size: int64(len(b))}
+		if i > 1 && i == len(blobs)-1 {
+			column.ID = chunk.BloomColumn(1)
+		}
+		c.Entry.Columns = append(c.Entry.Columns, column)
 	}
 	return c
 }

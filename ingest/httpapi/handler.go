@@ -39,6 +39,8 @@ type Target interface {
 // A Load is one transaction. It is used by one goroutine.
 type Load interface {
 	Table() *schema.Table
+	// Types are those that users have defined, nil if there are none.
+	Types() datum.UserTypes
 	// Insert adds rows: columns are indexes into the table's columns.
 	Insert(ctx context.Context, columns []int, batch arrow.RecordBatch) (int64, error)
 	// Commit makes the rows durable and visible.
@@ -127,7 +129,7 @@ func (h *handler) decode(r *http.Request, load Load) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	env := &datum.Env{}
+	env := &datum.Env{Types: load.Types()}
 	sink := func(columns []int, batch arrow.RecordBatch) error {
 		_, err := load.Insert(r.Context(), columns, batch)
 		return err

@@ -39,6 +39,8 @@ func (f *fake) Load(_ context.Context, user, table string) (Load, error) {
 	return f, nil
 }
 
+func (f *fake) Types() datum.UserTypes { return nil }
+
 func (f *fake) Table() *schema.Table {
 	return &schema.Table{Name: "buses", Columns: []schema.Column{
 		{ID: 1, Name: "id", Type: datum.Of(datum.Int4)}, {ID: 2, Name: "name", Type: datum.Of(datum.Text)},

@@ -179,12 +179,13 @@ func (d *jsonDecoder) syntax(number int64, err error) error {
 	return rowError(number, "", nil, pgerr.New(code, "invalid JSON: %v", err))
 }
 
-// add moves the row into the batch. Columns without a default are always part
-// of it; one with a default is if the row names it.
+// add moves the row into the batch. Columns that would be NULL without are always part
+// of it; others are if the row names them.
 func (d *jsonDecoder) add(number int64) error {
 	d.want = d.want[:0]
 	for i := range d.table.Columns {
-		if d.table.Columns[i].Default == "" || d.state[i] != absent {
+		c := &d.table.Columns[i]
+		if c.Type.OID != 0 && !c.FillsItself() || d.state[i] != absent {
 			d.want = append(d.want, i)
 		}
 	}

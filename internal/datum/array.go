@@ -25,6 +25,8 @@ func ValueAt(t Type, a arrow.Array, i int) Value {
 		return a.(*array.Int32).Value(i)
 	case kInt64:
 		return a.(*array.Int64).Value(i)
+	case kLabel:
+		return Label(a.(*array.Int64).Value(i))
 	case kUint32:
 		return OID(a.(*array.Uint32).Value(i))
 	case kFloat32:
@@ -48,14 +50,7 @@ func ValueAt(t Type, a arrow.Array, i int) Value {
 	case kUUID:
 		return UUIDValue(a.(*array.FixedSizeBinary).Value(i))
 	case kArray:
-		elem, _ := t.Elem()
-		l := a.(*array.List)
-		from, to := l.ValueOffsets(i)
-		vals := make([]Value, 0, to-from)
-		for j := from; j < to; j++ {
-			vals = append(vals, ValueAt(elem, l.ListValues(), int(j)))
-		}
-		return Array{Elem: elem, Values: vals}
+		return mustLists(a).at(t, i)
 	case kRecord:
 		return rowAt(a.(*array.Struct), i)
 	}
@@ -114,6 +109,10 @@ func Append(b array.Builder, t Type, v Value) {
 	case *array.Int32Builder:
 		b.Append(v.(int32))
 	case *array.Int64Builder:
+		if v, ok := v.(Label); ok {
+			b.Append(int64(v))
+			return
+		}
 		b.Append(v.(int64))
 	case *array.Uint32Builder:
 		b.Append(uint32(v.(OID)))
@@ -138,13 +137,11 @@ func Append(b array.Builder, t Type, v Value) {
 		b.Append(arrow.Timestamp(v.(Micros)))
 	case *array.FixedSizeBinaryBuilder:
 		appendFixed(b, v)
-	case *array.ListBuilder:
-		elem, _ := t.Elem()
-		b.Append(true)
-		for _, e := range v.(Array).Values {
-			Append(b.ValueBuilder(), elem, e)
-		}
 	case *array.StructBuilder:
+		if t.kind() == kArray {
+			appendLists(b, t, v.(Array))
+			return
+		}
 		row := v.(Row)
 		b.Append(true)
 		for f := range row.Values {

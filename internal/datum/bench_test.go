@@ -60,7 +60,7 @@ func BenchmarkTextAppender(b *testing.B) {
 		text string
 	}{
 		{Of(Int4), "123456"}, {Of(Int8), "1234567890123"}, {Of(Float8), "30.267153"}, {Of(Float8), "30.26715312345678901"},
-		{Of(Float4), "12.50"}, {Of(Numeric), "12345.67"}, {Type{Numeric, 10<<16 + 2 + 4}, "12345.6"}, {Of(Text), "route 801"},
+		{Of(Float4), "12.50"}, {Of(Numeric), "12345.67"}, {Type{OID: Numeric, Mod: 10<<16 + 2 + 4}, "12345.6"}, {Of(Text), "route 801"},
 		{Of(Date), "2019-03-02"}, {Of(Timestamp), "2019-03-02 10:11:12.5"}, {Of(TimestampTZ), "2019-03-02T10:11:12-05:00"},
 		{Of(TimestampTZ), "2019-03-02 10:11:12"}, {Of(TimestampTZ), "Mar 2 2019 10:11:12 EST"}, {Of(JSONB), `{"a": 1, "b": [1, 2]}`},
 	} {

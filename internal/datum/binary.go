@@ -3,6 +3,7 @@ package datum
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // AppendBinary appends the send function's bytes of a non-NULL value.
-func AppendBinary(dst []byte, t Type, v Value) []byte {
+func AppendBinary(dst []byte, t Type, v Value, env *Env) []byte {
 	switch v := v.(type) {
 	case bool:
 		return appendBoolKey(dst, v)
@@ -22,6 +23,8 @@ func AppendBinary(dst []byte, t Type, v Value) []byte {
 		return binary.BigEndian.AppendUint32(dst, uint32(v))
 	case int64:
 		return binary.BigEndian.AppendUint64(dst, uint64(v))
+	case Label:
+		return appendLabel(dst, t, v, env.orDefault())
 	case OID:
 		return binary.BigEndian.AppendUint32(dst, uint32(v))
 	case float32:
@@ -52,16 +55,16 @@ func AppendBinary(dst []byte, t Type, v Value) []byte {
 		for _, e := range v.Values {
 			hasNull = hasNull || e == nil
 		}
-		dst = appendArrayHeader(dst, v.Elem, len(v.Values), hasNull, t)
+		dst = appendArrayHeader(dst, t, v.Elem, v.Shape(), hasNull)
 		for _, e := range v.Values {
-			dst = appendField(dst, v.Elem, e)
+			dst = appendField(dst, v.Elem, e, env)
 		}
 		return dst
 	case Row:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v.Values)))
 		for i, e := range v.Values {
 			dst = binary.BigEndian.AppendUint32(dst, uint32(v.Types[i].OID))
-			dst = appendField(dst, v.Types[i], e)
+			dst = appendField(dst, v.Types[i], e, env)
 		}
 		return dst
 	}
@@ -69,19 +72,19 @@ func AppendBinary(dst []byte, t Type, v Value) []byte {
 }
 
 // appendField appends a value with its length before it, -1 for NULL.
-func appendField(dst []byte, t Type, v Value) []byte {
+func appendField(dst []byte, t Type, v Value, env *Env) []byte {
 	if v == nil {
 		return binary.BigEndian.AppendUint32(dst, math.MaxUint32)
 	}
 	base := len(dst)
-	dst = AppendBinary(append(dst, 0, 0, 0, 0), t, v)
+	dst = AppendBinary(append(dst, 0, 0, 0, 0), t, v, env)
 	binary.BigEndian.PutUint32(dst[base:], uint32(len(dst)-base-4))
 	return dst
 }
 
 // AppendBinaryAt does the same for element i of an array, which is not NULL,
 // without boxing it.
-func AppendBinaryAt(dst []byte, t Type, a arrow.Array, i int) []byte {
+func AppendBinaryAt(dst []byte, t Type, a arrow.Array, i int, env *Env) []byte {
 	switch t.kind() {
 	case kBool:
 		return appendBoolKey(dst, a.(*array.Boolean).Value(i))
@@ -91,6 +94,8 @@ func AppendBinaryAt(dst []byte, t Type, a arrow.Array, i int) []byte {
 		return binary.BigEndian.AppendUint32(dst, uint32(a.(*array.Int32).Value(i)))
 	case kInt64:
 		return binary.BigEndian.AppendUint64(dst, uint64(a.(*array.Int64).Value(i)))
+	case kLabel:
+		return appendLabel(dst, t, Label(a.(*array.Int64).Value(i)), env.orDefault())
 	case kUint32:
 		return binary.BigEndian.AppendUint32(dst, a.(*array.Uint32).Value(i))
 	case kFloat32:
@@ -115,9 +120,9 @@ func AppendBinaryAt(dst []byte, t Type, a arrow.Array, i int) []byte {
 	case kUUID:
 		return append(dst, a.(*array.FixedSizeBinary).Value(i)...)
 	case kArray:
-		return appendListBinary(dst, t, a.(*array.List), i)
+		return appendListBinary(dst, t, mustLists(a), i, env)
 	case kRecord:
-		return AppendBinary(dst, t, rowAt(a.(*array.Struct), i))
+		return AppendBinary(dst, t, rowAt(a.(*array.Struct), i), env)
 	case kVoid:
 		return dst
 	}
@@ -126,7 +131,7 @@ func AppendBinaryAt(dst []byte, t Type, a arrow.Array, i int) []byte {
 
 func appendStringBinary(dst []byte, t Type, s string) []byte {
 	switch t.OID {
-	case JSONB:
+	case JSONB, JSONPath:
 		return append(append(dst, 1), s...) // version of the format
 	case Bit, VarBit:
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(s)))
@@ -175,43 +180,39 @@ func appendIntervalBinary(dst []byte, v IntervalValue) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, uint32(v.Days)), uint32(v.Months))
 }
 
-func appendArrayHeader(dst []byte, elem Type, n int, hasNull bool, t Type) []byte {
-	dims, lower := uint32(1), uint32(1)
-	if n == 0 {
-		dims = 0
-	}
-	if t.OID == Int2Vector || t.OID == OIDVector {
-		dims, lower = 1, 0
-	}
+func appendArrayHeader(dst []byte, t, elem Type, dims []Dim, hasNull bool) []byte {
 	flags := uint32(0)
 	if hasNull {
 		flags = 1
 	}
-	dst = binary.BigEndian.AppendUint32(dst, dims)
-	dst = binary.BigEndian.AppendUint32(dst, flags)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(elem.OID))
-	if dims == 0 {
-		return dst
+	if len(dims) == 0 && (t.OID == Int2Vector || t.OID == OIDVector) {
+		dims = []Dim{{}}
 	}
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, uint32(n)), lower)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(dims)))
+	dst = binary.BigEndian.AppendUint32(dst, flags)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(elem.Declared()))
+	for _, d := range dims {
+		dst = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(dst, uint32(d.Len)), uint32(d.Lower))
+	}
+	return dst
 }
 
-func appendListBinary(dst []byte, t Type, l *array.List, i int) []byte {
+func appendListBinary(dst []byte, t Type, l Lists, i int, env *Env) []byte {
 	elem, _ := t.Elem()
-	from, to := l.ValueOffsets(i)
-	vals := l.ListValues()
+	from, to := l.Range(i)
+	vals := l.Values()
 	hasNull := false
 	for j := from; j < to && !hasNull; j++ {
-		hasNull = vals.IsNull(int(j))
+		hasNull = vals.IsNull(j)
 	}
-	dst = appendArrayHeader(dst, elem, int(to-from), hasNull, t)
-	for j := int(from); j < int(to); j++ {
+	dst = appendArrayHeader(dst, t, elem, shapeOf(l.Dims(i), to-from), hasNull)
+	for j := from; j < to; j++ {
 		if vals.IsNull(j) {
 			dst = binary.BigEndian.AppendUint32(dst, math.MaxUint32)
 			continue
 		}
 		base := len(dst)
-		dst = AppendBinaryAt(append(dst, 0, 0, 0, 0), elem, vals, j)
+		dst = AppendBinaryAt(append(dst, 0, 0, 0, 0), elem, vals, j, env)
 		binary.BigEndian.PutUint32(dst[base:], uint32(len(dst)-base-4))
 	}
 	return dst
@@ -219,8 +220,8 @@ func appendListBinary(dst []byte, t Type, l *array.List, i int) []byte {
 
 // ParseBinary is the type's receive function; the modifier is applied. Errors
 // are *pgerr.Error.
-func ParseBinary(t Type, b []byte) (Value, error) {
-	v, err := parseBinary(t, b, 0)
+func ParseBinary(t Type, b []byte, env *Env) (Value, error) {
+	v, err := parseBinary(t, b, env.orDefault(), 0)
 	if err != nil || t.Mod < 0 || t.kind() == kArray {
 		return v, err
 	}
@@ -254,13 +255,13 @@ func (k kind) fixedSize() int {
 	return -1
 }
 
-func parseBinary(t Type, b []byte, depth int) (Value, error) {
+func parseBinary(t Type, b []byte, env *Env, depth int) (Value, error) {
 	k := t.kind()
 	if n := k.fixedSize(); n >= 0 && len(b) != n {
 		if len(b) < n {
 			return nil, shortMessage()
 		}
-		if _, err := parseBinary(t, b[:n], depth); err != nil { // PostgreSQL looks at the value first
+		if _, err := parseBinary(t, b[:n], env, depth); err != nil { // PostgreSQL looks at the value first
 			return nil, err
 		}
 		return nil, badBinary("incorrect binary data format")
@@ -274,6 +275,11 @@ func parseBinary(t Type, b []byte, depth int) (Value, error) {
 		return int32(binary.BigEndian.Uint32(b)), nil
 	case kInt64:
 		return int64(binary.BigEndian.Uint64(b)), nil
+	case kLabel:
+		if err := CheckText(string(b)); err != nil {
+			return nil, err
+		}
+		return box(parseLabel(t, string(b), env))
 	case kUint32:
 		return OID(binary.BigEndian.Uint32(b)), nil
 	case kFloat32:
@@ -309,7 +315,7 @@ func parseBinary(t Type, b []byte, depth int) (Value, error) {
 	case kUUID:
 		return UUIDValue(b), nil
 	case kArray:
-		return parseArrayBinary(t, b, depth)
+		return parseArrayBinary(t, b, env, depth)
 	case kRecord:
 		return nil, pgerr.Unsupported("input of anonymous composite types is not implemented")
 	case kVoid:
@@ -342,15 +348,18 @@ func receiveTimestamp(v int64) (Micros, error) {
 
 func receiveString(t Type, b []byte) (string, error) {
 	switch t.OID {
-	case JSONB:
+	case JSONB, JSONPath:
 		if len(b) == 0 {
 			return "", shortMessage()
 		}
 		if b[0] != 1 {
-			return "", pgerr.New(pgerr.InternalError, "unsupported jsonb version number %d", b[0])
+			return "", pgerr.New(pgerr.InternalError, "unsupported %s version number %d", t, b[0])
 		}
 		if err := CheckText(string(b[1:])); err != nil {
 			return "", err
+		}
+		if t.OID == JSONPath {
+			return CanonicalJSONPath(string(b[1:]))
 		}
 		return CanonicalJSON(string(b[1:]))
 	case Bit, VarBit:
@@ -392,7 +401,7 @@ func receiveBits(b []byte) (string, error) {
 	return string(out), nil
 }
 
-func parseArrayBinary(t Type, b []byte, depth int) (Value, error) {
+func parseArrayBinary(t Type, b []byte, env *Env, depth int) (Value, error) {
 	elem, _ := t.Elem()
 	if len(b) < 12 {
 		return nil, shortMessage()
@@ -401,38 +410,33 @@ func parseArrayBinary(t Type, b []byte, depth int) (Value, error) {
 	switch {
 	case int32(dims) < 0:
 		return nil, badBinary("invalid number of dimensions: %d", int32(dims))
-	case dims > 6:
-		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "number of array dimensions (%d) exceeds the maximum allowed (6)", int32(dims))
+	case dims > MaxDimensions:
+		return nil, TooManyDimensions(int(dims))
 	case flags > 1:
 		return nil, badBinary("invalid array flags")
-	case oid != elem.OID:
+	case oid != elem.OID && oid != elem.Domain:
 		return nil, pgerr.New(pgerr.DatatypeMismatch, "binary data has array element type %d (%s) instead of expected %d (%s)",
 			oid, Of(oid), elem.OID, Of(elem.OID))
-	case dims > 1:
-		return nil, multiDimensional()
 	case depth > maxNesting:
 		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "arrays are nested too deep")
 	}
-	v := Array{Elem: elem, Values: []Value{}}
 	b = b[12:]
-	if dims == 0 {
-		if len(b) != 0 {
-			return nil, badBinary("incorrect binary data format")
-		}
-		return v, nil
-	}
-	if len(b) < 8 {
+	if uint64(len(b)) < 8*uint64(dims) {
 		return nil, shortMessage()
 	}
-	n, lower := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
-	b = b[8:]
-	if wanted := vectorLower(t); lower != wanted && n > 0 {
-		return nil, pgerr.Unsupported("arrays with a lower bound other than %d are not supported", wanted)
+	shape := make([]Dim, dims)
+	for i := range shape {
+		shape[i] = Dim{int32(binary.BigEndian.Uint32(b)), int32(binary.BigEndian.Uint32(b[4:]))}
+		b = b[8:]
 	}
-	if uint64(n) > uint64(len(b))/4 {
+	n, err := CheckDims(shape)
+	if err != nil {
+		return nil, err
+	}
+	if n > len(b)/4 {
 		return nil, shortMessage()
 	}
-	v.Values = make([]Value, 0, n)
+	values := make([]Value, 0, n)
 	for range n {
 		field, rest, null, err := cutField(b)
 		if err != nil {
@@ -444,26 +448,24 @@ func parseArrayBinary(t Type, b []byte, depth int) (Value, error) {
 		b = rest
 		var e Value
 		if !null {
-			if e, err = parseBinary(elem, field, depth+1); err == nil {
+			if e, err = parseBinary(elem, field, env, depth+1); err == nil {
 				e, err = Coerce(elem, e, false)
 			}
 			if err != nil {
 				return nil, err
 			}
 		}
-		v.Values = append(v.Values, e)
+		values = append(values, e)
 	}
 	if len(b) != 0 {
 		return nil, badBinary("incorrect binary data format")
 	}
-	return v, nil
-}
-
-func vectorLower(t Type) uint32 {
 	if t.OID == Int2Vector || t.OID == OIDVector {
-		return 0
+		if len(shape) != 1 || shape[0].Lower != 0 || slices.Contains(values, nil) {
+			return nil, badBinary("invalid %s data", t)
+		}
 	}
-	return 1
+	return NewArrayOf(elem, values, shape), nil
 }
 
 // cutField takes a value with its length before it off the front of b.

@@ -79,12 +79,28 @@ func (t Type) Elem() (Type, bool) {
 	if t.kind() != kArray {
 		return Type{}, false
 	}
+	if t.Domain.IsUserArray() {
+		elem, _ := Type{OID: t.OID, Mod: t.Mod}.Elem()
+		elem.Domain = t.Domain &^ arrayBit
+		return elem, true
+	}
+	if t.OID.IsUserArray() {
+		return Type{OID: t.OID &^ arrayBit, Mod: t.Mod}, true
+	}
 	info, _ := Lookup(t.OID)
 	return Type{OID: info.Elem, Mod: t.Mod}, true
 }
 
 // ArrayOf returns the array type of t's values.
 func ArrayOf(t Type) (Type, bool) {
+	if t.Domain != 0 {
+		array, ok := ArrayOf(Type{OID: t.OID, Mod: t.Mod})
+		array.Domain = t.Domain | arrayBit
+		return array, ok && !t.Domain.IsUserArray()
+	}
+	if t.OID.Class() != NotUserClass {
+		return Type{OID: t.OID | arrayBit, Mod: t.Mod}, !t.OID.IsUserArray()
+	}
 	info, ok := Lookup(t.OID)
 	if !ok || info.Array == 0 {
 		return Type{}, false

@@ -24,6 +24,8 @@ func Compare(t Type, a, b Value) int {
 		return cmp.Compare(a, b.(int32))
 	case int64:
 		return cmp.Compare(a, b.(int64))
+	case Label:
+		return cmp.Compare(a, b.(Label))
 	case OID:
 		return cmp.Compare(a, b.(OID))
 	case float32:
@@ -55,7 +57,11 @@ func Compare(t Type, a, b Value) int {
 		b := b.(UUIDValue)
 		return bytes.Compare(a[:], b[:])
 	case Array:
-		return compareLists(a.Elem, a.Values, b.(Array).Values)
+		b := b.(Array)
+		if c := compareLists(a.Elem, a.Values, b.Values); c != 0 {
+			return c
+		}
+		return compareShapes(a.Dims, b.Dims, len(a.Values))
 	case Row:
 		return compareRows(a, b.(Row))
 	}
@@ -170,7 +176,7 @@ func CompareAt(t Type, a arrow.Array, i int, b arrow.Array, j int) int {
 		return cmp.Compare(a.(*array.Int16).Value(i), b.(*array.Int16).Value(j))
 	case kInt32:
 		return cmp.Compare(a.(*array.Int32).Value(i), b.(*array.Int32).Value(j))
-	case kInt64:
+	case kInt64, kLabel:
 		return cmp.Compare(a.(*array.Int64).Value(i), b.(*array.Int64).Value(j))
 	case kUint32:
 		return cmp.Compare(a.(*array.Uint32).Value(i), b.(*array.Uint32).Value(j))
@@ -199,7 +205,7 @@ func CompareAt(t Type, a arrow.Array, i int, b arrow.Array, j int) int {
 	case kUUID:
 		return bytes.Compare(a.(*array.FixedSizeBinary).Value(i), b.(*array.FixedSizeBinary).Value(j))
 	case kArray:
-		return compareListsAt(t, a.(*array.List), i, b.(*array.List), j)
+		return compareListsAt(t, mustLists(a), i, mustLists(b), j)
 	case kRecord:
 		return Compare(t, ValueAt(t, a, i), ValueAt(t, b, j))
 	case kVoid:
@@ -208,22 +214,26 @@ func CompareAt(t Type, a arrow.Array, i int, b arrow.Array, j int) int {
 	return strings.Compare(a.(*array.String).Value(i), b.(*array.String).Value(j))
 }
 
-func compareListsAt(t Type, a *array.List, i int, b *array.List, j int) int {
+func compareListsAt(t Type, a Lists, i int, b Lists, j int) int {
 	elem, _ := t.Elem()
-	ai, aEnd := a.ValueOffsets(i)
-	bi, bEnd := b.ValueOffsets(j)
-	av, bv := a.ListValues(), b.ListValues()
+	ai, aEnd := a.Range(i)
+	bi, bEnd := b.Range(j)
+	n := aEnd - ai
+	av, bv := a.Values(), b.Values()
 	for ; ai < aEnd && bi < bEnd; ai, bi = ai+1, bi+1 {
-		an, bn := av.IsNull(int(ai)), bv.IsNull(int(bi))
+		an, bn := av.IsNull(ai), bv.IsNull(bi)
 		c := 0
 		if an || bn {
 			c = compareBool(an, bn)
 		} else {
-			c = CompareAt(elem, av, int(ai), bv, int(bi))
+			c = CompareAt(elem, av, ai, bv, bi)
 		}
 		if c != 0 {
 			return c
 		}
 	}
-	return cmp.Compare(aEnd-ai, bEnd-bi)
+	if c := cmp.Compare(aEnd-ai, bEnd-bi); c != 0 {
+		return c
+	}
+	return compareShapes(a.Dims(i), b.Dims(j), n)
 }

@@ -14,6 +14,7 @@ type Env struct {
 	ByteaEscape      bool
 	Now              time.Time // transaction start, for 'now' and current_*
 	StatementNow     time.Time
+	Types            UserTypes // nil: no user has defined any
 }
 
 // DateOrder is the second part of DateStyle: how 01/02/03 is read.

@@ -53,17 +53,17 @@ func FuzzParseBinary(f *testing.F) {
 	r := newRand(f)
 	for n, typ := range testedTypes {
 		for range 5 {
-			f.Add(uint8(n), AppendBinary(nil, typ, randomValue(r, typ)))
+			f.Add(uint8(n), AppendBinary(nil, typ, randomValue(r, typ), nil))
 		}
 	}
 	f.Fuzz(func(t *testing.T, n uint8, b []byte) {
 		typ := fuzzType(n)
-		v, err := ParseBinary(typ, b)
+		v, err := ParseBinary(typ, b, nil)
 		if err != nil {
 			checkRefusal(t, err)
 			return
 		}
-		back, err := ParseBinary(typ, AppendBinary(nil, typ, v))
+		back, err := ParseBinary(typ, AppendBinary(nil, typ, v, nil), nil)
 		if err != nil || Compare(typ, v, back) != 0 {
 			t.Fatalf("%v %x: %v reads back as %v, %v", typ, b, v, back, err)
 		}

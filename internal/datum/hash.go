@@ -39,7 +39,7 @@ func Hash(t Type, a arrow.Array, i int, seed uint64) uint64 {
 		return mix(seed, uint64(a.(*array.Int16).Value(i)))
 	case kInt32:
 		return mix(seed, uint64(a.(*array.Int32).Value(i)))
-	case kInt64:
+	case kInt64, kLabel:
 		return mix(seed, uint64(a.(*array.Int64).Value(i)))
 	case kUint32:
 		return mix(seed, uint64(a.(*array.Uint32).Value(i)))
@@ -66,17 +66,17 @@ func Hash(t Type, a arrow.Array, i int, seed uint64) uint64 {
 		return mix(seed, xxhash.Sum64(a.(*array.FixedSizeBinary).Value(i)))
 	case kArray:
 		elem, _ := t.Elem()
-		l := a.(*array.List)
-		from, to := l.ValueOffsets(i)
+		l := mustLists(a)
+		from, to := l.Range(i)
 		h := mix(seed, uint64(to-from))
 		for j := from; j < to; j++ {
-			h = Hash(elem, l.ListValues(), int(j), h)
+			h = Hash(elem, l.Values(), j, h)
 		}
-		return h
+		return hashShape(l.Dims(i), h)
 	}
 	// Numbers of any scale, jsonb, timetz and records have one form only as keys.
 	var buf [128]byte
-	return mix(seed, xxhash.Sum64(appendKeyAt(buf[:0], t, a, i)))
+	return mix(seed, xxhash.Sum64(appendKeyAt(buf[:0], t, a, i, storedMarks)))
 }
 
 // HashValue hashes a value as Hash does an element.
@@ -94,6 +94,8 @@ func HashValue(t Type, v Value, seed uint64) uint64 {
 	case int32:
 		return mix(seed, uint64(v))
 	case int64:
+		return mix(seed, uint64(v))
+	case Label:
 		return mix(seed, uint64(v))
 	case OID:
 		return mix(seed, uint64(v))
@@ -124,10 +126,17 @@ func HashValue(t Type, v Value, seed uint64) uint64 {
 		for _, e := range v.Values {
 			h = HashValue(v.Elem, e, h)
 		}
-		return h
+		return hashShape(v.Dims, h)
 	}
 	var buf [128]byte
-	return mix(seed, xxhash.Sum64(appendValueKey(buf[:0], t, v)))
+	return mix(seed, xxhash.Sum64(appendValueKey(buf[:0], t, v, storedMarks)))
+}
+
+func hashShape(dims []Dim, h uint64) uint64 {
+	for _, d := range dims {
+		h = mix(h, uint64(d.Len)<<32|uint64(uint32(d.Lower)))
+	}
+	return h
 }
 
 func hashFloat(seed uint64, v float64) uint64 {

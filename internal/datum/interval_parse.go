@@ -67,13 +67,10 @@ func add32(sum *int64, v int64) bool {
 
 func mul64(a, b int64) (int64, bool) {
 	hi, lo := bits.Mul64(uint64(abs(a)), uint64(abs(b)))
-	if hi != 0 || lo > math.MaxInt64 || a == math.MinInt64 || b == math.MinInt64 {
-		return 0, a == 0 || b == 0
-	}
 	if (a < 0) != (b < 0) {
-		return -int64(lo), true
+		return -int64(lo), hi == 0 && lo <= -math.MinInt64
 	}
-	return int64(lo), true
+	return int64(lo), hi == 0 && lo <= math.MaxInt64
 }
 
 func add64(a, b int64) (int64, bool) {

@@ -264,14 +264,19 @@ func NewJSONObject(keys []string, elems []JSONValue) JSONValue {
 
 // Field returns the value of a key of a canonical object.
 func (v *JSONValue) Field(key string) (JSONValue, bool) {
-	if v.Kind != KindObject {
-		return JSONValue{}, false
-	}
-	i, ok := slices.BinarySearchFunc(v.Keys, key, CompareJSONKeys)
+	i, ok := v.FieldIndex(key)
 	if !ok {
 		return JSONValue{}, false
 	}
 	return v.Elems[i], true
+}
+
+// FieldIndex returns where the value of a key of a canonical object is among Elems.
+func (v *JSONValue) FieldIndex(key string) (int, bool) {
+	if v.Kind != KindObject {
+		return 0, false
+	}
+	return slices.BinarySearchFunc(v.Keys, key, CompareJSONKeys)
 }
 
 // AppendText appends jsonb's text form: ", " and ": " between parts.

@@ -10,7 +10,19 @@ import (
 )
 
 // KeyOrder is the order of one column of a key.
-type KeyOrder struct{ Desc, NullsFirst bool }
+type KeyOrder struct {
+	Desc, NullsFirst bool
+	// Passing is set for keys that are not stored, in which the order of arrays is Compare's whatever
+	// their dimensions. DecodeKey does not read them.
+	Passing bool
+}
+
+func (o KeyOrder) marks() listMarks {
+	if o.Passing {
+		return passingMarks
+	}
+	return storedMarks
+}
 
 // A key starts with a byte that places NULLs.
 const (
@@ -26,12 +38,23 @@ const (
 	keyNUL    = 0xff
 )
 
-// Lists hold, for each element, keyElement and its key, or keyNullElement;
-// they end with keyListEnd.
+// listMarks are the bytes between the elements of a list: element comes before one, null instead of one
+// that is NULL. At the end stands end or, before the dimensions of an array that has some of its own, lesser or
+// greater, as it is less or greater than the array of one dimension counted from 1 with the same elements.
+type listMarks struct{ end, element, null, lesser, greater byte }
+
+// In keys that are stored, arrays with dimensions of their own come after all that begin with their elements:
+// there was no room before. Keys are equal where they must be, but the order of such arrays is not Compare's.
+var (
+	storedMarks  = listMarks{end: keyListEnd, element: keyElement, null: keyNullElement, lesser: keyShapedEnd, greater: keyShapedEnd}
+	passingMarks = listMarks{lesser: 0, end: 1, greater: 2, element: 3, null: 4}
+)
+
 const (
 	keyListEnd     = 0
 	keyElement     = 1
 	keyNullElement = 2
+	keyShapedEnd   = 3
 )
 
 // AppendKey appends an encoding of element i whose byte order is the order of
@@ -45,7 +68,7 @@ func AppendKey(dst []byte, t Type, a arrow.Array, i int, o KeyOrder) []byte {
 	}
 	dst = append(dst, keyValue)
 	base := len(dst)
-	dst = appendKeyAt(dst, t, a, i)
+	dst = appendKeyAt(dst, t, a, i, o.marks())
 	if o.Desc {
 		invert(dst[base:])
 	}
@@ -59,7 +82,7 @@ func AppendValueKey(dst []byte, t Type, v Value, o KeyOrder) []byte {
 	}
 	dst = append(dst, keyValue)
 	base := len(dst)
-	dst = appendValueKey(dst, t, v)
+	dst = appendValueKey(dst, t, v, o.marks())
 	if o.Desc {
 		invert(dst[base:])
 	}
@@ -79,7 +102,7 @@ func invert(b []byte) {
 	}
 }
 
-func appendKeyAt(dst []byte, t Type, a arrow.Array, i int) []byte {
+func appendKeyAt(dst []byte, t Type, a arrow.Array, i int, m listMarks) []byte {
 	switch t.kind() {
 	case kBool:
 		return appendBoolKey(dst, a.(*array.Boolean).Value(i))
@@ -87,7 +110,7 @@ func appendKeyAt(dst []byte, t Type, a arrow.Array, i int) []byte {
 		return binary.BigEndian.AppendUint16(dst, uint16(a.(*array.Int16).Value(i))^1<<15)
 	case kInt32:
 		return appendInt32Key(dst, a.(*array.Int32).Value(i))
-	case kInt64:
+	case kInt64, kLabel:
 		return appendInt64Key(dst, a.(*array.Int64).Value(i))
 	case kUint32:
 		return binary.BigEndian.AppendUint32(dst, a.(*array.Uint32).Value(i))
@@ -116,16 +139,16 @@ func appendKeyAt(dst []byte, t Type, a arrow.Array, i int) []byte {
 	case kUUID:
 		return append(dst, a.(*array.FixedSizeBinary).Value(i)...)
 	case kArray:
-		return appendListKeyAt(dst, t, a.(*array.List), i)
+		return appendListKeyAt(dst, t, mustLists(a), i, m)
 	case kRecord:
-		return appendValueKey(dst, t, ValueAt(t, a, i))
+		return appendValueKey(dst, t, ValueAt(t, a, i), m)
 	case kVoid:
 		return dst
 	}
 	return appendStringKey(dst, a.(*array.String).Value(i))
 }
 
-func appendValueKey(dst []byte, t Type, v Value) []byte {
+func appendValueKey(dst []byte, t Type, v Value, m listMarks) []byte {
 	switch v := v.(type) {
 	case bool:
 		return appendBoolKey(dst, v)
@@ -135,6 +158,8 @@ func appendValueKey(dst []byte, t Type, v Value) []byte {
 		return appendInt32Key(dst, v)
 	case int64:
 		return appendInt64Key(dst, v)
+	case Label:
+		return appendInt64Key(dst, int64(v))
 	case OID:
 		return binary.BigEndian.AppendUint32(dst, uint32(v))
 	case float32:
@@ -165,37 +190,56 @@ func appendValueKey(dst []byte, t Type, v Value) []byte {
 		return append(dst, v[:]...)
 	case Array:
 		for _, e := range v.Values {
-			dst = appendElementKey(dst, v.Elem, e)
+			dst = appendElementKey(dst, v.Elem, e, m)
 		}
-		return append(dst, keyListEnd)
+		return appendShapeKey(dst, v.Dims, m)
 	case Row:
 		for i, e := range v.Values {
-			dst = appendElementKey(dst, v.Types[i], e)
+			dst = appendElementKey(dst, v.Types[i], e, m)
 		}
-		return append(dst, keyListEnd)
+		return append(dst, m.end)
 	}
 	return dst
 }
 
-func appendElementKey(dst []byte, t Type, v Value) []byte {
+func appendElementKey(dst []byte, t Type, v Value, m listMarks) []byte {
 	if v == nil {
-		return append(dst, keyNullElement)
+		return append(dst, m.null)
 	}
-	return appendValueKey(append(dst, keyElement), t, v)
+	return appendValueKey(append(dst, m.element), t, v, m)
 }
 
-func appendListKeyAt(dst []byte, t Type, l *array.List, i int) []byte {
+// appendShapeKey ends the key of an array.
+func appendShapeKey(dst []byte, dims []Dim, m listMarks) []byte {
+	if dims == nil {
+		return append(dst, m.end)
+	}
+	mark := m.greater
+	if len(dims) == 1 && dims[0].Lower < 1 {
+		mark = m.lesser
+	}
+	dst = append(dst, mark, byte(len(dims)))
+	for _, d := range dims {
+		dst = appendInt32Key(dst, d.Len)
+	}
+	for _, d := range dims {
+		dst = appendInt32Key(dst, d.Lower)
+	}
+	return dst
+}
+
+func appendListKeyAt(dst []byte, t Type, l Lists, i int, m listMarks) []byte {
 	elem, _ := t.Elem()
-	from, to := l.ValueOffsets(i)
-	vals := l.ListValues()
-	for j := int(from); j < int(to); j++ {
+	from, to := l.Range(i)
+	vals := l.Values()
+	for j := from; j < to; j++ {
 		if vals.IsNull(j) {
-			dst = append(dst, keyNullElement)
+			dst = append(dst, m.null)
 			continue
 		}
-		dst = appendKeyAt(append(dst, keyElement), elem, vals, j)
+		dst = appendKeyAt(append(dst, m.element), elem, vals, j, m)
 	}
-	return append(dst, keyListEnd)
+	return appendShapeKey(dst, l.Dims(i), m)
 }
 
 func appendBoolKey(dst []byte, v bool) []byte {

@@ -66,7 +66,7 @@ func (r *keyReader) take(n int) []byte {
 
 func (r *keyReader) value(t Type) (Value, error) {
 	switch k := t.kind(); k {
-	case kBool, kInt16, kInt32, kInt64, kUint32, kFloat32, kFloat64, kDate, kTime, kTimestamp, kTimestampTZ, kTimeTZ, kInterval, kUUID:
+	case kBool, kInt16, kInt32, kInt64, kLabel, kUint32, kFloat32, kFloat64, kDate, kTime, kTimestamp, kTimestampTZ, kTimeTZ, kInterval, kUUID:
 		b := r.take(keyWidth(k))
 		if b == nil {
 			return nil, corruptKey(t, "cut off")
@@ -124,6 +124,8 @@ func fixedKey(k kind, b []byte) (v Value, ok bool) {
 		return int32At(b), true
 	case kInt64:
 		return int64At(b), true
+	case kLabel:
+		return Label(int64At(b)), true
 	case kUint32:
 		return OID(binary.BigEndian.Uint32(b)), true
 	case kFloat32:
@@ -230,6 +232,10 @@ func (r *keyReader) list(t Type) (Value, error) {
 			return nil, corruptKey(t, "a list without an end")
 		case mark[0] == keyListEnd:
 			return out, nil
+		case mark[0] == keyShapedEnd:
+			var err error
+			out.Dims, err = r.shape(t, len(out.Values))
+			return out, err
 		case mark[0] == keyNullElement:
 			out.Values = append(out.Values, nil)
 		case mark[0] == keyElement:
@@ -242,6 +248,27 @@ func (r *keyReader) list(t Type) (Value, error) {
 			return nil, corruptKey(t, fmt.Sprintf("element with mark %d", mark[0]))
 		}
 	}
+}
+
+// shape reads the dimensions of an array of n elements.
+func (r *keyReader) shape(t Type, n int) ([]Dim, error) {
+	count := r.take(1)
+	if count == nil || count[0] == 0 || count[0] > MaxDimensions {
+		return nil, corruptKey(t, "bad dimensions")
+	}
+	dims := make([]Dim, count[0])
+	b := r.take(8 * len(dims))
+	if b == nil {
+		return nil, corruptKey(t, "cut off")
+	}
+	for i := range dims {
+		dims[i].Len = int32(binary.BigEndian.Uint32(b[4*i:]) ^ 1<<31)
+		dims[i].Lower = int32(binary.BigEndian.Uint32(b[4*(len(dims)+i):]) ^ 1<<31)
+	}
+	if CheckShape(appendShape(nil, dims), n) != nil {
+		return nil, corruptKey(t, "bad dimensions")
+	}
+	return dims, nil
 }
 
 func (r *keyReader) numeric(t Type) (Value, error) {

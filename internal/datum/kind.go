@@ -12,6 +12,7 @@ const (
 	kInt16
 	kInt32
 	kInt64
+	kLabel
 	kUint32
 	kFloat32
 	kFloat64
@@ -71,6 +72,15 @@ func (t Type) kind() kind {
 	if int(t.OID) < len(kinds) {
 		return kinds[t.OID]
 	}
+	if t.OID.IsUserArray() {
+		return kArray
+	}
+	switch t.OID.Class() {
+	case EnumClass:
+		return kLabel
+	case CompositeClass:
+		return kRecord
+	}
 	return kString
 }
 
@@ -92,7 +102,7 @@ func (t Type) Arrow() arrow.DataType {
 		return arrow.PrimitiveTypes.Int16
 	case kInt32:
 		return arrow.PrimitiveTypes.Int32
-	case kInt64:
+	case kInt64, kLabel:
 		return arrow.PrimitiveTypes.Int64
 	case kUint32:
 		return arrow.PrimitiveTypes.Uint32
@@ -116,7 +126,7 @@ func (t Type) Arrow() arrow.DataType {
 		return sixteenBytes
 	case kArray:
 		elem, _ := t.Elem()
-		return arrow.ListOf(elem.Arrow())
+		return ArraysOf(elem.Arrow())
 	case kRecord:
 		return arrow.StructOf()
 	case kVoid:

@@ -37,7 +37,7 @@ func Coerce(t Type, v Value, explicit bool) (Value, error) {
 	case IntervalValue:
 		return v.Fit(t.Mod)
 	case Array:
-		out := Array{Elem: v.Elem, Values: make([]Value, len(v.Values))}
+		out := v.With(v.Elem, make([]Value, len(v.Values)))
 		elem, _ := t.Elem()
 		for i, e := range v.Values {
 			c, err := Coerce(elem, e, explicit)

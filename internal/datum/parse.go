@@ -1,6 +1,7 @@
 package datum
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -34,6 +35,8 @@ func parse(t Type, s string, env *Env, depth int) (Value, error) {
 		return box(int32(v), err)
 	case kInt64:
 		return box(parseInt(s, 64, "bigint"))
+	case kLabel:
+		return box(parseLabel(t, s, env))
 	case kUint32:
 		return box(parseReg(t, s))
 	case kFloat32:
@@ -100,8 +103,8 @@ func parseString(t Type, s string) (string, error) {
 	case TID:
 		return parseTID(s)
 	case JSONPath:
-		return "", pgerr.Unsupported("type jsonpath is not supported")
-	case AnyOID, AnyArray, AnyElement, AnyNonArray, AnyCompatible, AnyCompatibleArray, AnyCompatibleNonArray:
+		return CanonicalJSONPath(s)
+	case AnyOID, AnyArray, AnyElement, AnyNonArray, AnyEnum, AnyCompatible, AnyCompatibleArray, AnyCompatibleNonArray:
 		return "", pgerr.Unsupported("cannot accept a value of type %s", strings.Trim(t.String(), `"`))
 	}
 	return s, nil
@@ -120,11 +123,26 @@ func cutName(s string) string {
 	return s[:n]
 }
 
+// CharOctal reads a "char" that is written as \ooo, whose byte is a character by itself.
+func CharOctal(s string) (string, bool) {
+	if len(s) != 4 || s[0] != '\\' {
+		return "", false
+	}
+	n, err := strconv.ParseUint(s[1:], 8, 8)
+	switch {
+	case err != nil || n >= utf8.RuneSelf:
+		return "", false
+	case n == 0:
+		return "", true
+	}
+	return string(rune(n)), true
+}
+
 // parseChar is charin of a UTF-8 database: the first byte, which must be a
 // character by itself here because values are UTF-8.
 func parseChar(s string) (string, error) {
-	if s == "" {
-		return "", nil
+	if c, ok := CharOctal(s); ok || s == "" {
+		return c, nil
 	}
 	if s[0] >= utf8.RuneSelf {
 		return "", pgerr.New(pgerr.CharacterNotInRepertoire, `invalid byte sequence for encoding "UTF8": 0x%02x`, s[0])

@@ -37,7 +37,7 @@ func identical(t Type, a, b Value) bool {
 		return a == nil && b == nil
 	}
 	return bytes.Equal(AppendText(nil, t, a, nil), AppendText(nil, t, b, nil)) &&
-		bytes.Equal(AppendBinary(nil, t, a), AppendBinary(nil, t, b))
+		bytes.Equal(AppendBinary(nil, t, a, nil), AppendBinary(nil, t, b, nil))
 }
 
 func TestArraysHoldValues(t *testing.T) {
@@ -61,7 +61,7 @@ func TestArraysHoldValues(t *testing.T) {
 			if text, want := AppendTextAt(nil, typ, a, i, nil), AppendText(nil, typ, v, nil); !bytes.Equal(text, want) {
 				t.Fatalf("%v: AppendTextAt %q, AppendText %q", typ, text, want)
 			}
-			if bin, want := AppendBinaryAt(nil, typ, a, i), AppendBinary(nil, typ, v); !bytes.Equal(bin, want) {
+			if bin, want := AppendBinaryAt(nil, typ, a, i, nil), AppendBinary(nil, typ, v, nil); !bytes.Equal(bin, want) {
 				t.Fatalf("%v: AppendBinaryAt %x, AppendBinary %x", typ, bin, want)
 			}
 			if h, want := Hash(typ, a, i, 3), HashValue(typ, v, 3); h != want {
@@ -152,8 +152,8 @@ func TestCompareIsAnOrder(t *testing.T) {
 			IntervalValue{Days: 30}, IntervalValue{Months: 1, Micros: 1}, IntervalValue{Days: 31}}},
 		{Of(JSONB), []Value{"[]", "null", `""`, `"a"`, "-1", "1.0", "2", "false", "true", "[1]", "[2]", "[1, 2]", "{}",
 			`{"a": 1}`, `{"b": 0}`, `{"a": 1, "b": 2}`}},
-		{Of(Int4Array), []Value{Array{Of(Int4), nil}, Array{Of(Int4), []Value{int32(1)}}, Array{Of(Int4), []Value{int32(1), int32(0)}},
-			Array{Of(Int4), []Value{int32(2)}}, Array{Of(Int4), []Value{nil}}}},
+		{Of(Int4Array), []Value{Array{Elem: Of(Int4), Values: nil}, Array{Elem: Of(Int4), Values: []Value{int32(1)}}, Array{Elem: Of(Int4), Values: []Value{int32(1), int32(0)}},
+			Array{Elem: Of(Int4), Values: []Value{int32(2)}}, Array{Elem: Of(Int4), Values: []Value{nil}}}},
 		{Of(TimeTZ), []Value{TimeTZValue{Micros: 0, Zone: 0}, TimeTZValue{Micros: microsPerHour, Zone: -3600 + 1}, TimeTZValue{Micros: 0, Zone: 3600}}},
 	}
 	for _, c := range cases {
@@ -194,11 +194,11 @@ func TestStoredValues(t *testing.T) {
 					t.Fatalf("%v %v cut at %d of %d: %v", typ, v, cut, len(enc), err)
 				}
 			}
-			bin := AppendBinary(nil, typ, v)
+			bin := AppendBinary(nil, typ, v, nil)
 			if typ.kind() == kRecord || typ.OID == Int2Vector {
 				continue
 			}
-			back, err := ParseBinary(typ, bin)
+			back, err := ParseBinary(typ, bin, nil)
 			if err != nil || !identical(typ, back, v) {
 				t.Fatalf("%v %v: binary %x reads %v, %v", typ, v, bin, back, err)
 			}
@@ -246,7 +246,7 @@ func TestNothingIsAllocated(t *testing.T) {
 			},
 			"AppendBinaryAt": func() {
 				for i := range vals {
-					buf = AppendBinaryAt(buf[:0], typ, a, i)
+					buf = AppendBinaryAt(buf[:0], typ, a, i, nil)
 				}
 			},
 		} {

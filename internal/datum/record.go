@@ -44,7 +44,7 @@ func ArrowOf(t Type, v Value) arrow.DataType {
 	case Array:
 		for _, e := range v.Values {
 			if row, ok := e.(Row); ok {
-				return arrow.ListOf(ArrowOf(v.Elem, row))
+				return ArraysOf(ArrowOf(v.Elem, row))
 			}
 		}
 	}
@@ -110,16 +110,17 @@ func fromArrow(dt arrow.DataType) Type {
 		return Of(Timestamp)
 	case arrow.BINARY:
 		return Of(Bytea)
-	case arrow.LIST:
-		if t, ok := ArrayOf(fromArrow(dt.(*arrow.ListType).Elem())); ok {
-			return t
-		}
 	case arrow.FIXED_SIZE_BINARY:
 		if dt.(*arrow.FixedSizeBinaryType).ByteWidth == 12 {
 			return Of(TimeTZ)
 		}
 		return Of(UUID)
 	case arrow.STRUCT:
+		if elem, ok := ElementsOf(dt); ok {
+			if t, ok := ArrayOf(fromArrow(elem)); ok {
+				return t
+			}
+		}
 		return Of(Record)
 	}
 	return Of(Text)

@@ -27,6 +27,8 @@ const (
 	tagUUID
 	tagArray
 	tagRow
+	tagShapedArray
+	tagLabel
 )
 
 // maxNesting bounds arrays in records in arrays.
@@ -49,6 +51,8 @@ func AppendValue(dst []byte, t Type, v Value) []byte {
 		return binary.AppendVarint(append(dst, tagInt32), int64(v))
 	case int64:
 		return binary.AppendVarint(append(dst, tagInt64), v)
+	case Label:
+		return binary.AppendVarint(append(dst, tagLabel), int64(v))
 	case OID:
 		return binary.AppendUvarint(append(dst, tagOID), uint64(v))
 	case float32:
@@ -75,7 +79,12 @@ func AppendValue(dst []byte, t Type, v Value) []byte {
 	case UUIDValue:
 		return append(append(dst, tagUUID), v[:]...)
 	case Array:
-		dst = binary.AppendUvarint(append(dst, tagArray), uint64(len(v.Values)))
+		if v.Dims == nil {
+			dst = append(dst, tagArray)
+		} else {
+			dst = appendStored(append(dst, tagShapedArray), appendShape(nil, v.Dims))
+		}
+		dst = binary.AppendUvarint(dst, uint64(len(v.Values)))
 		for _, e := range v.Values {
 			dst = AppendValue(dst, v.Elem, e)
 		}
@@ -174,6 +183,8 @@ func (d *storedReader) value(t Type, depth int) Value {
 		return int32(d.varint(math.MinInt32, math.MaxInt32))
 	case tagInt64:
 		return d.varint(math.MinInt64, math.MaxInt64)
+	case tagLabel:
+		return Label(d.varint(math.MinInt64, math.MaxInt64))
 	case tagOID:
 		return OID(d.count(math.MaxUint32))
 	case tagFloat32:
@@ -210,7 +221,9 @@ func (d *storedReader) value(t Type, depth int) Value {
 			return UUIDValue(b)
 		}
 	case tagArray:
-		return d.array(t, depth)
+		return d.array(t, nil, depth)
+	case tagShapedArray:
+		return d.array(t, d.bytes(d.count(uint64(len(d.src)))), depth)
 	case tagRow:
 		return d.row(depth)
 	}
@@ -230,10 +243,14 @@ func (d *storedReader) text(t Type) Value {
 	return s
 }
 
-func (d *storedReader) array(t Type, depth int) Value {
+func (d *storedReader) array(t Type, shape []byte, depth int) Value {
 	elem, _ := t.Elem()
 	n := d.count(uint64(len(d.src))) // an element takes a byte at least
-	v := Array{Elem: elem, Values: make([]Value, 0, n)}
+	if err := CheckShape(shape, n); err != nil {
+		d.fail(err.Error())
+		return nil
+	}
+	v := Array{Elem: elem, Values: make([]Value, 0, n), Dims: mustReadShape(shape)}
 	for range n {
 		v.Values = append(v.Values, d.value(elem, depth+1))
 		if d.failed != "" {
@@ -269,6 +286,8 @@ func tagFits(tag byte, k kind) bool {
 		return tag == tagInt32
 	case kInt64:
 		return tag == tagInt64
+	case kLabel:
+		return tag == tagLabel
 	case kUint32:
 		return tag == tagOID
 	case kFloat32:
@@ -292,7 +311,7 @@ func tagFits(tag byte, k kind) bool {
 	case kUUID:
 		return tag == tagUUID
 	case kArray:
-		return tag == tagArray
+		return tag == tagArray || tag == tagShapedArray
 	case kRecord:
 		return tag == tagRow
 	}

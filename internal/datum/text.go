@@ -19,6 +19,8 @@ func AppendText(dst []byte, t Type, v Value, env *Env) []byte {
 		return strconv.AppendInt(dst, int64(v), 10)
 	case int64:
 		return strconv.AppendInt(dst, v, 10)
+	case Label:
+		return appendLabel(dst, t, v, env)
 	case OID:
 		return appendOID(dst, t, uint32(v))
 	case float32:
@@ -65,6 +67,8 @@ func AppendTextAt(dst []byte, t Type, a arrow.Array, i int, env *Env) []byte {
 		return strconv.AppendInt(dst, int64(a.(*array.Int32).Value(i)), 10)
 	case kInt64:
 		return strconv.AppendInt(dst, a.(*array.Int64).Value(i), 10)
+	case kLabel:
+		return appendLabel(dst, t, Label(a.(*array.Int64).Value(i)), env)
 	case kUint32:
 		return appendOID(dst, t, a.(*array.Uint32).Value(i))
 	case kFloat32:
@@ -90,7 +94,7 @@ func AppendTextAt(dst []byte, t Type, a arrow.Array, i int, env *Env) []byte {
 	case kUUID:
 		return appendUUID(dst, a.(*array.FixedSizeBinary).Value(i))
 	case kArray:
-		return appendArrayAt(dst, t, a.(*array.List), i, env)
+		return appendArrayAt(dst, t, mustLists(a), i, env)
 	case kRecord:
 		return appendRow(dst, rowAt(a.(*array.Struct), i), env)
 	case kVoid:

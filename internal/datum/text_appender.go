@@ -25,6 +25,9 @@ func NewTextAppender(t Type, b array.Builder, env *Env) TextAppender {
 		}
 		return err
 	}
+	if t.kind() == kLabel {
+		return slow // the integers are places, and the text is a name
+	}
 	switch b := b.(type) {
 	case *array.Int16Builder:
 		return func(text []byte) error {

@@ -1,66 +1,87 @@
 package datum
 
 import (
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
 // appendArray is array_out: {1,NULL,"a b"}; int2vector and oidvector are
 // numbers with blanks between.
 func appendArray(dst []byte, t Type, v Array, env *Env) []byte {
+	return appendElements(dst, t, v.Dims, len(v.Values), func(dst []byte, i int) []byte {
+		if v.Values[i] == nil {
+			return append(dst, "NULL"...)
+		}
+		base := len(dst)
+		return quoteElement(AppendText(dst, v.Elem, v.Values[i], env), base)
+	})
+}
+
+func appendArrayAt(dst []byte, t Type, l Lists, i int, env *Env) []byte {
+	elem, _ := t.Elem()
+	from, to := l.Range(i)
+	values := l.Values()
+	return appendElements(dst, t, l.Dims(i), to-from, func(dst []byte, i int) []byte {
+		if values.IsNull(from + i) {
+			return append(dst, "NULL"...)
+		}
+		base := len(dst)
+		return quoteElement(AppendTextAt(dst, elem, values, from+i, env), base)
+	})
+}
+
+// appendElements writes n elements, each with put, in the braces of their dimensions.
+func appendElements(dst []byte, t Type, dims []Dim, n int, put func(dst []byte, i int) []byte) []byte {
 	if t.OID == Int2Vector || t.OID == OIDVector {
-		for i, e := range v.Values {
+		for i := range n {
 			if i > 0 {
 				dst = append(dst, ' ')
 			}
-			dst = AppendText(dst, v.Elem, e, env)
+			dst = put(dst, i)
 		}
 		return dst
 	}
-	dst = append(dst, '{')
-	for i, e := range v.Values {
-		if i > 0 {
+	if n == 0 {
+		return append(dst, "{}"...)
+	}
+	if slices.ContainsFunc(dims, func(d Dim) bool { return d.Lower != 1 }) {
+		dst = append(AppendDims(dst, dims), '=')
+	}
+	dims = shapeOf(dims, n)
+	for i := range n {
+		// Braces open where an element is the first of a dimension, and close after the last.
+		dst = appendBraces(dst, dims, i, '{')
+		dst = appendBraces(put(dst, i), dims, i+1, '}')
+		if i+1 < n {
 			dst = append(dst, ',')
 		}
-		if e == nil {
-			dst = append(dst, "NULL"...)
-			continue
-		}
-		base := len(dst)
-		dst = quoteElement(AppendText(dst, v.Elem, e, env), base)
 	}
-	return append(dst, '}')
+	return dst
 }
 
-func appendArrayAt(dst []byte, t Type, l *array.List, i int, env *Env) []byte {
-	elem, _ := t.Elem()
-	from, to := l.ValueOffsets(i)
-	vals := l.ListValues()
-	vector := t.OID == Int2Vector || t.OID == OIDVector
-	if !vector {
-		dst = append(dst, '{')
-	}
-	for j := int(from); j < int(to); j++ {
-		if j > int(from) {
-			if vector {
-				dst = append(dst, ' ')
-			} else {
-				dst = append(dst, ',')
-			}
+// appendBraces appends a brace for each dimension that begins, or ends, at element i.
+func appendBraces(dst []byte, dims []Dim, i int, brace byte) []byte {
+	size := 1
+	for d := len(dims) - 1; d >= 0; d-- {
+		if size *= int(dims[d].Len); i%size != 0 {
+			break
 		}
-		if vals.IsNull(j) {
-			dst = append(dst, "NULL"...)
-			continue
-		}
-		base := len(dst)
-		dst = quoteElement(AppendTextAt(dst, elem, vals, j, env), base)
+		dst = append(dst, brace)
 	}
-	if vector {
-		return dst
+	return dst
+}
+
+// AppendDims is array_dims: [1:2][0:3].
+func AppendDims(dst []byte, dims []Dim) []byte {
+	for _, d := range dims {
+		dst = strconv.AppendInt(append(dst, '['), int64(d.Lower), 10)
+		dst = append(strconv.AppendInt(append(dst, ':'), int64(d.Upper()), 10), ']')
 	}
-	return append(dst, '}')
+	return dst
 }
 
 // quoteElement puts the element at dst[base:] in quotes if it must be.
@@ -141,7 +162,7 @@ func malformedArray(s, detail string) error {
 	return pgerr.New(pgerr.InvalidText, `malformed array literal: "%s"`, s).WithDetail("%s", detail)
 }
 
-// parseArray is array_in for one dimension with lower bound 1.
+// parseArray is array_in.
 func parseArray(t Type, s string, env *Env, depth int) (Value, error) {
 	elem, _ := t.Elem()
 	if t.OID == Int2Vector || t.OID == OIDVector {
@@ -152,12 +173,14 @@ func parseArray(t Type, s string, env *Env, depth int) (Value, error) {
 	}
 	// All of the text is checked before any element is.
 	p := arrayParser{src: s}
-	elements, err := p.elements()
-	if err != nil {
+	if err := p.parse(); err != nil {
 		return nil, err
 	}
-	v := Array{Elem: elem, Values: make([]Value, len(elements))}
-	for i, e := range elements {
+	if _, err := CheckDims(p.dims); err != nil {
+		return nil, err
+	}
+	values := make([]Value, len(p.elements))
+	for i, e := range p.elements {
 		if e.null {
 			continue
 		}
@@ -168,64 +191,127 @@ func parseArray(t Type, s string, env *Env, depth int) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		v.Values[i] = x
+		values[i] = x
 	}
-	return v, nil
+	return NewArrayOf(elem, values, p.dims), nil
 }
 
 type arrayElement struct {
-	text string
-	null bool
-}
-
-// elements reads [1:n]={a,b,...}.
-func (p *arrayParser) elements() ([]arrayElement, error) {
-	p.blanks()
-	bounded := p.at() == '['
-	if bounded {
-		if err := p.bounds(); err != nil {
-			return nil, err
-		}
-	}
-	if p.at() != '{' {
-		if bounded {
-			return nil, malformedArray(p.src, `Array contents must start with "{".`)
-		}
-		return nil, malformedArray(p.src, `Array value must start with "{" or dimension information.`)
-	}
-	whole := p.src
-	p.src, p.pos = p.src[p.pos:], 0 // errors show the contents alone
-	p.pos++
-	var all []arrayElement
-	for p.blanks(); p.at() != '}' || len(all) > 0; p.blanks() {
-		text, null, err := p.element()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, arrayElement{text, null})
-		p.blanks()
-		if p.at() == '}' {
-			break
-		}
-		if p.at() != ',' {
-			return nil, p.unexpected()
-		}
-		p.pos++
-	}
-	p.pos++
-	if p.blanks(); p.pos < len(p.src) {
-		return nil, malformedArray(p.src, "Junk after closing right brace.")
-	}
-	if bounded && p.declared != len(all) {
-		return nil, malformedArray(whole, "Specified array dimensions do not match array contents.")
-	}
-	return all, nil
+	text  string
+	null  bool
+	depth int // how many braces are open
 }
 
 type arrayParser struct {
 	src      string
 	pos      int
-	declared int // number of elements that bounds announce
+	elements []arrayElement
+	dims     []Dim
+	lengths  [MaxDimensions]int // of what was closed last at each depth
+	depth    int                // the greatest so far
+}
+
+// parse reads [1:n]={a,b,...}.
+func (p *arrayParser) parse() error {
+	p.blanks()
+	bounded := p.at() == '['
+	if bounded {
+		if err := p.bounds(); err != nil {
+			return err
+		}
+	}
+	if p.at() != '{' {
+		if bounded {
+			return malformedArray(p.src, `Array contents must start with "{".`)
+		}
+		return malformedArray(p.src, `Array value must start with "{" or dimension information.`)
+	}
+	whole := p.src
+	p.src, p.pos = p.src[p.pos:], 0 // errors show the contents alone
+	if err := p.level(0); err != nil {
+		return err
+	}
+	if p.blanks(); p.pos < len(p.src) {
+		return malformedArray(p.src, "Junk after closing right brace.")
+	}
+	if bounded && !p.asDeclared() {
+		return malformedArray(whole, "Specified array dimensions do not match array contents.")
+	}
+	if !bounded {
+		p.dims = make([]Dim, p.depth)
+		for i := range p.dims {
+			p.dims[i] = Dim{Len: int32(p.lengths[i]), Lower: 1}
+		}
+	}
+	for _, e := range p.elements {
+		if e.depth != p.depth {
+			return pgerr.New(pgerr.InvalidText, `malformed array literal: "%s"`, p.src)
+		}
+	}
+	return nil
+}
+
+func (p *arrayParser) asDeclared() bool {
+	if len(p.dims) != p.depth {
+		return false
+	}
+	for i, d := range p.dims {
+		if int(d.Len) != p.lengths[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// level reads from an opening brace, before which depth are open, to the closing one.
+func (p *arrayParser) level(depth int) error {
+	if depth >= MaxDimensions {
+		return TooManyDimensions(depth + 1)
+	}
+	p.depth = max(p.depth, depth+1)
+	p.pos++
+	n, nested := 0, false
+	for p.blanks(); p.at() != '}' || n > 0 || depth > 0; p.blanks() {
+		switch c := p.at(); {
+		case c == '{' && (n == 0 || nested):
+			nested = true
+			if err := p.level(depth + 1); err != nil {
+				return err
+			}
+		case c == 0 || c == ',' || c == '{' || c == '}':
+			return p.unexpected()
+		case nested:
+			return malformedArray(p.src, "Unexpected array element.")
+		default:
+			text, null, err := p.element()
+			if err != nil {
+				return err
+			}
+			p.elements = append(p.elements, arrayElement{text, null, depth + 1})
+		}
+		n++
+		if p.blanks(); p.at() == '}' {
+			break
+		}
+		if p.at() != ',' {
+			return p.afterItem()
+		}
+		p.pos++
+	}
+	p.pos++
+	if last := p.lengths[depth]; last != 0 && last != n {
+		return malformedArray(p.src, "Multidimensional arrays must have sub-arrays with matching dimensions.")
+	}
+	p.lengths[depth] = n
+	return nil
+}
+
+// afterItem is the error for what is neither a comma nor a brace after a level or an element.
+func (p *arrayParser) afterItem() error {
+	if c := p.at(); c != 0 && c != '{' {
+		return malformedArray(p.src, "Unexpected array element.")
+	}
+	return p.unexpected()
 }
 
 func (p *arrayParser) blanks() {
@@ -249,12 +335,14 @@ func (p *arrayParser) unexpected() error {
 	return malformedArray(p.src, `Unexpected "`+p.src[p.pos:p.pos+1]+`" character.`)
 }
 
-// bounds reads [lower:upper]= before the braces; the lower bound must be 1.
+// bounds reads [lower:upper]... and = before the braces.
 func (p *arrayParser) bounds() error {
-	lower, dims := int64(1), 0
 	for ; p.at() == '['; p.blanks() {
+		if len(p.dims) >= MaxDimensions {
+			return TooManyDimensions(len(p.dims) + 1)
+		}
 		p.pos++
-		upper := p.bound()
+		lower, upper := int64(1), p.bound()
 		if upper == "" {
 			return malformedArray(p.src, `"[" must introduce explicitly-specified array dimensions.`)
 		}
@@ -273,20 +361,13 @@ func (p *arrayParser) bounds() error {
 		if to < lower {
 			return pgerr.New(pgerr.ArraySubscript, "upper bound cannot be less than lower bound")
 		}
-		p.declared = int(to)
-		dims++
+		p.dims = append(p.dims, Dim{Len: int32(min(to-lower+1, math.MaxInt32)), Lower: int32(lower)})
 	}
 	if p.at() != '=' {
 		return malformedArray(p.src, `Missing "=" after array dimensions.`)
 	}
 	p.pos++
 	p.blanks()
-	if dims > 1 {
-		return multiDimensional()
-	}
-	if lower != 1 {
-		return pgerr.Unsupported("arrays with a lower bound other than 1 are not supported")
-	}
 	return nil
 }
 
@@ -302,24 +383,15 @@ func (p *arrayParser) bound() string {
 // boundValue is C's atoi.
 func boundValue(s string) int64 {
 	if s[0] == '-' {
-		return -atoi(s[1:])
+		return int64(int32(-atoi(s[1:])))
 	}
 	return atoi(strings.TrimPrefix(s, "+"))
 }
 
-func multiDimensional() error {
-	return pgerr.Unsupported("multidimensional arrays are not supported")
-}
-
 // element reads one element up to the comma or brace after it.
 func (p *arrayParser) element() (text string, null bool, err error) {
-	switch p.at() {
-	case '{':
-		return "", false, multiDimensional()
-	case '"':
+	if p.at() == '"' {
 		return p.quoted()
-	case 0, ',', '}':
-		return "", false, p.unexpected()
 	}
 	var b strings.Builder
 	escaped := false
@@ -378,7 +450,7 @@ func (p *arrayParser) quoted() (text string, null bool, err error) {
 
 // parseVector is int2vectorin and oidvectorin: numbers with blanks between.
 func parseVector(t, elem Type, s string) (Value, error) {
-	v := Array{Elem: elem, Values: []Value{}}
+	values := []Value{}
 	rest := trimSpace(s)
 	for rest != "" {
 		end := strings.IndexFunc(rest, func(r rune) bool { return r < 0x80 && isSpace(byte(r)) })
@@ -394,8 +466,8 @@ func parseVector(t, elem Type, s string) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		v.Values = append(v.Values, e)
+		values = append(values, e)
 		rest = trimSpace(rest[end:])
 	}
-	return v, nil
+	return Vector(elem, values), nil
 }

@@ -7,6 +7,7 @@
 //
 //	boolean                        Boolean
 //	smallint integer bigint        Int16 Int32 Int64
+//	enums                          Int64, the places of Labels
 //	oid reg* xid cid               Uint32
 //	real, double precision         Float32 Float64
 //	numeric                        Binary, each value in the form of AppendNumeric
@@ -80,6 +81,7 @@ const (
 	AnyElement            OID = 2283
 	AnyNonArray           OID = 2776
 	UUID                  OID = 2950
+	AnyEnum               OID = 3500
 	RegNamespace          OID = 4089
 	RegRole               OID = 4096
 	RegCollation          OID = 4191
@@ -126,6 +128,17 @@ type Type struct {
 	// Mod is PostgreSQL's atttypmod: for varchar(n) and char(n) n+4, for
 	// numeric(p,s) ((p<<16)|s)+4, for time types the precision; -1 is none.
 	Mod int32
+	// Domain is the domain that values belong to, or of arrays the type of arrays of one; 0 is
+	// none. OID and Mod are those of the type below the domain: what its values are made of.
+	Domain OID `json:",omitempty"`
+}
+
+// Declared is the type as it is declared: the domain, if there is one.
+func (t Type) Declared() OID {
+	if t.Domain != 0 {
+		return t.Domain
+	}
+	return t.OID
 }
 
 // Of returns the type without a modifier.
@@ -136,6 +149,7 @@ func Of(oid OID) Type { return Type{OID: oid, Mod: -1} }
 //	nil               NULL, of any type
 //	bool              boolean
 //	int16 int32 int64 smallint, integer, bigint
+//	Label             enums
 //	OID               oid, reg*, xid, cid
 //	float32 float64   real, double precision
 //	Decimal           numeric
@@ -171,12 +185,6 @@ type IntervalValue struct {
 
 // UUIDValue is a uuid in network byte order.
 type UUIDValue [16]byte
-
-// An Array is a one-dimensional array with lower bound 1.
-type Array struct {
-	Elem   Type
-	Values []Value
-}
 
 // A Row is a record.
 type Row struct {

@@ -36,6 +36,7 @@ var doors = map[string][]string{
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"tools"},
 	"github.com/jackc/pgx/v5/pgconn":                          {"tools"},
 	"github.com/apache/arrow-go/v18/parquet":                  {"tools/arrowfile"},
+	"github.com/minio/minio-go":                               {"tools/backuprepo"},
 	"golang.org/x/sys":                                        {"internal/vfs", "tools", "benchmarks"},
 }
 

@@ -11,7 +11,8 @@ import (
 // PostgreSQL's schemas and ours.
 func NewCatalog(database string) *Catalog {
 	c := &Catalog{Database: database, DatabaseOID: FirstUserOID - 1, NextOID: FirstUserOID,
-		Namespaces: map[datum.OID]*Namespace{}, Tables: map[datum.OID]*Table{}, Views: map[datum.OID]*View{}, Roles: map[string]*Role{}}
+		Namespaces: map[datum.OID]*Namespace{}, Tables: map[datum.OID]*Table{}, Views: map[datum.OID]*View{},
+		Sequences: map[datum.OID]*Sequence{}, Types: map[datum.OID]*Type{}, Roles: map[string]*Role{}}
 	for oid, name := range map[datum.OID]string{
 		PGCatalogOID: "pg_catalog", PublicOID: "public", InformationOID: "information_schema", PhylloCatalogOID: "phyllo_catalog",
 	} {
@@ -28,6 +29,12 @@ func (c *Catalog) Apply(seq uint64, changes ...Change) (*Catalog, error) {
 	out.Seq = seq
 	out.Namespaces, out.Tables = maps.Clone(c.Namespaces), maps.Clone(c.Tables)
 	out.Views, out.Roles = maps.Clone(c.Views), maps.Clone(c.Roles)
+	if out.Sequences = maps.Clone(c.Sequences); out.Sequences == nil { // of a checkpoint from before there were any
+		out.Sequences = map[datum.OID]*Sequence{}
+	}
+	if out.Types = maps.Clone(c.Types); out.Types == nil {
+		out.Types = map[datum.OID]*Type{}
+	}
 	for i := range changes {
 		if err := out.apply(&changes[i]); err != nil {
 			return nil, err
@@ -60,6 +67,30 @@ func (c *Catalog) apply(ch *Change) error {
 			return fmt.Errorf("schema: no view %d to drop", ch.DropView)
 		}
 		delete(c.Views, ch.DropView)
+	case ch.PutSequence != nil:
+		s := *ch.PutSequence
+		s.Version = c.Seq
+		if c.Namespaces[s.Namespace] == nil {
+			return fmt.Errorf("schema: sequence %s in unknown schema %d", s.Name, s.Namespace)
+		}
+		c.Sequences[s.OID] = &s
+	case ch.DropSequence != 0:
+		if c.Sequences[ch.DropSequence] == nil {
+			return fmt.Errorf("schema: no sequence %d to drop", ch.DropSequence)
+		}
+		delete(c.Sequences, ch.DropSequence)
+	case ch.PutType != nil:
+		t := *ch.PutType
+		t.Version = c.Seq
+		if c.Namespaces[t.Namespace] == nil {
+			return fmt.Errorf("schema: type %s in unknown schema %d", t.Name, t.Namespace)
+		}
+		c.Types[t.OID] = &t
+	case ch.DropType != 0:
+		if c.Types[ch.DropType] == nil {
+			return fmt.Errorf("schema: no type %d to drop", ch.DropType)
+		}
+		delete(c.Types, ch.DropType)
 	case ch.PutNamespace != nil:
 		c.Namespaces[ch.PutNamespace.OID] = ch.PutNamespace
 	case ch.DropNamespace != 0:

@@ -9,6 +9,10 @@ type Change struct {
 	DropTable     datum.OID  `json:",omitempty"`
 	PutView       *View      `json:",omitempty"`
 	DropView      datum.OID  `json:",omitempty"`
+	PutSequence   *Sequence  `json:",omitempty"`
+	DropSequence  datum.OID  `json:",omitempty"`
+	PutType       *Type      `json:",omitempty"`
+	DropType      datum.OID  `json:",omitempty"`
 	PutNamespace  *Namespace `json:",omitempty"`
 	DropNamespace datum.OID  `json:",omitempty"`
 	PutRole       *Role      `json:",omitempty"`

@@ -29,6 +29,12 @@ const (
 	RowVersionColumn ColumnID = 1<<31 - 1
 	// RowDeletedColumn says which rows are marks: they tell that a row like them is gone.
 	RowDeletedColumn ColumnID = 1<<31 - 2
+	// FirstPartColumn and those behind it are, in a chunk, parts that were taken out of
+	// its documents: the chunk's entry says which.
+	FirstPartColumn ColumnID = 1 << 30
+	// FirstPathColumn and those behind it are, in a scan, what its documents have at
+	// some path: the scan says which.
+	FirstPathColumn ColumnID = 1<<30 + 1<<29
 )
 
 // Hidden says whether a column is one of those that no definition has.
@@ -44,7 +50,12 @@ type Column struct {
 	// Missing is the value, in the type's text form, that rows written before
 	// the column was added read as; nil is NULL.
 	Missing *string
-	Comment string
+	// Identity columns have no Default: Catalog.SequenceOf gives them their values.
+	Identity Identity `json:",omitempty"`
+	// Generated is the SQL expression, over other columns, that a generated column always has
+	// as its value; empty for others.
+	Generated string `json:",omitempty"`
+	Comment   string
 }
 
 // PartitionKind says how rows are spread over partitions.
@@ -78,8 +89,6 @@ type Table struct {
 	PrimaryKeyName string
 	PrimaryKeyOID  datum.OID // of the constraint; the index has IndexOID
 	IndexOID       datum.OID
-	RowTypeOID     datum.OID
-	ArrayTypeOID   datum.OID
 
 	// Storage names the rows: TRUNCATE gives the table a new one, as PostgreSQL
 	// gives it a new file node.
@@ -94,22 +103,53 @@ type Table struct {
 	Slice       time.Duration // length of a slice; 0: one slice
 	Retention   time.Duration // 0: for ever
 	OnDuplicate OnDuplicate
+	// History is for how long earlier states of the rows can be read; 0: not at all.
+	// HistoryFrom is the row version from which on they have been kept since History was
+	// last set from 0 (0: it never was), or FromCommit until the commit that sets it.
+	History     time.Duration
+	HistoryFrom int64
+
+	Checks      []Check      `json:",omitempty"`
+	Indexes     []Index      `json:",omitempty"` // declared; that of the primary key is not among them
+	ForeignKeys []ForeignKey `json:",omitempty"`
+
+	// Placements are, if Slice or Partitions were changed while the table had rows, all
+	// that it has had, by generation, of which Generation is the present one; else empty.
+	Placements []Placement `json:",omitempty"`
+	Generation int         `json:",omitempty"`
+	// Gone is before what time all rows were too old when the retention or the placement
+	// was last changed in a table with Placements, or a column became NOT NULL, nil for none.
+	// Some of them were dropped by then, so that slices that end before it are not looked at
+	// any more.
+	Gone *datum.Micros `json:",omitempty"`
+
+	// NullsRefused are columns of which it is being found out, in a cluster, whether they can
+	// be NOT NULL: rows that come may not have NULL there, those that are there may. One that
+	// is not among Columns is to come, and until then no rows may.
+	NullsRefused []ColumnID `json:",omitempty"`
+
+	// Materialized is set for a materialized view: the rows are those of a query.
+	Materialized *Materialized `json:",omitempty"`
 
 	// Version is the catalogue sequence number of the last change.
 	Version uint64
 	Comment string
 }
 
+// FromCommit stands for the row version of the commit that a table's HistoryFrom comes with.
+const FromCommit = -1
+
 // A View is a stored query.
 type View struct {
-	OID        datum.OID
-	Namespace  datum.OID
-	Name       string
-	Owner      string
-	Columns    []Column
-	SQL        string
-	RowTypeOID datum.OID
-	Comment    string
+	OID       datum.OID
+	Namespace datum.OID
+	Name      string
+	Owner     string
+	Columns   []Column
+	SQL       string
+	// Options are those of WITH (...), as "name=value", in the order in which they were set.
+	Options []string `json:",omitempty"`
+	Comment string
 }
 
 // A Namespace is a SQL schema.
@@ -117,6 +157,9 @@ type Namespace struct {
 	OID   datum.OID
 	Name  string
 	Owner string
+	// Temporary: it has the temporary tables of a session of Node, with which it goes.
+	Temporary bool   `json:",omitempty"`
+	Node      string `json:",omitempty"`
 }
 
 // A Role owns objects. Any user name that connects becomes one when it first
@@ -137,6 +180,8 @@ type Catalog struct {
 	Namespaces  map[datum.OID]*Namespace
 	Tables      map[datum.OID]*Table
 	Views       map[datum.OID]*View
+	Sequences   map[datum.OID]*Sequence
+	Types       map[datum.OID]*Type
 	Roles       map[string]*Role
 }
 
@@ -150,6 +195,11 @@ func (t *Table) Column(id ColumnID) *Column {
 	return nil
 }
 
+// FillsItself says whether the column has a value other than NULL in rows that give none.
+func (c *Column) FillsItself() bool {
+	return c.Default != "" || c.Identity != NoIdentity || c.Generated != ""
+}
+
 // Live returns the columns that were not dropped, in definition order.
 func (t *Table) Live() []Column {
 	out := make([]Column, 0, len(t.Columns))
@@ -159,6 +209,16 @@ func (t *Table) Live() []Column {
 		}
 	}
 	return out
+}
+
+// ByRow says whether a table asks more of each row that goes in than NOT NULL.
+func (t *Table) ByRow() bool {
+	for i := range t.Columns {
+		if c := &t.Columns[i]; c.Identity != NoIdentity || c.Generated != "" {
+			return true
+		}
+	}
+	return len(t.Checks) > 0
 }
 
 // Keyed says whether rows are unique by a primary key.

@@ -14,7 +14,7 @@ func ColumnName(e Expr) string {
 func figureName(e Expr) (string, int) {
 	switch e := e.(type) {
 	case *ColumnRef:
-		if n := len(e.Names); n > 0 && !e.Star {
+		if n := len(e.Names); n > 0 {
 			return e.Names[n-1], 2
 		}
 	case *FieldSelect:
@@ -60,7 +60,9 @@ func figureName(e Expr) (string, int) {
 	case *SQLValue:
 		return sqlValueNames[e.Kind], 2
 	case *IsNormalized:
-		return "is_normalized", 2
+		if !e.Not {
+			return "is_normalized", 2
+		}
 	}
 	return "", 0
 }

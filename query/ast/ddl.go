@@ -1,5 +1,10 @@
 package ast
 
+import (
+	"slices"
+	"strings"
+)
+
 // A ColumnDef is a column of CREATE TABLE or of a column definition list.
 type ColumnDef struct {
 	Pos
@@ -43,12 +48,14 @@ type Constraint struct {
 	RefTable                  Name
 	RefColumns                []string
 	OnDelete, OnUpdate, Match string
-	Deferrable, Initially     *bool // Initially: deferred
-	NotValid, NoInherit       bool
-	ExcludeElems              []IndexElem
-	ExcludeOps                []OpName
-	AccessMethod              string
-	Where                     Expr
+	// Of ON DELETE SET NULL and SET DEFAULT, nil for all.
+	OnDeleteColumns       []string
+	Deferrable, Initially *bool // Initially: deferred
+	NotValid, NoInherit   bool
+	ExcludeElems          []IndexElem
+	ExcludeOps            []OpName
+	AccessMethod          string
+	Where                 Expr
 }
 
 // Persistence is TEMP or UNLOGGED.
@@ -89,9 +96,16 @@ type CreateTable struct {
 // A TableLike is LIKE source INCLUDING ...
 type TableLike struct {
 	Pos
-	Source    Name
-	Including []string // "all", "defaults"...
+	Source Name
+	// Before is how many of the table's own columns stand before it.
+	Before    int
+	Including []string // what is included in the end: "defaults" and so on, or "all" and what is excluded of it
 	Excluding []string
+}
+
+// Includes says whether something is copied with the columns.
+func (l *TableLike) Includes(what string) bool {
+	return slices.Contains(l.Including, what) || slices.Contains(l.Including, "all") && !slices.Contains(l.Excluding, what)
 }
 
 // CreateTableAs is CREATE TABLE ... AS and CREATE MATERIALIZED VIEW.
@@ -108,6 +122,15 @@ type CreateTableAs struct {
 	OnCommit     string
 	Tablespace   string
 	Query        Stmt // *Select or *Execute
+	QueryText    string
+	NoData       bool
+}
+
+// RefreshView is REFRESH MATERIALIZED VIEW.
+type RefreshView struct {
+	stmtNode
+	Name         Name
+	Concurrently bool
 	NoData       bool
 }
 
@@ -163,6 +186,14 @@ type CreateIndex struct {
 	Where            Expr
 }
 
+// Reindex is REINDEX. Kind is INDEX, TABLE, SCHEMA, DATABASE or SYSTEM.
+type Reindex struct {
+	stmtNode
+	Kind         ObjectKind
+	Name         Name
+	Concurrently bool
+}
+
 // CreateSequence is CREATE SEQUENCE; option values are words and numbers.
 type CreateSequence struct {
 	stmtNode
@@ -205,6 +236,9 @@ type AlterRole struct {
 // ObjectKind names a class of objects as in DROP and COMMENT ON.
 type ObjectKind string
 
+// Lower is the class as messages name it.
+func (k ObjectKind) Lower() string { return strings.ToLower(string(k)) }
+
 // The classes that have meaning here; others are the words as written, in
 // upper case.
 const (
@@ -218,6 +252,7 @@ const (
 	ExtensionObject ObjectKind = "EXTENSION"
 	RoleObject      ObjectKind = "ROLE"
 	TypeObject      ObjectKind = "TYPE"
+	DomainObject    ObjectKind = "DOMAIN"
 	FunctionObject  ObjectKind = "FUNCTION"
 	ColumnObject    ObjectKind = "COLUMN"
 	ConstraintKindO ObjectKind = "CONSTRAINT"
@@ -265,24 +300,32 @@ type AlterTable struct {
 type AlterKind uint8
 
 const (
-	AddColumn        AlterKind = iota // Def, IfNotExists
-	DropColumn                        // Column, IfExists, Cascade
-	AlterColumnType                   // Column, Def.Type, Using
-	SetDefault                        // Column, Expr
-	DropDefault                       // Column
-	SetNotNull                        // Column
-	DropNotNull                       // Column
-	AddConstraint                     // Constraint
-	DropConstraint                    // NewName is the constraint's; IfExists, Cascade
-	RenameColumn                      // Column, NewName
-	RenameTable                       // NewName
-	RenameConstraint                  // Column is the constraint's name, NewName
-	SetSchema                         // NewName
-	OwnerTo                           // NewName
-	SetOptions                        // Options
-	ResetOptions                      // Options
-	AlterColumnOther                  // Column; SET STATISTICS, STORAGE and so on: Text
-	OtherAlter                        // Text: anything else, unsupported
+	AddColumn          AlterKind = iota // Def, IfNotExists
+	DropColumn                          // Column, IfExists, Cascade
+	AlterColumnType                     // Column, Def.Type, Using
+	SetDefault                          // Column, Expr
+	DropDefault                         // Column
+	SetNotNull                          // Column
+	DropNotNull                         // Column
+	AddConstraint                       // Constraint
+	DropConstraint                      // NewName is the constraint's; IfExists, Cascade
+	RenameColumn                        // Column, NewName
+	RenameTable                         // NewName
+	RenameConstraint                    // Column is the constraint's name, NewName
+	SetSchema                           // NewName
+	OwnerTo                             // NewName
+	SetOptions                          // Options
+	ResetOptions                        // Options
+	AlterColumnOther                    // Column; SET STATISTICS, STORAGE and so on: Text
+	SequenceOptions                     // of ALTER SEQUENCE: Options
+	AddIdentity                         // Column, Constraint
+	SetIdentity                         // Column, Options: of the sequence, and "generated" with the value always or by default
+	DropIdentity                        // Column, IfExists
+	DropExpression                      // Column, IfExists
+	ValidateConstraint                  // NewName is the constraint's
+	AddLabel                            // of ALTER TYPE: NewName, IfNotExists; Beside, Column, After
+	RenameLabel                         // Column is the label's, NewName
+	OtherAlter                          // Text: anything else, unsupported
 )
 
 // An AlterAction is one action of ALTER TABLE.
@@ -298,6 +341,8 @@ type AlterAction struct {
 	IfExists    bool
 	IfNotExists bool
 	Cascade     bool
+	Beside      bool   // there is a BEFORE or AFTER a label
+	After       bool   // it is AFTER
 	Text        string // the words, for messages
 }
 

@@ -261,6 +261,10 @@ func (d *deparser) table(t TableExpr) {
 			d.s("ONLY ")
 		}
 		d.s(t.Name.String())
+		if t.AsOf != nil {
+			d.s(" FOR SYSTEM_TIME AS OF ")
+			d.expr(t.AsOf)
+		}
 		d.alias(t.Alias)
 		if s := t.Sample; s != nil {
 			d.s(" TABLESAMPLE ")

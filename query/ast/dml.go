@@ -34,9 +34,10 @@ type Insert struct {
 type OnConflict struct {
 	Pos
 	Target     []IndexElem // nil if none is given
-	Where      Expr        // of the target
-	Constraint string      // ON CONSTRAINT name
-	DoUpdate   bool        // else DO NOTHING
+	TargetPos  int
+	Where      Expr   // of the target
+	Constraint string // ON CONSTRAINT name
+	DoUpdate   bool   // else DO NOTHING
 	Set        []SetClause
 	SetWhere   Expr
 }

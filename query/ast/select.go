@@ -59,6 +59,19 @@ type With struct {
 	CTEs      []*CTE
 }
 
+// Changing returns the first query of the clause that changes rows, nil if there is none.
+func (w *With) Changing() *CTE {
+	if w == nil {
+		return nil
+	}
+	for _, c := range w.CTEs {
+		if _, reads := c.Stmt.(*Select); !reads {
+			return c
+		}
+	}
+	return nil
+}
+
 // A CTE is one query of WITH. Stmt is *Select, *Insert, *Update, *Delete.
 type CTE struct {
 	Pos
@@ -191,6 +204,7 @@ type TableRef struct {
 	tableNode
 	Name   Name
 	Only   bool
+	AsOf   Expr // of AS OF or FOR SYSTEM_TIME AS OF: a time or a position; nil: now
 	Alias  *Alias
 	Sample *TableSample
 }
@@ -242,7 +256,11 @@ const (
 	AsofLeftJoin // ASOF LEFT JOIN
 )
 
-// A Join is a join. One of Natural, Using and On is set unless it is a cross join.
+// Asof says whether a join is ASOF [LEFT] JOIN.
+func (k JoinKind) Asof() bool { return k == AsofJoin || k == AsofLeftJoin }
+
+// A Join is a join. One of Natural, Using and On is set unless it is a cross join. The last
+// column of Using is the time of an ASOF JOIN: the left one is not before the right one.
 type Join struct {
 	tableNode
 	Kind        JoinKind

@@ -85,7 +85,6 @@ type Prepare struct {
 	Name  string
 	Types []*TypeName
 	Stmt  Stmt
-	Text  string
 }
 
 // Execute is EXECUTE.
@@ -112,7 +111,6 @@ type DeclareCursor struct {
 	Scroll      *bool // nil if not said
 	Hold        bool
 	Query       *Select
-	Text        string
 }
 
 // FetchDirection is where FETCH goes.
@@ -152,6 +150,13 @@ type Discard struct {
 
 // Checkpoint is CHECKPOINT.
 type Checkpoint struct{ stmtNode }
+
+// Backup is BACKUP TO STDOUT, which names the chunks of a snapshot, or BACKUP 'chunks' TO
+// STDOUT, which sends some of them; Chunks is empty in the first.
+type Backup struct {
+	stmtNode
+	Chunks string
+}
 
 // Vacuum is VACUUM or, with Analyze alone, ANALYZE.
 type Vacuum struct {

@@ -8,25 +8,45 @@ import (
 	"github.com/phyllodb/phyllo/query/expr"
 )
 
-// AddedColumn checks a column that ALTER TABLE adds, and returns it, without ID, and
-// its default: NULL if it has none.
-func AddedColumn(env *Env, t *schema.Table, c *ast.ColumnDef) (schema.Column, expr.Expr, error) {
+// An AddedColumn is a column that ALTER TABLE adds, without ID.
+type AddedColumn struct {
+	schema.Column
+	Value    expr.Expr       // its default, NULL if it has none, nil if it comes from Sequence or Generated
+	Sequence *ColumnSequence // that comes with it, or nil
+	// Constraints are those beside NOT NULL, and Generated its expression or nil: to be bound when the
+	// table has the column.
+	Constraints []*ast.Constraint
+	Generated   ast.Expr
+}
+
+// NewColumn checks a column that ALTER TABLE adds.
+func NewColumn(env *Env, t *schema.Table, c *ast.ColumnDef) (*AddedColumn, error) {
 	d := &tableDef{b: newBinder(env), name: ast.Name{Name: t.Name}}
 	if err := d.column(c); err != nil {
-		return schema.Column{}, nil, err
+		return nil, err
 	}
 	if d.hasKey {
-		return schema.Column{}, nil, pgerr.Unsupported("adding a primary key to a table is not supported").At(d.keyPos)
+		return nil, pgerr.Unsupported("adding a primary key to a table is not supported").At(d.keyPos)
 	}
-	col := d.columns[0]
-	if err := checkColumn(&col); err != nil {
-		return col, nil, err
+	col := &AddedColumn{Column: d.columns[0]}
+	if err := checkColumn(&col.Column); err != nil {
+		return nil, err
 	}
 	if len(t.Columns) >= MaxColumns {
-		return col, nil, pgerr.New(pgerr.TooManyColumns, "tables can have at most %d columns", MaxColumns)
+		return nil, pgerr.New(pgerr.TooManyColumns, "tables can have at most %d columns", MaxColumns)
 	}
-	def, err := d.b.defaultOf(&col)
-	return col, def, err
+	col.Constraints = append(d.checks, d.declared...)
+	if len(d.generated) > 0 {
+		col.Generated = d.generated[0].Expr
+		return col, nil
+	}
+	if len(d.sequences) > 0 {
+		col.Sequence = d.sequences[0]
+		return col, nil
+	}
+	var err error
+	col.Value, err = d.b.defaultOf(t, &col.Column)
+	return col, err
 }
 
 // checkColumn refuses columns that no table can have.
@@ -38,7 +58,7 @@ func checkColumn(c *schema.Column) error {
 	if e := elemOf(base); e != 0 && trueArray(base) {
 		base = e
 	}
-	if !storable[base] {
+	if !storable[base] && base.Class() != datum.EnumClass {
 		return pgerr.Unsupported("columns of type %s are not supported", datum.Of(c.Type.OID))
 	}
 	return nil
@@ -49,10 +69,11 @@ func ColumnDefault(env *Env, c *schema.Column, e ast.Expr) (string, error) {
 	if e == nil {
 		return "", nil
 	}
-	if _, err := newBinder(env).bindDefault(e, c); err != nil {
+	b := newBinder(env)
+	if _, err := b.bindDefault(e, c); err != nil {
 		return "", err
 	}
-	return ast.Deparse(e), nil
+	return b.storedExpr(e)
 }
 
 // ColumnType returns the type that ALTER COLUMN TYPE gives a column.
@@ -71,18 +92,44 @@ func TableOptions(env *Env, t *schema.Table, options []ast.Option, reset bool) e
 	if err != nil {
 		return err
 	}
-	for name, o := range given {
-		if name != "retention" {
+	for _, name := range []string{"time_column", "on_duplicate"} {
+		if o, ok := given[name]; ok {
 			return pgerr.Unsupported("changing %s of a table is not supported", name).At(o.Position())
 		}
 	}
-	o, ok := given["retention"]
-	switch {
-	case !ok:
-		return nil
-	case reset:
-		t.Retention = 0
-		return nil
+	for _, x := range []struct {
+		name       string
+		set, reset func(*schema.Table, ast.Option) error
+	}{
+		{"partitions", d.partitions, d.defaultPartitions}, {"slice", d.slice, d.defaultSlice},
+		{"retention", d.retention, func(t *schema.Table, _ ast.Option) error { t.Retention = 0; return nil }},
+		{"history_retention", d.history, func(t *schema.Table, _ ast.Option) error { t.History = 0; return nil }},
+	} {
+		o, ok := given[x.name]
+		if !ok {
+			continue
+		}
+		set := x.set
+		if reset {
+			set = x.reset
+		}
+		if err := set(t, o); err != nil {
+			return err
+		}
 	}
-	return d.retention(t, o)
+	return nil
+}
+
+func (d *tableDef) defaultPartitions(t *schema.Table, _ ast.Option) error {
+	if t.PartitionKind == schema.PartitionHash {
+		t.Partitions = DefaultPartitions
+	}
+	return nil
+}
+
+func (d *tableDef) defaultSlice(t *schema.Table, _ ast.Option) error {
+	if t.Slice > 0 {
+		t.Slice = DefaultSlice
+	}
+	return nil
 }

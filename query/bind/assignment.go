@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -12,12 +14,13 @@ import (
 // An assignment is one column of SET and its value, converted to the column's type.
 type assignment struct {
 	plan.Assignment
-	pos int
+	element bool // only elements of the column are set
 }
 
-// A setSource is the value of a column of SET before it is converted.
+// A setSource is the value of a column of SET.
 type setSource struct {
 	target ast.ColumnTarget
+	at     int // the column, as an index into those of the face
 	set    ast.SetClause
 	value  expr.Expr // nil for DEFAULT
 	pos    int
@@ -27,6 +30,8 @@ type setSource struct {
 type setBinder struct {
 	*binder
 	scope *scope
+	// old returns the live column of that number as it is before.
+	old func(i int) expr.Expr
 	// records are the rows of subqueries of several columns: each is computed once, as a
 	// column after those of the row, of which there are width. A negative width: there is no place for them.
 	records []expr.Expr
@@ -35,38 +40,56 @@ type setBinder struct {
 
 // assignments binds SET: first all values, then the columns, which is the order in which
 // PostgreSQL finds errors.
-func (b *setBinder) assignments(list []ast.SetClause, t *schema.Table) ([]assignment, error) {
+func (b *setBinder) assignments(list []ast.SetClause, d *destination) ([]assignment, error) {
 	var sources []setSource
+	var err error
 	for _, set := range list {
-		more, err := b.sources(set)
+		var more []setSource
+		more, err = b.sources(set)
 		if err != nil {
 			return nil, err
 		}
 		sources = append(sources, more...)
 	}
-	live := liveColumns(t)
-	out := make([]assignment, len(sources))
-	for i, src := range sources {
-		at, err := setColumn(t, src.target)
+	for i := range sources {
+		src := &sources[i]
+		if src.at, err = setColumn(d.face, src.target); err != nil {
+			return nil, err
+		}
+		if c := &d.face.Columns[src.at]; src.value != nil && src.target.Indirection == nil {
+			if src.value, err = b.assign(src.value, c.Type, c.Name, src.pos); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := d.allowed(updating); err != nil {
+		return nil, err
+	}
+	t, live := d.table, liveColumns(d.table)
+	var out []assignment
+	for _, src := range sources {
+		at, err := d.base(src.at, updating)
 		if err != nil {
 			return nil, err
 		}
 		c := &t.Columns[at]
-		a := assignment{pos: src.set.Position()}
-		if src.value == nil {
-			a.Value, err = b.defaultOf(c)
-		} else {
-			a.Value, err = b.assign(src.value, c.Type, c.Name, src.pos)
+		a := assignment{element: src.target.Indirection != nil}
+		a.Column = slices.Index(live, at)
+		switch {
+		case a.element:
+			if out, err = b.element(out, a, src, c); err != nil {
+				return nil, err
+			}
+			continue
+		case src.value == nil:
+			a.Value, err = b.updateDefault(d, src.at, c)
+		default:
+			a.Value, err = src.value, updatable(c)
 		}
 		if err != nil {
 			return nil, err
 		}
-		for j, li := range live {
-			if li == at {
-				a.Column = j
-			}
-		}
-		out[i] = a
+		out = append(out, a)
 	}
 	for i := range out {
 		for j := range i {
@@ -78,6 +101,30 @@ func (b *setBinder) assignments(list []ast.SetClause, t *schema.Table) ([]assign
 	return out, nil
 }
 
+// element binds an assignment to an element of a column, of which there may be several.
+func (b *setBinder) element(out []assignment, a assignment, src setSource, c *schema.Column) ([]assignment, error) {
+	if src.value == nil {
+		return nil, pgerr.Unsupported("cannot set an array element to DEFAULT").At(src.target.Position())
+	}
+	if err := updatable(c); err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(out, func(o assignment) bool { return o.Column == a.Column && o.element })
+	old := b.old(a.Column)
+	if i >= 0 {
+		old = out[i].Value
+	}
+	var err error
+	if a.Value, err = b.assignElement(old, src, c); err != nil {
+		return nil, err
+	}
+	if i >= 0 {
+		out[i].Value = a.Value
+		return out, nil
+	}
+	return append(out, a), nil
+}
+
 // setColumn finds a column that SET names, as an index into Table.Columns.
 func setColumn(t *schema.Table, c ast.ColumnTarget) (int, error) {
 	if systemColumns[c.Name] {
@@ -86,9 +133,6 @@ func setColumn(t *schema.Table, c ast.ColumnTarget) (int, error) {
 	cols, err := targetColumns(t, []string{c.Name}, []int{c.Position()})
 	if err != nil {
 		return 0, err
-	}
-	if c.Indirection != nil {
-		return 0, pgerr.Unsupported("assignment to an element of a column is not supported").At(c.Position())
 	}
 	return cols[0], nil
 }

@@ -14,6 +14,7 @@ type change struct {
 	b     *binder
 	with  *ast.With
 	ctes  *cteScope
+	dest  *destination
 	table *schema.Table
 	// node yields the table's live columns, then those of FROM, of which items are; each row
 	// of the table comes once at most.
@@ -21,35 +22,53 @@ type change struct {
 	items []*item
 }
 
-// change binds the table, FROM and WHERE.
-func (b *binder) change(with *ast.With, ref *ast.TableRef, command writing, from []ast.TableExpr, where ast.Expr) (*change, error) {
-	ctes, err := b.with(with, &level{})
-	if err != nil {
-		return nil, err
-	}
+// changed finds what a command changes, and what it is called.
+func (b *binder) changed(ref *ast.TableRef) (d *destination, alias string, err error) {
 	pos := ref.Name.Position()
 	if pos == 0 {
 		pos = ref.Position()
 	}
-	t, err := b.writable(ref.Name, pos, command)
+	if d, err = b.destination(ref.Name, pos); err != nil {
+		return nil, "", err
+	}
+	if ref.Alias != nil {
+		return d, ref.Alias.Name, nil
+	}
+	return d, d.face.Name, nil
+}
+
+// scanChanged reads the rows that are to be changed.
+func (b *binder) scanChanged(d *destination, alias string, ref *ast.TableRef) *source {
+	src := d.scan(b, alias)
+	if ref.Alias != nil {
+		src.items[0].namespace = ""
+	}
+	return src
+}
+
+// numbered adds a column with a number for each row, so that a row can be told from others
+// behind a join.
+func numbered(n plan.Node) plan.Node {
+	fields := n.Fields()
+	return &plan.Number{Input: n, Out: append(fields[:len(fields):len(fields)], plan.Field{Name: "row_number", Type: datum.Of(datum.Int8)})}
+}
+
+// change binds the table, FROM and WHERE.
+func (b *binder) change(lv *level, with *ast.With, ref *ast.TableRef, from []ast.TableExpr, where ast.Expr) (*change, error) {
+	ctes, err := b.with(with, lv)
 	if err != nil {
 		return nil, err
 	}
-	c := &change{b: b, with: with, ctes: ctes, table: t}
-	alias := t.Name
-	if ref.Alias != nil {
-		alias = ref.Alias.Name
+	d, alias, err := b.changed(ref)
+	if err != nil {
+		return nil, err
 	}
-	src := b.scanTable(t, alias)
+	c := &change{b: b, with: with, ctes: ctes, dest: d, table: d.table}
+	src := b.scanChanged(d, alias, ref)
 	target := src.items[0]
-	if ref.Alias != nil {
-		target.namespace = ""
-	}
-	number := len(target.cols)
+	number := len(src.node.Fields())
 	if len(from) > 0 {
-		fields := src.node.Fields()
-		out := append(fields[:number:number], plan.Field{Name: "row_number", Type: datum.Of(datum.Int8)})
-		src.node = &plan.Number{Input: src.node, Out: out}
+		src.node = numbered(src.node)
 		target.lateralBad, target.changed = true, true
 		if src, err = b.fromAfter(src, from, &query{frame: &frame{}, ctes: ctes}); err != nil {
 			return nil, err
@@ -107,8 +126,8 @@ func (c *change) source(n plan.Node, columns int, returning []expr.Expr, out []p
 }
 
 // delete binds DELETE.
-func (b *binder) delete(s *ast.Delete) (plan.Statement, error) {
-	c, err := b.change(s.With, s.Table, deletingFrom, s.Using, s.Where)
+func (b *binder) delete(s *ast.Delete, lv *level) (plan.Statement, error) {
+	c, err := b.change(lv, s.With, s.Table, s.Using, s.Where)
 	if err != nil {
 		return nil, err
 	}
@@ -116,23 +135,27 @@ func (b *binder) delete(s *ast.Delete) (plan.Statement, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.dest.allowed(deleting); err != nil {
+		return nil, err
+	}
 	live := len(liveColumns(c.table))
 	return &plan.Delete{Table: c.table, Source: c.source(c.node, live, returning, out), Out: out}, nil
 }
 
 // update binds UPDATE. RETURNING comes before SET, as errors do in PostgreSQL.
-func (b *binder) update(s *ast.Update) (plan.Statement, error) {
-	c, err := b.change(s.With, s.Table, updating, s.From, s.Where)
+func (b *binder) update(s *ast.Update, lv *level) (plan.Statement, error) {
+	c, err := b.change(lv, s.With, s.Table, s.From, s.Where)
 	if err != nil {
 		return nil, err
 	}
-	live := len(liveColumns(c.table))
+	live := c.dest.width()
 	returning, out, err := c.returning(s.Returning, live)
 	if err != nil {
 		return nil, err
 	}
-	set := &setBinder{binder: b, scope: c.scope(clauseUpdateSource), width: len(c.node.Fields())}
-	list, err := set.assignments(s.Set, c.table)
+	set := &setBinder{binder: b, scope: c.scope(clauseUpdateSource), width: len(c.node.Fields()),
+		old: func(i int) expr.Expr { return fieldColumn(c.node.Fields(), i) }}
+	list, err := set.assignments(s.Set, c.dest)
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +171,20 @@ func (b *binder) update(s *ast.Update) (plan.Statement, error) {
 		}
 		n = p
 	}
-	st := &plan.Update{Table: c.table, Source: c.source(changedRows(n, live, set.width, list), 2*live, returning, out), Out: out}
+	if n, err = b.compute(changedRows(n, live, set.width, list), c.table, live); err != nil {
+		return nil, err
+	}
+	st := &plan.Update{Table: c.table, Source: c.source(n, 2*live, returning, out), Out: out}
 	for _, a := range list {
 		st.Set = append(st.Set, a.Column)
 	}
-	return st, nil
+	for i, li := range liveColumns(c.table) {
+		if c.table.Columns[li].Generated != "" {
+			st.Set = append(st.Set, i)
+		}
+	}
+	st.Rules, err = c.dest.rules(b)
+	return st, err
 }
 
 // changedRows yields the old row, the new row, and what else there is beside the table's

@@ -10,11 +10,16 @@ import (
 
 // category and preferred are pg_type.typcategory and typispreferred.
 func category(t datum.OID) byte {
-	info, ok := datum.Lookup(t)
-	if !ok {
-		return 'C'
+	if info, ok := datum.Lookup(t); ok {
+		return info.Category
 	}
-	return info.Category
+	switch {
+	case t.IsUserArray():
+		return 'A'
+	case t.Class() == datum.EnumClass:
+		return 'E'
+	}
+	return 'C'
 }
 
 func preferred(t datum.OID) bool {
@@ -135,10 +140,7 @@ func (b *binder) canCoerce(in, targets []datum.OID, ctx function.CastContext) bo
 
 // composite says whether a type is a row type.
 func composite(t datum.OID) bool {
-	if t == datum.Record {
-		return true
-	}
-	if t >= datum.OID(16384) {
+	if t == datum.Record || t.Class() == datum.CompositeClass && !t.IsUserArray() {
 		return true
 	}
 	info, ok := datum.Lookup(t)
@@ -152,6 +154,9 @@ func (b *binder) binaryCoercible(source, target datum.OID) bool {
 		return true
 	}
 	if (target == datum.AnyArray || target == datum.AnyCompatibleArray) && trueArray(source) {
+		return true
+	}
+	if target == datum.AnyEnum && category(source) == 'E' {
 		return true
 	}
 	if (target == datum.AnyNonArray || target == datum.AnyCompatibleNonArray) && !trueArray(source) {
@@ -172,7 +177,7 @@ func (b *binder) coerceType(e expr.Expr, target datum.OID, ctx function.CastCont
 		return e, nil
 	}
 	switch target {
-	case datum.AnyOID, datum.AnyElement, datum.AnyNonArray, datum.AnyCompatible, datum.AnyCompatibleNonArray:
+	case datum.AnyOID, datum.AnyElement, datum.AnyNonArray, datum.AnyEnum, datum.AnyCompatible, datum.AnyCompatibleNonArray:
 		return e, nil
 	case datum.AnyArray, datum.AnyCompatibleArray:
 		if source != datum.Unknown {
@@ -202,7 +207,7 @@ func (b *binder) coerceType(e expr.Expr, target datum.OID, ctx function.CastCont
 	if target == datum.Record && composite(source) {
 		return relabel(e, datum.Of(target)), nil
 	}
-	return nil, pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", datum.Of(source), datum.Of(target)).At(pos)
+	return nil, pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", b.typeText(source), b.typeText(target)).At(pos)
 }
 
 // relabel makes e a value of another type with the same representation.
@@ -256,6 +261,9 @@ func (b *binder) castArray(e expr.Expr, target datum.OID, ctx function.CastConte
 	te, se := elemOf(target), elemOf(e.Type().OID)
 	if a, ok := e.(*expr.ArrayCtor); ok {
 		out := &expr.ArrayCtor{T: datum.Of(target), Elems: make([]expr.Expr, len(a.Elems))}
+		if a.Nested() {
+			te = target
+		}
 		for i, el := range a.Elems {
 			x, err := b.coerceType(el, te, ctx, pos)
 			if err != nil {
@@ -310,6 +318,9 @@ func (b *binder) input(t datum.Type, s string) (datum.Value, error) {
 	if category(t.OID) == 'P' && !pseudoWithInput(t.OID) {
 		return nil, pgerr.Unsupported("cannot accept a value of type %s", t)
 	}
+	if t.OID == datum.JSONPath {
+		return function.ParseJSONPath(s)
+	}
 	return datum.Parse(t, s, b.env.Session)
 }
 
@@ -327,6 +338,22 @@ func at(err error, pos int) error {
 // coerceTo converts an expression to a type with modifier; nil, nil says that
 // there is no cast. It is coerce_to_target_type.
 func (b *binder) coerceTo(e expr.Expr, t datum.Type, ctx function.CastContext, pos int) (expr.Expr, error) {
+	if e.Type() == t {
+		return e, nil
+	}
+	base := undomained(t)
+	x, err := b.coerceToBase(e, base, ctx, pos)
+	switch {
+	case x == nil || err != nil || x.Type().Domain == t.Domain && t.Domain == 0:
+		return x, err
+	case t.Domain == 0:
+		return relabel(x, base), nil
+	}
+	return b.toDomain(x, t)
+}
+
+// coerceToBase is coerceTo a type that is no domain.
+func (b *binder) coerceToBase(e expr.Expr, t datum.Type, ctx function.CastContext, pos int) (expr.Expr, error) {
 	if !b.canCoerce([]datum.OID{e.Type().OID}, []datum.OID{t.OID}, ctx) {
 		return nil, nil
 	}
@@ -346,7 +373,7 @@ func (b *binder) coerceTo(e expr.Expr, t datum.Type, ctx function.CastContext, p
 
 // applyMod applies the modifier of t to a value of its type.
 func (b *binder) applyMod(e expr.Expr, t datum.Type, ctx function.CastContext, pos int) (expr.Expr, error) {
-	if t.Mod < 0 || e.Type() == t {
+	if have := e.Type(); t.Mod < 0 || have.OID == t.OID && have.Mod == t.Mod {
 		return e, nil
 	}
 	if c, ok := e.(*expr.Const); ok {
@@ -380,7 +407,7 @@ func (b *binder) explicit(e expr.Expr, t datum.Type, pos int) (expr.Expr, error)
 	source := e.Type()
 	x, err := b.coerceTo(e, t, function.ExplicitCast, pos)
 	if x == nil && err == nil {
-		err = pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", datum.Of(source.OID), datum.Of(t.OID)).At(pos)
+		err = pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", b.typeText(source.OID), b.typeText(t.OID)).At(pos)
 	}
 	return x, err
 }
@@ -395,7 +422,7 @@ func (b *binder) assign(e expr.Expr, t datum.Type, column string, pos int) (expr
 			what = "column " + quoted(column)
 		}
 		err = pgerr.New(pgerr.DatatypeMismatch, "%s is of type %s but expression is of type %s", what,
-			datum.Of(t.OID), datum.Of(source.OID)).WithHint("You will need to rewrite or cast the expression.").At(pos)
+			b.typeText(t.OID), b.typeText(source.OID)).WithHint("You will need to rewrite or cast the expression.").At(pos)
 	}
 	return x, err
 }
@@ -419,7 +446,7 @@ func (b *binder) specific(e expr.Expr, t datum.OID, construct string, pos int) (
 	x, err := b.coerceTo(e, datum.Of(t), function.AssignmentCast, pos)
 	if x == nil && err == nil {
 		err = pgerr.New(pgerr.DatatypeMismatch, "argument of %s must be type %s, not type %s",
-			construct, datum.Of(t), datum.Of(source.OID)).At(pos)
+			construct, b.typeText(t), b.typeText(source.OID)).At(pos)
 	}
 	return x, err
 }

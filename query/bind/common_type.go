@@ -44,7 +44,7 @@ func (b *binder) commonTypeOf(types []datum.OID, construct string, pos []int) (d
 				return 0, nil
 			}
 			return 0, pgerr.New(pgerr.DatatypeMismatch, "%s types %s and %s cannot be matched",
-				construct, datum.Of(pick), datum.Of(t)).At(posAt(pos, i))
+				construct, b.typeText(pick), b.typeText(t)).At(posAt(pos, i))
 		case !pref && b.canCoerce([]datum.OID{pick}, []datum.OID{t}, function.ImplicitCast) &&
 			!b.canCoerce([]datum.OID{t}, []datum.OID{pick}, function.ImplicitCast):
 			pick, cat, pref = t, nc, np
@@ -72,6 +72,16 @@ func commonMod(es []expr.Expr, t datum.OID) int32 {
 	return mod
 }
 
+// commonDomain is the domain that all the expressions are of, 0 if there is none.
+func commonDomain(es []expr.Expr) datum.OID {
+	for _, e := range es[1:] {
+		if e.Type().Domain != es[0].Type().Domain {
+			return 0
+		}
+	}
+	return es[0].Type().Domain
+}
+
 // toCommon converts one expression to the common type.
 func (b *binder) toCommon(e expr.Expr, t datum.OID, construct string, pos int) (expr.Expr, error) {
 	source := e.Type().OID
@@ -80,7 +90,7 @@ func (b *binder) toCommon(e expr.Expr, t datum.OID, construct string, pos int) (
 	}
 	if !b.canCoerce([]datum.OID{source}, []datum.OID{t}, function.ImplicitCast) {
 		return nil, pgerr.New(pgerr.CannotCoerce, "%s could not convert type %s to %s",
-			construct, datum.Of(source), datum.Of(t)).At(pos)
+			construct, b.typeText(source), b.typeText(t)).At(pos)
 	}
 	return b.coerceType(e, t, function.ImplicitCast, pos)
 }
@@ -91,11 +101,14 @@ func (b *binder) unify(es []expr.Expr, construct string, pos []int) ([]expr.Expr
 	if err != nil {
 		return nil, datum.Type{}, err
 	}
-	typ := datum.Type{OID: t, Mod: commonMod(es, t)}
+	typ := datum.Type{OID: t, Mod: commonMod(es, t), Domain: commonDomain(es)}
 	out := make([]expr.Expr, len(es))
 	for i, e := range es {
 		if out[i], err = b.toCommon(e, t, construct, posAt(pos, i)); err != nil {
 			return nil, datum.Type{}, err
+		}
+		if have := out[i].Type(); have.Domain != typ.Domain {
+			out[i] = relabel(out[i], undomained(have))
 		}
 	}
 	return out, typ, nil

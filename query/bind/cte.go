@@ -24,6 +24,9 @@ type cteDef struct {
 	// refused is the error of a reference that is not allowed (yet).
 	refused error
 	refs    int
+	added   int // columns of SEARCH and CYCLE, which * does not stand for while the query is bound
+	// step: it runs before the statement, which reads the rows that it left (chain.go).
+	step bool
 }
 
 func (s *cteScope) find(name string) *cteDef {
@@ -62,7 +65,7 @@ func (s *cteScope) references() int {
 func (s *cteScope) wrap(body plan.Node) plan.Node {
 	n := &plan.CTE{Body: body}
 	for _, d := range s.defs {
-		if d.refs > 0 {
+		if d.refs > 0 && !d.step {
 			n.Defs = append(n.Defs, d.def)
 		}
 	}
@@ -77,6 +80,10 @@ func (b *binder) with(w *ast.With, lv *level) (*cteScope, error) {
 	if w == nil {
 		return lv.ctes, nil
 	}
+	chained, err := b.chained(w, lv)
+	if err != nil {
+		return nil, err
+	}
 	s := &cteScope{parent: lv.ctes, later: map[string]bool{}}
 	for _, c := range w.CTEs {
 		if s.later[c.Name] {
@@ -88,7 +95,11 @@ func (b *binder) with(w *ast.With, lv *level) (*cteScope, error) {
 		if !w.Recursive {
 			delete(s.later, c.Name)
 		}
-		d, err := b.cte(c, w.Recursive, s, lv)
+		bindDef := b.cte
+		if chained {
+			bindDef = b.step
+		}
+		d, err := bindDef(c, w.Recursive, s, lv)
 		if err != nil {
 			return nil, err
 		}
@@ -99,17 +110,17 @@ func (b *binder) with(w *ast.With, lv *level) (*cteScope, error) {
 }
 
 func (b *binder) cte(c *ast.CTE, recursive bool, s *cteScope, lv *level) (*cteDef, error) {
-	if c.Search != nil || c.Cycle != nil {
-		return nil, pgerr.Unsupported("SEARCH and CYCLE clauses are not supported").At(c.Position())
-	}
 	sel, ok := c.Stmt.(*ast.Select)
 	if !ok {
-		return nil, pgerr.Unsupported("data-modifying statements in WITH are not supported").At(c.Position())
+		return nil, pgerr.New(pgerr.InternalError, "WITH query %q is bound as a query", c.Name)
 	}
 	b.nextCTE++
 	d := &cteDef{name: c.Name, id: b.nextCTE}
 	d.def = plan.CTEDef{ID: d.id, Name: c.Name, Materialized: c.Materialized}
 	inner := &level{parent: lv.parent, corr: lv.corr, ctes: s}
+	if !recursive && (c.Search != nil || c.Cycle != nil) {
+		return nil, pgerr.New(pgerr.SyntaxError, "WITH query is not recursive").At(c.Position())
+	}
 	if recursive {
 		done, err := b.recursiveCTE(c, sel, d, inner)
 		if err != nil || done {
@@ -150,6 +161,9 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 	self := &cteScope{parent: lv.ctes, defs: []*cteDef{d}}
 	inner := &level{parent: lv.parent, corr: lv.corr, ctes: self}
 	if sel.SetOp == nil || sel.SetOp.Kind != ast.Union {
+		if c.Search != nil || c.Cycle != nil {
+			return false, pgerr.New(pgerr.SyntaxError, "WITH query is not recursive").At(c.Position())
+		}
 		d.refused = form
 		_, err := b.selectStmt(sel, inner, nil)
 		d.refused = nil
@@ -159,6 +173,9 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 		return false, err
 	}
 	d.refused = pgerr.New(pgerr.InvalidRecursion, "recursive reference to query %q must not appear within its non-recursive term", c.Name)
+	if sel, d.added, err = b.rewritten(c, sel, inner); err != nil {
+		return false, err
+	}
 	init, err := b.selectStmt(sel.SetOp.Left, inner, keepUnknowns)
 	if err != nil {
 		return false, err
@@ -182,7 +199,7 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 		d.fields = nil
 		return false, nil
 	}
-	d.refs = 0
+	d.refs, d.added = 0, 0
 	if aggregatesOver(step, d.id) {
 		return false, pgerr.New(pgerr.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term").At(sel.SetOp.Right.Position())
 	}
@@ -237,10 +254,10 @@ func (b *binder) recursiveStep(c *ast.CTE, sel *ast.Select, init, step plan.Node
 		if err != nil {
 			return nil, err
 		}
-		if t != lf[i].Type.OID {
+		if t != lf[i].Type.OID || lf[i].Type.Domain != rf[i].Type.Domain {
 			return nil, pgerr.New(pgerr.DatatypeMismatch,
 				"recursive query %q column %d has type %s in non-recursive term but type %s overall",
-				c.Name, i+1, datum.Of(lf[i].Type.OID), datum.Of(t)).
+				c.Name, i+1, b.typeText(lf[i].Type.OID), b.typeText(t)).
 				WithHint("Cast the output of the non-recursive term to the correct type.").At(b.outputPos(init, i))
 		}
 		types[i] = lf[i].Type
@@ -262,5 +279,9 @@ func (b *binder) cteRef(c *cteDef, t *ast.TableRef, pos int) (*source, error) {
 	n := &plan.CTEScan{ID: c.id, Name: c.name, Out: c.fields}
 	alias := t.Name.Name
 	it := itemOver(alias, n.Out)
+	it.unlockable = "a WITH query"
+	for i := range c.added {
+		it.cols[len(it.cols)-1-i].added = true
+	}
 	return &source{node: n, items: []*item{it}}, aliasColumns(it, t.Alias, pos)
 }

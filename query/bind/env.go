@@ -23,6 +23,9 @@ type Env struct {
 	// SearchPath is the effective search path without the implicit pg_catalog
 	// (which is searched first unless it is listed).
 	SearchPath []string
+	// TempSchema is the session's schema of temporary relations, searched before all others;
+	// empty if it has none.
+	TempSchema string
 	// Session is what literals are read by: time zone, date order, now.
 	Session *datum.Env
 	// User is the session's user, owner of what a statement creates.
@@ -35,7 +38,8 @@ type Env struct {
 	FixedParams bool
 	// Parse parses the query of a view.
 	Parse func(sql string) (ast.Stmt, error)
-	// Context is for evaluating literals of function calls while binding.
+	// Context is for evaluating literals of function calls while binding, and cancels it;
+	// nil: nothing does.
 	Context context.Context
 }
 
@@ -97,7 +101,13 @@ type binder struct {
 	nextTemp  int // numbers of outer parameters that are not final yet, falling
 	nextCTE   int
 	depth     int
+	joined    int         // columns of all joins
 	views     []datum.OID // being expanded, to find loops
+	meanings  *meanings   // of names, noted for a view; else nil
+	// steps are what the statement runs before (chain.go); allSteps: these are all queries
+	// of its WITH clause.
+	steps    []boundStep
+	allSteps bool
 }
 
 type paramState struct {
@@ -121,12 +131,17 @@ func newBinder(env *Env) *binder {
 // maxDepth bounds the nesting of expressions and queries.
 const maxDepth = 1000
 
+// enter is called for each expression and query inside of another; it fails if they nest
+// too deep, or when the statement is cancelled.
 func (b *binder) enter() error {
 	if b.depth++; b.depth > maxDepth {
 		return pgerr.New(pgerr.StatementTooComplex, "stack depth limit exceeded").
 			WithHint("Simplify the statement: it is nested more than %d levels deep.", maxDepth)
 	}
-	return nil
+	if b.env.Context == nil {
+		return nil
+	}
+	return b.env.Context.Err()
 }
 
 func (b *binder) leave() { b.depth-- }
@@ -160,7 +175,7 @@ func (b *binder) coerceParam(p *expr.Param, t datum.OID) (expr.Expr, error) {
 		st.t = t
 	case st.t != t:
 		return nil, pgerr.New(pgerr.AmbiguousParameter, "inconsistent types deduced for parameter $%d", p.Index+1).
-			WithDetail("%s versus %s", datum.Of(st.t), datum.Of(t)).At(b.pos[p])
+			WithDetail("%s versus %s", b.typeText(st.t), b.typeText(t)).At(b.pos[p])
 	}
 	return &expr.Param{Index: p.Index, T: datum.Of(t)}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
-	"github.com/phyllodb/phyllo/query/plan"
 )
 
 // expr binds an expression. Literals whose type the context has yet to decide
@@ -49,6 +48,8 @@ func (b *binder) expr(e ast.Expr, s *scope) (expr.Expr, error) {
 		return b.boolTest(e, s)
 	case *ast.IsDistinct:
 		return b.isDistinct(e, s)
+	case *ast.IsNormalized:
+		return b.isNormalized(e, s)
 	case *ast.Between:
 		return b.between(e, s)
 	case *ast.Like:
@@ -283,8 +284,8 @@ func (b *binder) binary(e *ast.Binary, s *scope) (expr.Expr, error) {
 		if !ok {
 			break
 		}
-		if _, isRow := x.L.(*ast.Row); isRow {
-			break
+		if _, isRow := x.L.(*ast.Row); isRow && x != e {
+			break // two rows may be compared there
 		}
 		chain = append(chain, x)
 		left = x.L
@@ -306,12 +307,13 @@ func (b *binder) binary(e *ast.Binary, s *scope) (expr.Expr, error) {
 	return acc, nil
 }
 
-// operate applies a binary operator to bound operands.
+// operate applies a binary operator to bound operands. Rows of tables, and rows in rows, compare as
+// values: their NULLs are equal.
 func (b *binder) operate(op ast.OpName, l, r expr.Expr, pos int) (expr.Expr, error) {
-	if lr, ok := l.(*expr.RowCtor); ok && comparisons[op.Name] {
-		if rr, ok := r.(*expr.RowCtor); ok {
-			return b.rowCompare(op, lr.Fields, rr.Fields, pos)
-		}
+	lr, lok := l.(*expr.RowCtor)
+	rr, rok := r.(*expr.RowCtor)
+	if lok && rok && lr.Names == nil && rr.Names == nil && comparisons[op.Name] {
+		return b.rowCompare(op, lr.Fields, rr.Fields, pos)
 	}
 	return b.binaryOp(op, l, r, pos)
 }
@@ -332,7 +334,9 @@ func (b *binder) rowCompare(op ast.OpName, l, r []expr.Expr, pos int) (expr.Expr
 		return nil, pgerr.Unsupported("could not determine interpretation of row comparison operator %s", op.Name).
 			WithHint("Row comparison operators must be associated with btree operator families.").At(pos)
 	}
-	pair := func(name string, i int) (expr.Expr, error) { return b.operate(ast.OpName{Name: name}, l[i], r[i], pos) }
+	pair := func(name string, i int) (expr.Expr, error) {
+		return b.binaryOp(ast.OpName{Name: name}, l[i], r[i], pos)
+	}
 	switch op.Name {
 	case "=", "<>":
 		parts := make([]expr.Expr, len(l))
@@ -366,184 +370,7 @@ func (b *binder) rowCompare(op ast.OpName, l, r []expr.Expr, pos int) (expr.Expr
 	return acc, err
 }
 
-func (b *binder) isNull(e *ast.IsNull, s *scope) (expr.Expr, error) {
-	x, err := b.expr(e.Arg, s)
-	if err != nil {
-		return nil, err
-	}
-	if r, ok := x.(*expr.RowCtor); ok {
-		// A row is null if all its fields are, and not null if none is.
-		parts := make([]expr.Expr, len(r.Fields))
-		for i, f := range r.Fields {
-			parts[i] = &expr.IsNull{Arg: f, Not: e.Not}
-		}
-		if len(parts) == 0 {
-			return &expr.Const{Value: true, T: datum.Of(datum.Bool)}, nil
-		}
-		return plan.And(parts...), nil
-	}
-	if p, ok := x.(*expr.Param); ok && p.T.OID == datum.Unknown && !p.Outer {
-		return nil, undeterminedParam(p.Index) // a test for NULL says nothing about the type
-	}
-	if x, err = b.resolveUnknown(x); err != nil {
-		return nil, err
-	}
-	return &expr.IsNull{Arg: x, Not: e.Not}, nil
-}
-
 func boolConst(v bool) *expr.Const { return &expr.Const{Value: v, T: datum.Of(datum.Bool)} }
-
-func (b *binder) boolTest(e *ast.BoolTest, s *scope) (expr.Expr, error) {
-	names := [...]string{ast.IsTrue: "TRUE", ast.IsFalse: "FALSE", ast.IsUnknown: "UNKNOWN"}
-	not := ""
-	if e.Not {
-		not = "NOT "
-	}
-	x, err := b.condition(e.Arg, s, "IS "+not+names[e.Test])
-	if err != nil {
-		return nil, err
-	}
-	if e.Test == ast.IsUnknown {
-		return &expr.IsNull{Arg: x, Not: e.Not}, nil
-	}
-	known := &expr.Coalesce{Args: []expr.Expr{x, boolConst(e.Test == ast.IsFalse)}, T: datum.Of(datum.Bool)}
-	if (e.Test == ast.IsTrue) != e.Not {
-		return known, nil
-	}
-	return &expr.Not{Arg: known}, nil
-}
-
-func (b *binder) isDistinct(e *ast.IsDistinct, s *scope) (expr.Expr, error) {
-	l, err := b.expr(e.L, s)
-	if err != nil {
-		return nil, err
-	}
-	r, err := b.expr(e.R, s)
-	if err != nil {
-		return nil, err
-	}
-	lr, lok := l.(*expr.RowCtor)
-	rr, rok := r.(*expr.RowCtor)
-	if !lok || !rok {
-		return b.distinct(l, r, e.Not, e.Position())
-	}
-	if len(lr.Fields) != len(rr.Fields) {
-		return nil, pgerr.New(pgerr.SyntaxError, "unequal number of entries in row expressions").At(e.Position())
-	}
-	parts := make([]expr.Expr, len(lr.Fields))
-	for i := range parts {
-		if parts[i], err = b.distinct(lr.Fields[i], rr.Fields[i], e.Not, e.Position()); err != nil {
-			return nil, err
-		}
-	}
-	if e.Not {
-		return plan.And(parts...), nil
-	}
-	return &expr.Or{Args: parts}, nil
-}
-
-func (b *binder) distinct(l, r expr.Expr, not bool, pos int) (expr.Expr, error) {
-	if isNullConst(r) {
-		x, err := b.resolveUnknown(l)
-		return &expr.IsNull{Arg: x, Not: !not}, err
-	}
-	if isNullConst(l) {
-		x, err := b.resolveUnknown(r)
-		return &expr.IsNull{Arg: x, Not: !not}, err
-	}
-	eq, err := b.binaryOp(ast.OpName{Name: "="}, l, r, pos)
-	if err != nil {
-		return nil, err
-	}
-	call := eq.(*expr.Call)
-	if call.T.OID != datum.Bool {
-		return nil, pgerr.New(pgerr.DatatypeMismatch, "IS DISTINCT FROM requires = operator to yield boolean").At(pos)
-	}
-	return &expr.IsDistinct{Eq: call.Fn, L: call.Args[0], R: call.Args[1], Not: not}, nil
-}
-
-func isNullConst(e expr.Expr) bool {
-	c, ok := e.(*expr.Const)
-	return ok && c.Value == nil && c.T.OID == datum.Unknown
-}
-
-func (b *binder) between(e *ast.Between, s *scope) (expr.Expr, error) {
-	es, _, err := b.exprs([]ast.Expr{e.Arg, e.Low, e.High}, s)
-	if err != nil {
-		return nil, err
-	}
-	within := func(x, lo, hi expr.Expr) (expr.Expr, error) {
-		ge, err := b.operate(ast.OpName{Name: ">="}, x, lo, e.Position())
-		if err != nil {
-			return nil, err
-		}
-		le, err := b.operate(ast.OpName{Name: "<="}, x, hi, e.Position())
-		if err != nil {
-			return nil, err
-		}
-		return &expr.And{Args: []expr.Expr{ge, le}}, nil
-	}
-	without := func(x, lo, hi expr.Expr) (expr.Expr, error) {
-		lt, err := b.operate(ast.OpName{Name: "<"}, x, lo, e.Position())
-		if err != nil {
-			return nil, err
-		}
-		gt, err := b.operate(ast.OpName{Name: ">"}, x, hi, e.Position())
-		if err != nil {
-			return nil, err
-		}
-		return &expr.Or{Args: []expr.Expr{lt, gt}}, nil
-	}
-	f := within
-	if e.Not {
-		f = without
-	}
-	one, err := f(es[0], es[1], es[2])
-	if err != nil || !e.Symmetric {
-		return one, err
-	}
-	two, err := f(es[0], es[2], es[1])
-	if err != nil {
-		return nil, err
-	}
-	if e.Not {
-		return &expr.And{Args: []expr.Expr{one, two}}, nil
-	}
-	return &expr.Or{Args: []expr.Expr{one, two}}, nil
-}
-
-func (b *binder) like(e *ast.Like, s *scope) (expr.Expr, error) {
-	x, err := b.expr(e.Arg, s)
-	if err != nil {
-		return nil, err
-	}
-	p, err := b.expr(e.Pattern, s)
-	if err != nil {
-		return nil, err
-	}
-	op := map[ast.LikeKind]string{ast.LikePattern: "~~", ast.ILikePattern: "~~*", ast.SimilarPattern: "~"}[e.Kind]
-	if e.Not {
-		op = "!" + op
-	}
-	if e.Kind == ast.SimilarPattern || e.Escape != nil {
-		args := []expr.Expr{p}
-		if e.Escape != nil {
-			esc, err := b.expr(e.Escape, s)
-			if err != nil {
-				return nil, err
-			}
-			args = append(args, esc)
-		}
-		fn := "like_escape"
-		if e.Kind == ast.SimilarPattern {
-			fn = "similar_to_escape"
-		}
-		if p, err = b.callNamed(fn, args, e.Position()); err != nil {
-			return nil, err
-		}
-	}
-	return b.binaryOp(ast.OpName{Name: op}, x, p, e.Position())
-}
 
 // callNamed calls a built-in function by name, with PostgreSQL's resolution.
 func (b *binder) callNamed(name string, args []expr.Expr, pos int) (expr.Expr, error) {
@@ -557,21 +384,6 @@ func (b *binder) callNamed(name string, args []expr.Expr, pos int) (expr.Expr, e
 	return b.applyFunction(c.fn, c.args, args, c.fn.Ret, pos)
 }
 
-func (b *binder) coalesce(e *ast.Coalesce, s *scope) (expr.Expr, error) {
-	args, pos, err := b.exprs(e.Args, s)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.noSets(args, "COALESCE", e.Position()); err != nil {
-		return nil, err
-	}
-	args, t, err := b.unify(args, "COALESCE", pos)
-	if err != nil {
-		return nil, err
-	}
-	return &expr.Coalesce{Args: args, T: t}, nil
-}
-
 // noSets refuses set-returning functions where a value may not be wanted.
 func (b *binder) noSets(args []expr.Expr, construct string, pos int) error {
 	for _, a := range args {
@@ -581,117 +393,6 @@ func (b *binder) noSets(args []expr.Expr, construct string, pos int) error {
 		}
 	}
 	return nil
-}
-
-func (b *binder) nullIf(e *ast.NullIf, s *scope) (expr.Expr, error) {
-	es, _, err := b.exprs([]ast.Expr{e.L, e.R}, s)
-	if err != nil {
-		return nil, err
-	}
-	eq, err := b.binaryOp(ast.OpName{Name: "="}, es[0], es[1], e.Position())
-	if err != nil {
-		return nil, err
-	}
-	call := eq.(*expr.Call)
-	if call.T.OID != datum.Bool {
-		return nil, pgerr.New(pgerr.DatatypeMismatch, "NULLIF requires = operator to yield boolean").At(e.Position())
-	}
-	l := call.Args[0]
-	base := &expr.CaseBase{T: l.Type()}
-	return &expr.Case{
-		Base: l,
-		Whens: []expr.When{{
-			Cond: &expr.Call{Fn: call.Fn, Args: []expr.Expr{base, call.Args[1]}, T: call.T},
-			Then: &expr.Const{T: l.Type()},
-		}},
-		Else: base,
-		T:    l.Type(),
-	}, nil
-}
-
-func (b *binder) caseExpr(e *ast.Case, s *scope) (expr.Expr, error) {
-	out := &expr.Case{}
-	var err error
-	if e.Operand != nil {
-		if out.Base, err = b.expr(e.Operand, s); err != nil {
-			return nil, err
-		}
-		if out.Base, err = b.resolveUnknown(out.Base); err != nil {
-			return nil, err
-		}
-	}
-	var results []expr.Expr
-	var pos []int
-	for _, w := range e.Whens {
-		cond, err := b.expr(w.Cond, s)
-		if err != nil {
-			return nil, err
-		}
-		if out.Base != nil {
-			if cond, err = b.binaryOp(ast.OpName{Name: "="}, &expr.CaseBase{T: out.Base.Type()}, cond, w.Position()); err != nil {
-				return nil, err
-			}
-		}
-		if cond, err = b.boolean(cond, "CASE/WHEN", position(w.Cond)); err != nil {
-			return nil, err
-		}
-		then, err := b.expr(w.Then, s)
-		if err != nil {
-			return nil, err
-		}
-		out.Whens = append(out.Whens, expr.When{Cond: cond})
-		results, pos = append(results, then), append(pos, position(w.Then))
-	}
-	otherwise := expr.Expr(&expr.Const{T: datum.Of(datum.Unknown)})
-	if e.Else != nil {
-		if otherwise, err = b.expr(e.Else, s); err != nil {
-			return nil, err
-		}
-	}
-	// The common type is looked for with ELSE first, as PostgreSQL does.
-	all := append([]expr.Expr{otherwise}, results...)
-	allPos := append([]int{e.Position()}, pos...)
-	if e.Else != nil {
-		allPos[0] = position(e.Else)
-	}
-	if err := b.noSets(append(all[:len(all):len(all)], plan.Children(&expr.Case{Base: out.Base})...), "CASE", e.Position()); err != nil {
-		return nil, err
-	}
-	all, t, err := b.unify(all, "CASE", allPos)
-	if err != nil {
-		return nil, err
-	}
-	for i := range out.Whens {
-		out.Whens[i].Then = all[i+1]
-	}
-	if e.Else != nil {
-		out.Else = all[0]
-	}
-	out.T = t
-	return out, nil
-}
-
-func (b *binder) greatest(e *ast.Greatest, s *scope) (expr.Expr, error) {
-	name := "GREATEST"
-	if e.Least {
-		name = "LEAST"
-	}
-	args, pos, err := b.exprs(e.Args, s)
-	if err != nil {
-		return nil, err
-	}
-	args, t, err := b.unify(args, name, pos)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.needSortable(t.OID, e.Position()); err != nil {
-		return nil, err
-	}
-	fns := b.reg.Functions(strings.ToLower(name))
-	if len(fns) == 0 {
-		return nil, pgerr.Unsupported("%s is not supported", name).At(e.Position())
-	}
-	return &expr.Call{Fn: fns[0], Args: args, T: t}, nil
 }
 
 func (b *binder) row(e *ast.Row, s *scope) (expr.Expr, error) {
@@ -735,60 +436,6 @@ func (b *binder) settleRow(e expr.Expr) (expr.Expr, error) {
 	return out, nil
 }
 
-// arrayExpr binds ARRAY[...]; elem, if its OID is set, is the element type that
-// a cast around it asks for.
-func (b *binder) arrayExpr(e *ast.ArrayExpr, s *scope, elem datum.Type) (expr.Expr, error) {
-	for _, x := range e.Elems {
-		if _, nested := x.(*ast.ArrayExpr); nested {
-			return nil, pgerr.Unsupported("arrays of more than one dimension are not supported").At(x.Position())
-		}
-	}
-	elems, pos, err := b.exprs(e.Elems, s)
-	if err != nil {
-		return nil, err
-	}
-	t := elem
-	switch {
-	case elem.OID != 0:
-		for i, x := range elems {
-			if elems[i], err = b.explicit(x, elem, posAt(pos, i)); err != nil {
-				return nil, err
-			}
-		}
-	case len(elems) == 0:
-		return nil, pgerr.New(pgerr.IndeterminateType, "cannot determine type of empty array").
-			WithHint("Explicitly cast to the desired type, for example ARRAY[]::integer[].").At(e.Position())
-	default:
-		if elems, t, err = b.unify(elems, "ARRAY", pos); err != nil {
-			return nil, err
-		}
-	}
-	for _, x := range elems {
-		if trueArray(x.Type().OID) {
-			return nil, pgerr.Unsupported("arrays of more than one dimension are not supported").At(e.Position())
-		}
-	}
-	arr, ok := datum.ArrayOf(t)
-	if !ok {
-		return nil, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", datum.Of(t.OID)).At(e.Position())
-	}
-	return arrayOfExprs(elems, arr), nil
-}
-
-// arrayOfExprs makes an array, constant if its elements are.
-func arrayOfExprs(elems []expr.Expr, t datum.Type) expr.Expr {
-	elem, _ := t.Elem()
-	values := make([]datum.Value, len(elems))
-	for i, e := range elems {
-		c, ok := e.(*expr.Const)
-		if !ok {
-			return &expr.ArrayCtor{Elems: elems, T: t}
-		}
-		values[i] = c.Value
-	}
-	return &expr.Const{Value: datum.Array{Elem: elem, Values: values}, T: t}
-}
-
 func (b *binder) collate(e *ast.Collate, s *scope) (expr.Expr, error) {
 	x, err := b.expr(e.Arg, s)
 	if err != nil {
@@ -805,70 +452,9 @@ func (b *binder) collate(e *ast.Collate, s *scope) (expr.Expr, error) {
 	}
 	t := x.Type().OID
 	if t != datum.Unknown && category(t) != 'S' && t != datum.Name && category(elemOf(t)) != 'S' {
-		return nil, pgerr.New(pgerr.DatatypeMismatch, "collations are not supported by type %s", datum.Of(t)).At(e.Position())
+		return nil, pgerr.New(pgerr.DatatypeMismatch, "collations are not supported by type %s", b.typeText(t)).At(e.Position())
 	}
 	return x, nil
-}
-
-func (b *binder) subscript(e *ast.Subscript, s *scope) (expr.Expr, error) {
-	x, err := b.expr(e.Arg, s)
-	if err != nil {
-		return nil, err
-	}
-	for _, sub := range e.Subs {
-		if x.Type().OID == datum.JSONB {
-			if x, err = b.jsonSubscript(x, sub, s, e.Position()); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		elem := elemOf(x.Type().OID)
-		if elem == 0 {
-			return nil, pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting",
-				datum.Of(x.Type().OID)).At(position(e))
-		}
-		index := func(i ast.Expr) (expr.Expr, error) {
-			if i == nil {
-				return nil, nil
-			}
-			n, err := b.expr(i, s)
-			if err != nil {
-				return nil, err
-			}
-			source := n.Type().OID
-			n, err = b.coerceTo(n, datum.Of(datum.Int4), 'a', position(i))
-			if n == nil && err == nil {
-				err = pgerr.New(pgerr.DatatypeMismatch, "array subscript must have type integer, not %s", datum.Of(source)).At(position(i))
-			}
-			return n, err
-		}
-		lo, err := index(sub.Lower)
-		if err != nil {
-			return nil, err
-		}
-		hi, err := index(sub.Upper)
-		if err != nil {
-			return nil, err
-		}
-		if sub.Slice {
-			x = &expr.Slice{Arg: x, Lower: lo, Upper: hi, T: x.Type()}
-		} else {
-			x = &expr.Subscript{Arg: x, Index: hi, T: datum.Type{OID: elem, Mod: x.Type().Mod}}
-		}
-	}
-	return x, nil
-}
-
-// jsonSubscript is jsonb's subscripting, which for reading is the -> operator.
-func (b *binder) jsonSubscript(x expr.Expr, sub ast.Sub, s *scope, pos int) (expr.Expr, error) {
-	if sub.Slice {
-		return nil, pgerr.New(pgerr.DatatypeMismatch, "jsonb subscript does not support slices").At(pos)
-	}
-	i, err := b.expr(sub.Upper, s)
-	if err != nil {
-		return nil, err
-	}
-	return b.binaryOp(ast.OpName{Name: "->"}, x, i, pos)
 }
 
 func (b *binder) sqlValue(e *ast.SQLValue, s *scope) (expr.Expr, error) {

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -25,6 +26,7 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 		inner.inAggregate = e.Over == nil
 		inner.inWindow = e.Over != nil
 	}
+	used := s.frame.correlations()
 	args, names, err := b.callArgs(e, &inner)
 	if err != nil {
 		return nil, err
@@ -57,16 +59,18 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 	}
 	switch {
 	case c.agg != nil:
-		return b.aggregateCall(e, c, args, resolve, s)
+		return b.aggregateCall(e, c, args, resolve, used, s)
 	case c.window:
 		return b.windowCall(e, c, args, s)
 	}
 	return b.plainCall(e, c, args, s)
 }
 
-// mayAggregate says whether a call may turn out to be an aggregate.
+// mayAggregate says whether a call will turn out to be an aggregate or a window function. Where
+// there are functions of the name, too, arguments are looked at when it is known which one is meant.
 func (b *binder) mayAggregate(e *ast.FuncCall) bool {
-	return e.Over != nil || len(b.reg.Aggregates(e.Name[len(e.Name)-1])) > 0
+	name := e.Name[len(e.Name)-1]
+	return e.Over != nil || len(b.reg.Aggregates(name)) > 0 && len(b.reg.Functions(name)) == 0
 }
 
 // callArgs binds the arguments of a call; names has an entry for each if any is named.
@@ -87,12 +91,6 @@ func (b *binder) callArgs(e *ast.FuncCall, s *scope) ([]expr.Expr, []string, err
 			a = n.Arg
 		} else if names != nil {
 			return nil, nil, pgerr.New(pgerr.SyntaxError, "positional argument cannot follow named argument").At(a.Position())
-		}
-		if ref, ok := a.(*ast.ColumnRef); ok && ref.Star && len(ref.Names) > 0 {
-			// f(t.*) passes the row.
-			whole := &ast.ColumnRef{Names: ref.Names[len(ref.Names)-1:]}
-			whole.SetPos(ref.Position())
-			a = whole
 		}
 		x, err := b.expr(a, s)
 		if err != nil {
@@ -142,7 +140,7 @@ func (b *binder) findFunction(name []string, args []expr.Expr, names []string, v
 	if c := b.selectCandidate(in, kept); c != nil {
 		return &resolved{candidate: *c}, nil
 	}
-	return nil, pgerr.New(pgerr.AmbiguousFunction, "function %s is not unique", callText(name, args, names)).
+	return nil, pgerr.New(pgerr.AmbiguousFunction, "function %s is not unique", b.callText(name, args, names)).
 		WithHint("Could not choose a best candidate function. You might need to add explicit type casts.").At(pos)
 }
 
@@ -290,13 +288,13 @@ func variadicArray(elem datum.OID) datum.OID {
 func (b *binder) noFunction(name []string, args []expr.Expr, names []string, pos int, others bool) error {
 	fname := name[len(name)-1]
 	if !others && b.reg.Absent(fname) {
-		return pgerr.Unsupported("function %s is not supported", callText(name, args, names)).At(pos)
+		return pgerr.Unsupported("function %s is not supported", b.callText(name, args, names)).At(pos)
 	}
-	return pgerr.New(pgerr.UndefinedFunction, "function %s does not exist", callText(name, args, names)).
+	return pgerr.New(pgerr.UndefinedFunction, "function %s does not exist", b.callText(name, args, names)).
 		WithHint("No function matches the given name and argument types. You might need to add explicit type casts.").At(pos)
 }
 
-func callText(name []string, args []expr.Expr, names []string) string {
+func (b *binder) callText(name []string, args []expr.Expr, names []string) string {
 	var sb strings.Builder
 	for i, n := range name {
 		if i > 0 {
@@ -312,7 +310,7 @@ func callText(name []string, args []expr.Expr, names []string) string {
 		if i < len(names) && names[i] != "" {
 			sb.WriteString(names[i] + " => ")
 		}
-		sb.WriteString(datum.Of(a.Type().OID).String())
+		sb.WriteString(b.typeText(a.Type().OID))
 	}
 	sb.WriteByte(')')
 	return sb.String()
@@ -349,14 +347,15 @@ func (b *binder) plainCall(e *ast.FuncCall, c *resolved, args []expr.Expr, s *sc
 	if err != nil {
 		return nil, err
 	}
+	fn := c.fn
 	if e.Variadic {
-		if args, err = spreadVariadic(c, args, pos); err != nil {
+		if fn, args, err = spreadVariadic(fn, args, e.Args[len(e.Args)-1].Position()); err != nil {
 			return nil, err
 		}
 	}
 	t := datum.Of(ret)
-	if !c.fn.RetSet {
-		return &expr.Call{Fn: c.fn, Args: args, T: t}, nil
+	if !fn.RetSet {
+		return &expr.Call{Fn: fn, Args: args, T: t}, nil
 	}
 	if err := setsAllowed(s, pos); err != nil {
 		return nil, err
@@ -367,27 +366,24 @@ func (b *binder) plainCall(e *ast.FuncCall, c *resolved, args []expr.Expr, s *sc
 	return &setRef{call: plan.SetCall{Fn: c.fn, Args: args, T: t, Cols: b.setColumns(c.fn, args, t)}, pos: pos}, nil
 }
 
-// spreadVariadic turns VARIADIC ARRAY[a, b] into the arguments a, b, which is
-// how variadic functions are called here.
-func spreadVariadic(c *resolved, args []expr.Expr, pos int) ([]expr.Expr, error) {
-	fn := c.fn
-	if fn == nil || !fn.Variadic {
-		return args, nil
+// spreadVariadic turns VARIADIC ARRAY[a, b] into the arguments a, b, which is how variadic functions
+// are called here. For other arrays they are called once a row.
+func spreadVariadic(fn *function.Function, args []expr.Expr, pos int) (*function.Function, []expr.Expr, error) {
+	if !fn.Variadic {
+		return fn, args, nil
 	}
 	last := args[len(args)-1]
 	head := args[: len(args)-1 : len(args)-1]
-	switch a := last.(type) {
-	case *expr.ArrayCtor:
-		return append(head, a.Elems...), nil
-	case *expr.Const:
-		if arr, ok := a.Value.(datum.Array); ok {
-			for _, v := range arr.Values {
-				head = append(head, &expr.Const{Value: v, T: arr.Elem})
-			}
-			return head, nil
-		}
+	if _, ok := last.Type().Elem(); !ok {
+		return nil, nil, pgerr.New(pgerr.DatatypeMismatch, "VARIADIC argument must be an array").At(pos)
 	}
-	return nil, pgerr.Unsupported("VARIADIC with an array that is not a constructor is not supported").At(pos)
+	if a, ok := last.(*expr.ArrayCtor); ok && !a.Nested() {
+		return fn, append(head, a.Elems...), nil
+	}
+	if fn.RetSet {
+		return nil, nil, pgerr.Unsupported("VARIADIC with an array that is not a constructor is not supported for function %s", fn.Name).At(pos)
+	}
+	return function.Spread(fn), args, nil
 }
 
 // setColumns are the columns that a set-returning function yields.
@@ -418,6 +414,10 @@ func setsAllowed(s *scope, pos int) error {
 			return pgerr.Unsupported("aggregate function calls cannot contain set-returning function calls").
 				WithHint("You might be able to move the set-returning function into a LATERAL FROM item.").At(pos)
 		}
+		if s.inWindow {
+			return pgerr.Unsupported("window function calls cannot contain set-returning function calls").
+				WithHint("You might be able to move the set-returning function into a LATERAL FROM item.").At(pos)
+		}
 		return nil
 	}
 	name := clauseNames[s.clause]
@@ -427,8 +427,9 @@ func setsAllowed(s *scope, pos int) error {
 	return pgerr.Unsupported("set-returning functions are not allowed in %s", name).At(pos)
 }
 
-// aggregateCall binds a call of an aggregate, over groups or over a window.
-func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Expr, s *scope) (expr.Expr, error) {
+// aggregateCall binds a call of an aggregate, over groups or over a window. Before its arguments
+// were bound, the correlations of the scope were as used says.
+func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Expr, used correlations, s *scope) (expr.Expr, error) {
 	pos := e.Position()
 	name := e.Name[len(e.Name)-1]
 	switch {
@@ -441,8 +442,22 @@ func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Ex
 	case c.agg.OrderedSet && e.Over != nil:
 		return nil, pgerr.Unsupported("OVER is not supported for ordered-set aggregate %s", name).At(pos)
 	}
+	call := plan.AggCall{Agg: c.agg, Distinct: e.Distinct}
+	var err error
+	if call.Filter, err = b.filterOf(e, s); err != nil {
+		return nil, err
+	}
+	if !c.agg.OrderedSet {
+		if call.OrderBy, err = b.aggOrder(e, s); err != nil {
+			return nil, err
+		}
+	}
 	if e.Over == nil {
-		if up := b.outerAggregate(all, e, s); up != nil {
+		if up := outerAggregate(all, call, s); up != nil {
+			if up.scope == nil {
+				return nil, pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in FROM clause of their own query level").At(pos)
+			}
+			used.restore(s.frame) // the values of a row, of which there will be none
 			x, err := b.expr(e, up.scope)
 			if err != nil {
 				return nil, err
@@ -453,14 +468,16 @@ func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Ex
 			return nil, err
 		}
 	}
-	coerced, ret, err := b.coerceArgs(c.args, all, c.agg.Ret, pos)
+	coerced, ret := all, c.agg.Ret
+	if c.agg.Hypothetical {
+		coerced, err = b.hypotheticalArgs(e, name, all)
+	} else {
+		coerced, ret, err = b.coerceArgs(c.args, all, c.agg.Ret, pos)
+	}
 	if err != nil {
 		return nil, err
 	}
-	call := plan.AggCall{Agg: c.agg, Args: coerced, Distinct: e.Distinct, T: datum.Of(ret)}
-	if call.Filter, err = b.filterOf(e, s); err != nil {
-		return nil, err
-	}
+	call.Args, call.T = coerced, datum.Of(ret)
 	if err := b.noNesting(coerced, call.Filter, pos, e.Over != nil); err != nil {
 		return nil, err
 	}
@@ -472,8 +489,9 @@ func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Ex
 				return nil, err
 			}
 		}
-	} else if call.OrderBy, err = b.aggOrder(e, s); err != nil {
-		return nil, err
+	}
+	if c.agg.Hypothetical {
+		hypotheticalKeys(&call)
 	}
 	if e.Over != nil {
 		return b.windowAggregate(e, call, s)
@@ -485,6 +503,44 @@ func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Ex
 	}
 	s.q.aggregated = true
 	return &aggRef{call: call, pos: pos}, nil
+}
+
+// hypotheticalArgs gives the direct arguments, a row, and the others, columns that rows are ordered by, the same types.
+func (b *binder) hypotheticalArgs(e *ast.FuncCall, name string, args []expr.Expr) ([]expr.Expr, error) {
+	n := len(e.Args)
+	if columns := len(args) - n; columns != n {
+		return nil, pgerr.New(pgerr.UndefinedFunction, "function %s does not exist", b.callText([]string{name}, args, nil)).
+			WithHint("To use the hypothetical-set aggregate %s, the number of hypothetical direct arguments (here %d) must match the number of ordering columns (here %d).",
+				name, n, columns).At(e.Position())
+	}
+	out := make([]expr.Expr, len(args))
+	for i := range n {
+		at := []int{position(e.OrderBy[i].Expr), position(e.Args[i])}
+		pair, _, err := b.unify([]expr.Expr{args[n+i], args[i]}, "WITHIN GROUP", at)
+		if err != nil {
+			return nil, err
+		}
+		out[i], out[n+i] = pair[1], pair[0]
+	}
+	return out, nil
+}
+
+// hypotheticalKeys makes the arguments of a hypothetical-set aggregate, which are sorting keys of the rows that were given.
+func hypotheticalKeys(call *plan.AggCall) {
+	types, orders := typesOf(call.Direct), make([]datum.KeyOrder, len(call.OrderBy))
+	full := make([]datum.Type, len(types))
+	for i, k := range call.OrderBy {
+		full[i] = datum.Of(types[i])
+		orders[i] = datum.KeyOrder{Desc: k.Desc, NullsFirst: k.NullsFirst, Passing: true}
+	}
+	key := func(args []expr.Expr) expr.Expr {
+		return &expr.Call{Fn: function.HypotheticalKey(full, orders), Args: args, T: datum.Of(datum.Bytea)}
+	}
+	call.Direct, call.Args = []expr.Expr{key(call.Direct)}, []expr.Expr{key(call.Args)}
+	call.OrderBy = nil
+	if call.Agg.Ordered {
+		call.OrderBy = []plan.SortKey{{Expr: call.Args[0]}}
+	}
 }
 
 func (b *binder) filterOf(e *ast.FuncCall, s *scope) (expr.Expr, error) {
@@ -581,17 +637,25 @@ func aggregatesAllowed(s *scope, pos int) error {
 }
 
 // outerAggregate finds the query that an aggregate belongs to: the innermost one
-// that its arguments have columns of. It returns nil if that is the present one.
-func (b *binder) outerAggregate(args []expr.Expr, e *ast.FuncCall, s *scope) *correlation {
+// that its arguments, filter and order have columns of. It returns nil if that is the present one,
+// and one without a scope if that is the query in whose FROM the present one stands.
+func outerAggregate(args []expr.Expr, call plan.AggCall, s *scope) *correlation {
 	corr := s.frame.corr
-	if corr == nil || corr.scope == nil || len(args) == 0 || e.Filter != nil {
+	if corr == nil {
 		return nil
 	}
+	all := slices.Clone(args)
+	if call.Filter != nil {
+		all = append(all, call.Filter)
+	}
+	for _, k := range call.OrderBy {
+		all = append(all, k.Expr)
+	}
 	local, outer := false, false
-	for _, a := range args {
+	for _, a := range all {
 		plan.Walk(a, func(x expr.Expr) bool {
 			switch x := x.(type) {
-			case *expr.Column, *expr.Subquery:
+			case *expr.Column:
 				local = true
 			case *expr.Param:
 				for _, p := range corr.params {
@@ -605,4 +669,20 @@ func (b *binder) outerAggregate(args []expr.Expr, e *ast.FuncCall, s *scope) *co
 		return nil
 	}
 	return corr
+}
+
+// isNormalized is IS NORMALIZED, which is a function's call.
+func (b *binder) isNormalized(e *ast.IsNormalized, s *scope) (expr.Expr, error) {
+	call := &ast.FuncCall{Name: []string{"pg_catalog", "is_normalized"}, Args: []ast.Expr{e.Arg}}
+	call.SetPos(e.Position())
+	if e.Form != "" {
+		form := &ast.Literal{Kind: ast.String, Text: e.Form}
+		form.SetPos(e.Position())
+		call.Args = append(call.Args, form)
+	}
+	x, err := b.funcCall(call, s)
+	if err != nil || !e.Not {
+		return x, err
+	}
+	return &expr.Not{Arg: x}, nil
 }

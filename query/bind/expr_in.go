@@ -151,7 +151,7 @@ func (b *binder) arrayOp(name ast.OpName, l, r expr.Expr, all bool, pos int) (ex
 	}
 	arr := arrayOf(want[1])
 	if arr == 0 {
-		return nil, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", datum.Of(want[1])).At(pos)
+		return nil, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", b.typeText(want[1])).At(pos)
 	}
 	if r, err = b.implicit(r, arr, pos); err != nil {
 		return nil, err
@@ -206,8 +206,11 @@ func (b *binder) arraySubquery(e *ast.ArrayQuery, s *scope) (expr.Expr, error) {
 	}
 	t := n.Fields()[0].Type
 	arr, ok := datum.ArrayOf(t)
-	if !ok || trueArray(t.OID) {
-		return nil, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", datum.Of(t.OID)).At(e.Position())
+	if trueArray(t.OID) { // arrays make one of one dimension more
+		arr, ok = t, true
+	}
+	if !ok {
+		return nil, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", b.typeText(t.OID)).At(e.Position())
 	}
 	return b.subqueryOf(expr.ArraySubquery, n, corr, arr), nil
 }

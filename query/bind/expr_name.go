@@ -10,12 +10,19 @@ import (
 )
 
 func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
-	if e.Star {
+	if e.Star && len(e.Names) == 0 {
 		return nil, pgerr.New(pgerr.SyntaxError, "row expansion via \"*\" is not supported here").At(e.Position())
 	}
 	pos := e.Position()
 	if err := columnsAllowed(s, pos); err != nil {
 		return nil, err
+	}
+	if e.Star { // where no list of columns can be: the row
+		it, g, err := b.starItem(e, s)
+		if err != nil {
+			return nil, err
+		}
+		return b.wholeRow(s, g, it, pos), nil
 	}
 	if len(e.Names) == 1 {
 		name := e.Names[0]
@@ -24,6 +31,9 @@ func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
 			return nil, err
 		}
 		if hit != nil {
+			if !hit.local {
+				b.meanings.outer(e, hit.in.items, hit.it, hit.col)
+			}
 			return hit.e, nil
 		}
 		it, g, err := b.findItem(s, "", name, pos)
@@ -38,20 +48,13 @@ func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
 		}
 		return nil, b.missingColumn(s, "", name, pos)
 	}
-	ns, rel, col, err := b.splitName(e)
+	ns, rel, col, err := b.splitName(e.Names, pos)
 	if err != nil {
 		return nil, err
 	}
-	it, g, err := b.findItem(s, ns, rel, pos)
+	it, g, err := b.itemNamed(s, ns, rel, pos)
 	if err != nil {
 		return nil, err
-	}
-	if it == nil {
-		shown := rel
-		if ns != "" {
-			shown = ns + "." + rel
-		}
-		return nil, b.missingTable(s, shown, pos)
 	}
 	c, ambiguous := it.column(col)
 	if ambiguous {
@@ -69,6 +72,28 @@ func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
 	return lift(s.frame, g, b.columnOf(c, pos)), nil
 }
 
+// starItem is the t of t.*.
+func (b *binder) starItem(e *ast.ColumnRef, s *scope) (*item, *frame, error) {
+	ns, rel, _, err := b.splitName(append(e.Names[:len(e.Names):len(e.Names)], "*"), e.Position())
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.itemNamed(s, ns, rel, e.Position())
+}
+
+// itemNamed is findItem for what must be there.
+func (b *binder) itemNamed(s *scope, ns, rel string, pos int) (*item, *frame, error) {
+	it, g, err := b.findItem(s, ns, rel, pos)
+	if err == nil && it == nil {
+		shown := rel
+		if ns != "" {
+			shown = ns + "." + rel
+		}
+		err = b.missingTable(s, shown, pos)
+	}
+	return it, g, err
+}
+
 // columnsAllowed refuses column references where there is no row.
 func columnsAllowed(s *scope, pos int) error {
 	if s.clause == clauseDefault {
@@ -77,8 +102,7 @@ func columnsAllowed(s *scope, pos int) error {
 	return nil
 }
 
-func (b *binder) splitName(e *ast.ColumnRef) (ns, rel, col string, err error) {
-	n := e.Names
+func (b *binder) splitName(n []string, pos int) (ns, rel, col string, err error) {
 	switch len(n) {
 	case 2:
 		return "", n[0], n[1], nil
@@ -86,11 +110,11 @@ func (b *binder) splitName(e *ast.ColumnRef) (ns, rel, col string, err error) {
 		return n[0], n[1], n[2], nil
 	case 4:
 		if n[0] != b.env.Catalog.Database {
-			return "", "", "", pgerr.Unsupported("cross-database references are not implemented: %s", strings.Join(n, ".")).At(e.Position())
+			return "", "", "", pgerr.Unsupported("cross-database references are not implemented: %s", strings.Join(n, ".")).At(pos)
 		}
 		return n[1], n[2], n[3], nil
 	}
-	return "", "", "", pgerr.New(pgerr.SyntaxError, "improper qualified name (too many dotted names): %s", strings.Join(n, ".")).At(e.Position())
+	return "", "", "", pgerr.New(pgerr.SyntaxError, "improper qualified name (too many dotted names): %s", strings.Join(n, ".")).At(pos)
 }
 
 // wholeRow is a reference to an item as a value.
@@ -149,9 +173,10 @@ func (b *binder) star(e *ast.ColumnRef, s *scope) ([]starCol, error) {
 	add := func(g *frame, it *item, all bool) {
 		for i := range it.cols {
 			c := &it.cols[i]
-			if c.hidden && !all {
+			if c.added || c.hidden && !all {
 				continue
 			}
+			b.meanings.star(e, g.items, it, c)
 			out = append(out, starCol{name: c.name, e: lift(s.frame, g, b.columnOf(c, pos)), table: c.table, attnum: c.attnum})
 		}
 	}
@@ -166,22 +191,9 @@ func (b *binder) star(e *ast.ColumnRef, s *scope) ([]starCol, error) {
 		}
 		return out, nil
 	}
-	full := &ast.ColumnRef{Names: append(e.Names[:len(e.Names):len(e.Names)], "*")}
-	full.SetPos(pos)
-	ns, rel, _, err := b.splitName(full)
+	it, g, err := b.starItem(e, s)
 	if err != nil {
 		return nil, err
-	}
-	it, g, err := b.findItem(s, ns, rel, pos)
-	if err != nil {
-		return nil, err
-	}
-	if it == nil {
-		shown := rel
-		if ns != "" {
-			shown = ns + "." + rel
-		}
-		return nil, b.missingTable(s, shown, pos)
 	}
 	add(g, it, true)
 	return out, nil

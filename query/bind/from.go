@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -46,7 +48,9 @@ func (b *binder) fromAfter(acc *source, list []ast.TableExpr, q *query) (*source
 		if err := checkAliases(acc.items, src.items, t.Position()); err != nil {
 			return nil, err
 		}
-		acc = b.combine(plan.InnerJoin, acc, src, corr, nil)
+		if acc, err = b.combine(plan.InnerJoin, acc, src, corr, nil); err != nil {
+			return nil, err
+		}
 	}
 	return acc, nil
 }
@@ -67,9 +71,17 @@ func checkAliases(l, r []*item, pos int) error {
 	return nil
 }
 
+// maxJoined bounds the columns of all joins of a statement, which grow with the square of their
+// number: each join has those of the ones below.
+const maxJoined = 1 << 20
+
 // combine joins two sources; the right one is run for each left row if it uses it.
-func (b *binder) combine(kind plan.JoinKind, l, r *source, corr *correlation, cond expr.Expr) *source {
+func (b *binder) combine(kind plan.JoinKind, l, r *source, corr *correlation, cond expr.Expr) (*source, error) {
 	shift := len(l.node.Fields())
+	if b.joined += shift + len(r.node.Fields()) + 1; b.joined > maxJoined {
+		return nil, pgerr.New(pgerr.StatementTooComplex, "the statement joins too many tables").
+			WithHint("Join fewer tables, or subqueries with fewer columns.")
+	}
 	out := append(append([]plan.Field(nil), l.node.Fields()...), r.node.Fields()...)
 	shiftItems(r.items, shift)
 	s := &source{items: append(l.items[:len(l.items):len(l.items)], r.items...)}
@@ -78,7 +90,7 @@ func (b *binder) combine(kind plan.JoinKind, l, r *source, corr *correlation, co
 	} else {
 		s.node = &plan.Join{Kind: kind, Left: l.node, Right: r.node, Cond: cond, Out: out}
 	}
-	return s
+	return s, nil
 }
 
 // shiftItems moves the columns of items to the right.
@@ -161,7 +173,7 @@ func (b *binder) tableRef(t *ast.TableRef, q *query) (*source, error) {
 		return nil, pgerr.Unsupported("TABLESAMPLE is not supported").At(t.Sample.Position())
 	}
 	if t.Name.Schema == "" {
-		if c := q.ctes.find(t.Name.Name); c != nil {
+		if c := q.ctes.find(t.Name.Name); c != nil && t.AsOf == nil {
 			return b.cteRef(c, t, pos)
 		}
 	}
@@ -169,22 +181,56 @@ func (b *binder) tableRef(t *ast.TableRef, q *query) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.meanings.relation(t, b.schemaOf(rel))
 	alias := t.Name.Name
 	if t.Alias != nil {
 		alias = t.Alias.Name
 	}
+	if t.AsOf != nil && rel.table == nil {
+		return nil, pgerr.Unsupported("AS OF of %q, which is not a table, is not supported", t.Name.Name).At(position(t.AsOf)).
+			WithHint("Give the tables of a view or a WITH query their AS OF there.")
+	}
 	var src *source
+	lock := q.lockOf(alias)
 	switch {
+	case lock != nil && (t.AsOf != nil || rel.virtual != nil):
+		return nil, pgerr.Unsupported("%s of rows of the past or of system catalogs is not supported", Strength(*lock)).At(pos)
 	case rel.table != nil:
+		asOf, err := b.asOf(t.AsOf, q)
+		if err != nil {
+			return nil, err
+		}
 		src = b.scanTable(rel.table, alias)
+		src.node.(*plan.Scan).AsOf = asOf
 	case rel.virtual != nil:
 		src = scanVirtual(rel.virtual, alias)
 	default:
-		if src, err = b.expandView(rel.view, alias, pos); err != nil {
+		if src, err = b.expandView(rel.view, alias, pos, lock); err != nil {
 			return nil, err
 		}
 	}
+	src.items[0].lock = lock
 	return src, aliasColumns(src.items[0], t.Alias, pos)
+}
+
+// asOf binds the time or the position of AS OF, nil if there is none.
+func (b *binder) asOf(e ast.Expr, q *query) (expr.Expr, error) {
+	if e == nil {
+		return nil, nil
+	}
+	x, err := b.expr(e, &scope{frame: &frame{}, clause: clauseAsOf, ctes: q.ctes})
+	if err != nil {
+		return nil, err
+	}
+	if plan.Any(x, func(y expr.Expr) bool { _, ok := y.(*expr.Subquery); return ok }) {
+		return nil, pgerr.Unsupported("a subquery in AS OF is not supported").At(position(e))
+	}
+	want := datum.TimestampTZ
+	switch x.Type().OID {
+	case datum.Int2, datum.Int4, datum.Int8:
+		want = datum.Int8
+	}
+	return b.specific(x, want, "AS OF", position(e))
 }
 
 // relation finds a relation by a name as written.
@@ -206,7 +252,33 @@ func (b *binder) relation(n ast.Name, pos int, ctes *cteScope) (*relation, error
 		}
 		return nil, e
 	}
-	return rel, nil
+	return rel, b.ownTemporary(rel, pos)
+}
+
+// schemaOf is the name of a relation's schema.
+func (b *binder) schemaOf(rel *relation) string {
+	switch {
+	case rel.table != nil:
+		return b.namespaceName(rel.table.Namespace)
+	case rel.view != nil:
+		return b.namespaceName(rel.view.Namespace)
+	}
+	return rel.virtual.Namespace
+}
+
+// ownTemporary refuses temporary tables of other sessions.
+func (b *binder) ownTemporary(rel *relation, pos int) error {
+	var oid datum.OID
+	switch {
+	case rel.table != nil:
+		oid = rel.table.Namespace
+	case rel.view != nil:
+		oid = rel.view.Namespace
+	}
+	if ns := b.env.Catalog.Namespaces[oid]; ns != nil && ns.Temporary && ns.Name != b.env.TempSchema {
+		return pgerr.Unsupported("cannot access temporary tables of other sessions").At(pos)
+	}
+	return nil
 }
 
 // liveColumns returns the indexes of the columns that are not dropped.
@@ -254,27 +326,34 @@ func scanVirtual(v *VirtualRelation, alias string) *source {
 	return &source{node: n, items: []*item{it}}
 }
 
-// expandView binds the query of a view in place.
-func (b *binder) expandView(v *schema.View, alias string, pos int) (*source, error) {
-	for _, oid := range b.views {
-		if oid == v.OID {
-			return nil, pgerr.New("42P17", "infinite recursion detected in rules for relation %q", v.Name).At(pos)
-		}
+// enterView parses the query of a view, which is being bound until leave is called.
+func (b *binder) enterView(v *schema.View, pos int) (q *ast.Select, leave func(), err error) {
+	if slices.Contains(b.views, v.OID) {
+		return nil, nil, pgerr.New(pgerr.InvalidObjectDefinition, "infinite recursion detected in rules for relation %q", v.Name)
 	}
 	if b.env.Parse == nil {
-		return nil, pgerr.Unsupported("views are not supported here").At(pos)
+		return nil, nil, pgerr.Unsupported("views are not supported here").At(pos)
 	}
 	stmt, err := b.env.Parse(v.SQL)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	sel, ok := stmt.(*ast.Select)
+	q, ok := stmt.(*ast.Select)
 	if !ok {
-		return nil, pgerr.New(pgerr.DataCorrupted, "view %q is not a query", v.Name)
+		return nil, nil, pgerr.New(pgerr.DataCorrupted, "view %q is not a query", v.Name)
 	}
 	b.views = append(b.views, v.OID)
-	defer func() { b.views = b.views[:len(b.views)-1] }()
-	n, err := b.selectStmt(sel, &level{}, nil)
+	return q, func() { b.views = b.views[:len(b.views)-1] }, nil
+}
+
+// expandView binds the query of a view in place.
+func (b *binder) expandView(v *schema.View, alias string, pos int, lock *ast.Locking) (*source, error) {
+	sel, leave, err := b.enterView(v, pos)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	n, err := b.selectStmt(locked(sel, lock), &level{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -295,32 +374,55 @@ func (b *binder) subqueryRef(t *ast.SubqueryRef, q *query, seen *frame, corr *co
 	if t.Lateral {
 		lv = &level{parent: seen, corr: corr, ctes: q.ctes}
 	}
-	n, err := b.selectStmt(t.Query, lv, nil)
+	alias := aliasOf(t.Alias, "")
+	lock := q.lockOf(alias)
+	if t.Query.Values != nil {
+		lock = nil
+	}
+	n, err := b.selectStmt(locked(t.Query, lock), lv, nil)
 	if err != nil {
 		return nil, err
 	}
-	alias := ""
-	if t.Alias != nil {
-		alias = t.Alias.Name
-	}
 	it := itemOver(alias, n.Fields())
+	it.lock = lock
 	it.relVisible = alias != ""
 	return &source{node: n, items: []*item{it}}, aliasColumns(it, t.Alias, t.Position())
 }
 
+// setsOnTop refuses set-returning functions inside of what stands in FROM.
+func setsOnTop(x expr.Expr) error {
+	inside := []expr.Expr{x}
+	if top, ok := x.(*setRef); ok {
+		inside = top.call.Args
+	}
+	for _, e := range inside {
+		var found *setRef
+		plan.Walk(e, func(y expr.Expr) bool {
+			if s, ok := y.(*setRef); ok && found == nil {
+				found = s
+			}
+			return found == nil
+		})
+		if found != nil {
+			return pgerr.Unsupported("set-returning functions must appear at top level of FROM").At(found.pos)
+		}
+	}
+	return nil
+}
+
 // functionRef binds functions in FROM, which see the items to their left.
 func (b *binder) functionRef(t *ast.FunctionRef, q *query, seen *frame, corr *correlation) (*source, error) {
-	if len(t.ColumnDefs) > 0 {
-		return nil, pgerr.Unsupported("column definition lists are not supported").At(t.Position())
-	}
 	s := &scope{frame: &frame{parent: seen, corr: corr}, clause: clauseFromFunction, ctes: q.ctes}
 	n := &plan.FunctionScan{Ordinality: t.Ordinality}
 	alias := ""
 	scalar := true
 	funcs := expandUnnest(t.Funcs)
 	for _, f := range funcs {
-		if len(f.ColumnDefs) > 0 {
-			return nil, pgerr.Unsupported("column definition lists are not supported").At(t.Position())
+		if len(t.ColumnDefs) > 0 {
+			if err := oneDefinition(t, funcs); err != nil {
+				return nil, err
+			}
+			f.ColumnDefs = t.ColumnDefs
 		}
 		x, err := b.expr(f.Call, s)
 		if err != nil {
@@ -329,17 +431,20 @@ func (b *binder) functionRef(t *ast.FunctionRef, q *query, seen *frame, corr *co
 		if x, err = b.resolveUnknown(x); err != nil {
 			return nil, err
 		}
+		if err := setsOnTop(x); err != nil {
+			return nil, err
+		}
 		name := ast.ColumnName(f.Call)
 		if alias == "" {
 			alias = name
 		}
-		call, err := b.fromCall(x, name, f.Call.Position())
+		call, err := b.fromCall(x, name, f.ColumnDefs, f.Call.Position())
 		if err != nil {
 			return nil, err
 		}
-		if len(call.Cols) != 1 || call.T.OID == datum.Record {
+		if len(call.Cols) != 1 || call.T.OID == datum.Record || call.Defined {
 			scalar = false
-		} else if t.Alias != nil && !t.RowsFrom && len(funcs) == 1 {
+		} else if named := call.Fn != nil && len(call.Fn.OutNames) > 0; t.Alias != nil && !t.RowsFrom && len(funcs) == 1 && !named {
 			call.Cols[0].Name = t.Alias.Name
 		}
 		n.Calls = append(n.Calls, call)
@@ -350,8 +455,56 @@ func (b *binder) functionRef(t *ast.FunctionRef, q *query, seen *frame, corr *co
 		scalar = false
 	}
 	it := itemOver(alias, n.Out)
-	it.scalar = scalar && len(n.Calls) == 1
+	it.scalar, it.unlockable = scalar && len(n.Calls) == 1, "a function"
 	return &source{node: n, items: []*item{it}}, aliasColumns(it, t.Alias, t.Position())
+}
+
+// oneDefinition checks that a column definition list stands where it may.
+func oneDefinition(t *ast.FunctionRef, funcs []ast.RowsFunc) error {
+	first := t.ColumnDefs[0].Position()
+	switch {
+	case t.RowsFrom && len(funcs) > 1:
+		return pgerr.New(pgerr.SyntaxError, "ROWS FROM() with multiple functions cannot have a column definition list").
+			WithHint("Put a separate column definition list for each function inside ROWS FROM().").At(first)
+	case len(funcs) > 1:
+		return pgerr.New(pgerr.SyntaxError, "UNNEST() with multiple arguments cannot have a column definition list").
+			WithHint("Use separate UNNEST() calls inside ROWS FROM(), and attach a column definition list to each one.").At(first)
+	case t.Ordinality:
+		return pgerr.New(pgerr.SyntaxError, "WITH ORDINALITY cannot be used with a column definition list").
+			WithHint("Put the column definition list inside ROWS FROM().").At(first)
+	}
+	return nil
+}
+
+// defineColumns gives a call the columns of a column definition list, which are for functions that return
+// records of which nothing else says what they are.
+func (b *binder) defineColumns(call *plan.SetCall, defs []*ast.ColumnDef) error {
+	first := defs[0].Position()
+	switch {
+	case call.Fn != nil && len(call.Fn.OutNames) > 0:
+		return pgerr.New(pgerr.SyntaxError, "a column definition list is redundant for a function with OUT parameters").At(first)
+	case call.Fn == nil || call.T.OID != datum.Record:
+		return pgerr.New(pgerr.SyntaxError, "a column definition list is only allowed for functions returning \"record\"").At(first)
+	case call.Fn.EvalRecord == nil:
+		return pgerr.Unsupported("function %s with a column definition list is not supported", call.Fn.Name).At(first)
+	}
+	call.Cols, call.Defined = nil, true
+	seen := map[string]bool{}
+	for _, d := range defs {
+		if seen[d.Name] {
+			return pgerr.New(pgerr.DuplicateColumn, "column name %q specified more than once", d.Name)
+		}
+		seen[d.Name] = true
+		t, err := b.plainType(d.Type)
+		if err != nil {
+			return err
+		}
+		if category(t.OID) == 'P' {
+			return pgerr.New(pgerr.InvalidTableDefinition, "column %q has pseudo-type %s", d.Name, t)
+		}
+		call.Cols = append(call.Cols, plan.Field{Name: d.Name, Type: t})
+	}
+	return nil
 }
 
 // expandUnnest makes unnest(a, b) ROWS FROM (unnest(a), unnest(b)).
@@ -373,7 +526,7 @@ func expandUnnest(fs []ast.RowsFunc) []ast.RowsFunc {
 }
 
 // fromCall makes a call of FROM of a bound expression.
-func (b *binder) fromCall(x expr.Expr, name string, pos int) (*plan.SetCall, error) {
+func (b *binder) fromCall(x expr.Expr, name string, defs []*ast.ColumnDef, pos int) (*plan.SetCall, error) {
 	switch f := x.(type) {
 	case *setRef:
 		call := f.call
@@ -383,9 +536,12 @@ func (b *binder) fromCall(x expr.Expr, name string, pos int) (*plan.SetCall, err
 			}
 		}
 		call.Cols = append([]plan.Field(nil), call.Cols...)
+		if len(defs) > 0 {
+			return &call, b.defineColumns(&call, defs)
+		}
 		if len(call.Fn.OutNames) == 0 {
 			if call.T.OID == datum.Record {
-				return nil, pgerr.New(pgerr.SyntaxError, "a column definition list is required for functions returning \"record\"").At(pos)
+				return nil, errNoDefinition(pos)
 			}
 			call.Cols[0].Name = name
 		}
@@ -395,19 +551,31 @@ func (b *binder) fromCall(x expr.Expr, name string, pos int) (*plan.SetCall, err
 		if len(f.Fn.OutNames) == 0 {
 			cols = []plan.Field{{Name: name, Type: f.T}}
 		}
-		return &plan.SetCall{Fn: f.Fn, Args: f.Args, T: f.T, Cols: cols}, nil
+		call := &plan.SetCall{Fn: f.Fn, Args: f.Args, T: f.T, Cols: cols}
+		switch {
+		case len(defs) > 0:
+			return call, b.defineColumns(call, defs)
+		case f.T.OID == datum.Record && f.Fn.EvalRecord != nil:
+			return nil, errNoDefinition(pos)
+		}
+		return call, nil
 	}
 	if hasSet(x) {
 		return nil, pgerr.Unsupported("set-returning functions must appear at top level of FROM").At(pos)
 	}
 	// Any other expression is its own value, once.
-	return &plan.SetCall{Args: []expr.Expr{x}, T: x.Type(), Cols: []plan.Field{{Name: name, Type: x.Type()}}}, nil
+	call := &plan.SetCall{Args: []expr.Expr{x}, T: x.Type(), Cols: []plan.Field{{Name: name, Type: x.Type()}}}
+	if len(defs) > 0 {
+		return nil, b.defineColumns(call, defs)
+	}
+	return call, nil
+}
+
+func errNoDefinition(pos int) error {
+	return pgerr.New(pgerr.SyntaxError, "a column definition list is required for functions returning \"record\"").At(pos)
 }
 
 func (b *binder) join(t *ast.Join, q *query, seen *frame, corr *correlation) (*source, error) {
-	if t.Kind == ast.AsofJoin || t.Kind == ast.AsofLeftJoin {
-		return nil, pgerr.Unsupported("ASOF JOIN is not supported").At(t.Position())
-	}
 	l, err := b.tableExpr(t.Left, q, seen, corr)
 	if err != nil {
 		return nil, err
@@ -415,6 +583,7 @@ func (b *binder) join(t *ast.Join, q *query, seen *frame, corr *correlation) (*s
 	kind := map[ast.JoinKind]plan.JoinKind{
 		ast.InnerJoin: plan.InnerJoin, ast.CrossJoin: plan.InnerJoin, ast.LeftJoin: plan.LeftJoin,
 		ast.RightJoin: plan.RightJoin, ast.FullJoin: plan.FullJoin,
+		ast.AsofJoin: plan.InnerJoin, ast.AsofLeftJoin: plan.LeftJoin,
 	}[t.Kind]
 	bad := kind == plan.RightJoin || kind == plan.FullJoin
 	for _, it := range l.items {
@@ -439,7 +608,10 @@ func (b *binder) join(t *ast.Join, q *query, seen *frame, corr *correlation) (*s
 		setNullable(r.items)
 	}
 	nl, nr := len(l.items), len(r.items)
-	src := b.combine(kind, l, r, inner, nil)
+	src, err := b.combine(kind, l, r, inner, nil)
+	if err != nil {
+		return nil, err
+	}
 	li, ri := src.items[:nl], src.items[nl:nl+nr]
 	var cond expr.Expr
 	f := &frame{items: src.items, parent: q.frame.parent, corr: q.frame.corr}
@@ -457,8 +629,16 @@ func (b *binder) join(t *ast.Join, q *query, seen *frame, corr *correlation) (*s
 	switch n := src.node.(type) {
 	case *plan.Join:
 		n.Cond = cond
+		if t.Kind.Asof() {
+			if src.node, err = b.asofJoin(n, t.Position()); err != nil {
+				return nil, err
+			}
+		}
 	case *plan.Apply:
 		n.Cond = cond
+		if t.Kind.Asof() {
+			return nil, pgerr.Unsupported("the right side of an ASOF JOIN cannot refer to the left one").At(t.Position())
+		}
 	}
 	if t.Alias != nil {
 		return b.joinAlias(src, t)
@@ -478,7 +658,15 @@ func (b *binder) joinAlias(src *source, t *ast.Join) (*source, error) {
 			}
 		}
 	}
-	return &source{node: src.node, items: []*item{all}}, aliasColumns(all, t.Alias, t.Alias.Position())
+	all.unlockable = "a join"
+	items := []*item{all}
+	for _, it := range src.items {
+		if it.lock != nil { // its key is needed
+			it.relVisible, it.colsVisible = false, false
+			items = append(items, it)
+		}
+	}
+	return &source{node: src.node, items: items}, aliasColumns(all, t.Alias, t.Alias.Position())
 }
 
 // using binds JOIN USING and NATURAL JOIN: it returns the condition and the
@@ -491,7 +679,7 @@ func (b *binder) using(t *ast.Join, l, r []*item, kind plan.JoinKind) (expr.Expr
 	merged := &item{colsVisible: true, alias: t.UsingAlias, relVisible: false}
 	var conds []expr.Expr
 	used := map[string]bool{}
-	for _, name := range names {
+	for i, name := range names {
 		if used[name] {
 			return nil, nil, pgerr.New(pgerr.DuplicateColumn, "column name %q appears more than once in USING clause", name).At(t.Position())
 		}
@@ -507,11 +695,15 @@ func (b *binder) using(t *ast.Join, l, r []*item, kind plan.JoinKind) (expr.Expr
 		if _, err := b.commonTypeOf([]datum.OID{lc.e.Type().OID, rc.e.Type().OID}, "JOIN/USING", nil); err != nil {
 			return nil, nil, err
 		}
-		eq, err := b.binaryOp(ast.OpName{Name: "="}, lc.e, rc.e, t.Position())
+		op := "="
+		if t.Kind.Asof() && i == len(names)-1 {
+			op = ">="
+		}
+		c, err := b.binaryOp(ast.OpName{Name: op}, lc.e, rc.e, t.Position())
 		if err != nil {
 			return nil, nil, err
 		}
-		conds = append(conds, eq)
+		conds = append(conds, c)
 		col, err := b.mergeColumn(name, lc, rc, kind, t.Position())
 		if err != nil {
 			return nil, nil, err
@@ -534,7 +726,11 @@ func (b *binder) using(t *ast.Join, l, r []*item, kind plan.JoinKind) (expr.Expr
 	hide(r)
 	items := append([]*item{merged}, append(l[:len(l):len(l)], r...)...)
 	if t.UsingAlias != "" {
-		items = append(items, &item{alias: t.UsingAlias, relVisible: true, cols: merged.cols[:len(names):len(names)]})
+		named := &item{alias: t.UsingAlias, relVisible: true, cols: merged.cols[:len(names):len(names)]}
+		if err := checkAliases(items, []*item{named}, t.Position()); err != nil {
+			return nil, nil, err
+		}
+		items = append(items, named)
 		merged.alias = ""
 	}
 	return plan.And(conds...), items, nil

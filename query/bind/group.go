@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
@@ -18,14 +20,14 @@ func (p *selectPlan) groupBy(sel *ast.Select) error {
 	}
 	p.grouped = true
 	sets := [][]int{nil}
-	multi := false
+	multi := slices.ContainsFunc(sel.GroupBy, func(e ast.Expr) bool { _, ok := e.(*ast.GroupingSet); return ok })
+	if multi {
+		p.keyOf = map[int]int{}
+	}
 	for _, g := range sel.GroupBy {
 		alternatives, err := p.groupItem(g)
 		if err != nil {
 			return err
-		}
-		if _, ok := g.(*ast.GroupingSet); ok {
-			multi = true
 		}
 		// The sets of several items are their cross product.
 		var next [][]int
@@ -199,10 +201,17 @@ func (p *selectPlan) groupKey(e ast.Expr) (int, error) {
 	if err := p.b.needEqual(x.Type().OID, position(e)); err != nil {
 		return 0, err
 	}
-	for k, y := range p.keys {
-		if plan.Equal(x, y) {
+	if !ok {
+		i = slices.IndexFunc(p.targets, func(t target) bool { return plan.Equal(t.e, x) })
+	}
+	if p.keyOf != nil && i >= 0 {
+		// Targets are keys of their own, also if they are equal: they are NULL in other sets.
+		if k, known := p.keyOf[i]; known {
 			return k, nil
 		}
+		p.keyOf[i] = len(p.keys)
+	} else if k := slices.IndexFunc(p.keys, func(y expr.Expr) bool { return plan.Equal(x, y) }); k >= 0 {
+		return k, nil
 	}
 	p.keys = append(p.keys, x)
 	return len(p.keys) - 1, nil
@@ -216,7 +225,11 @@ func (p *selectPlan) aggregate() error {
 	}
 	for i := range p.targets {
 		t := &p.targets[i]
-		t.e = g.rewrite(t.e)
+		if k, ok := p.keyOf[i]; ok {
+			t.e = g.key(k)
+		} else {
+			t.e = g.rewrite(t.e)
+		}
 		if _, same := t.e.(*expr.Column); !same {
 			t.table, t.attnum = 0, 0
 		}
@@ -244,7 +257,7 @@ func (p *selectPlan) aggregate() error {
 	if having != nil {
 		p.node = &plan.Filter{Input: n, Cond: fix(having)}
 	}
-	return nil
+	return p.gapfill(n)
 }
 
 // A grouper rewrites expressions over the input of an Aggregate to ones over its output.
@@ -266,8 +279,17 @@ func (s *slot) Type() datum.Type                     { return s.t }
 func (s *slot) Children() []expr.Expr                { return nil }
 func (s *slot) WithChildren(c []expr.Expr) expr.Expr { return s }
 func (g *grouper) fail(err error)                    { g.err = firstError(g.err, err) }
-func (g *grouper) rewrite(e expr.Expr) expr.Expr     { return plan.Replace(e, g.replace) }
-func (g *grouper) finish(e expr.Expr) expr.Expr      { return plan.Replace(e, g.place) }
+func (g *grouper) rewrite(e expr.Expr) expr.Expr {
+	if _, ok := e.(*expr.Const); ok && g.p.sets != nil {
+		for i, k := range g.keys {
+			if k == e { // a key itself, which is NULL in sets without it; other constants are what they are
+				return &expr.Column{Index: i, T: k.Type()}
+			}
+		}
+	}
+	return plan.Replace(e, g.replace)
+}
+func (g *grouper) finish(e expr.Expr) expr.Expr { return plan.Replace(e, g.place) }
 func firstError(a, b error) error {
 	if a != nil {
 		return a
@@ -315,11 +337,7 @@ func (g *grouper) replace(x expr.Expr) (expr.Expr, bool) {
 	}
 	for i, k := range g.keys {
 		if plan.Equal(k, x) {
-			name := ""
-			if c, ok := k.(*expr.Column); ok {
-				name = c.Name
-			}
-			return &expr.Column{Index: i, Name: name, T: k.Type()}, true
+			return g.key(i), true
 		}
 	}
 	if c, ok := x.(*expr.Column); ok {
@@ -327,6 +345,15 @@ func (g *grouper) replace(x expr.Expr) (expr.Expr, bool) {
 		return x, true
 	}
 	return nil, false
+}
+
+// key returns the column that a key is in.
+func (g *grouper) key(i int) *expr.Column {
+	name := ""
+	if c, ok := g.keys[i].(*expr.Column); ok {
+		name = c.Name
+	}
+	return &expr.Column{Index: i, Name: name, T: g.keys[i].Type()}
 }
 
 func volatileCall(c plan.AggCall) bool {
@@ -374,12 +401,7 @@ func (g *grouper) groupingValue(e *groupingRef) expr.Expr {
 	}
 	keys := make([]int, len(e.args))
 	for i, a := range e.args {
-		keys[i] = -1
-		for k, y := range g.p.keys {
-			if plan.Equal(a, y) {
-				keys[i] = k
-			}
-		}
+		keys[i] = slices.IndexFunc(g.p.keys, func(k expr.Expr) bool { return plan.Equal(a, k) })
 		if keys[i] < 0 {
 			g.fail(pgerr.New(pgerr.GroupingError, "arguments to GROUPING must be grouping expressions of the associated query level").At(e.pos))
 		}
@@ -405,7 +427,7 @@ func (g *grouper) groupingValue(e *groupingRef) expr.Expr {
 		return boolConst(false)
 	}
 	arr := &expr.Const{Value: datum.Array{Elem: int4, Values: values}, T: datum.Of(datum.Int4Array)}
-	return &expr.Subscript{Arg: arr, Index: number, T: int4}
+	return &expr.Subscript{Arg: arr, Index: []expr.Expr{number}, T: int4}
 }
 
 // addDependent adds the columns of tables whose whole primary key is grouped by:

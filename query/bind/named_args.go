@@ -36,7 +36,29 @@ var argNames = map[string]argumentNames{
 		names:    []string{"jsonb_in", "path", "replacement", "insert_after"},
 		defaults: map[string]string{"insert_after": "false"},
 	},
+	"jsonb_set_lax": {
+		names:    []string{"jsonb_in", "path", "replacement", "create_if_missing", "null_value_treatment"},
+		defaults: map[string]string{"create_if_missing": "true", "null_value_treatment": "use_json_null"},
+	},
+	"jsonb_path_exists":         pathArguments,
+	"jsonb_path_exists_tz":      pathArguments,
+	"jsonb_path_match":          pathArguments,
+	"jsonb_path_match_tz":       pathArguments,
+	"jsonb_path_query":          pathArguments,
+	"jsonb_path_query_tz":       pathArguments,
+	"jsonb_path_query_array":    pathArguments,
+	"jsonb_path_query_array_tz": pathArguments,
+	"jsonb_path_query_first":    pathArguments,
+	"jsonb_path_query_first_tz": pathArguments,
+	"json_populate_record":      populateArguments,
+	"json_populate_recordset":   populateArguments,
+	"parse_ident":               {names: []string{"str", "strict"}, defaults: map[string]string{"strict": "true"}},
 }
+
+var (
+	pathArguments     = argumentNames{names: []string{"target", "path", "vars", "silent"}, defaults: map[string]string{"vars": "{}", "silent": "false"}}
+	populateArguments = argumentNames{names: []string{"base", "from_json", "use_json_as_text"}, defaults: map[string]string{"use_json_as_text": "false"}}
+)
 
 // matchNames maps given arguments to declared ones; ok is false if the function
 // does not take these names.
@@ -100,7 +122,11 @@ func (b *binder) reorder(c *resolved, args []expr.Expr, pos int) ([]expr.Expr, e
 			continue
 		}
 		if len(c.fn.ArgNames) > 0 {
-			out[i] = &expr.Const{T: datum.Of(c.fn.Args[i])}
+			t := c.fn.Args[i]
+			if t == datum.AnyElement {
+				t = datum.Unknown // it is of the type that the others have
+			}
+			out[i] = &expr.Const{T: datum.Of(t)}
 			continue
 		}
 		text, ok := known.defaults[known.names[i]]

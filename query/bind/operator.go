@@ -79,14 +79,14 @@ func (b *binder) findBinary(name ast.OpName, l, r datum.OID, pos int) (*function
 	kept := b.matching(in, cands)
 	switch len(kept) {
 	case 0:
-		return nil, noOperator(name, l, r, pos)
+		return nil, b.noOperator(name, l, r, pos)
 	case 1:
 		return kept[0].op, nil
 	}
 	if c := b.selectCandidate(in, kept); c != nil {
 		return c.op, nil
 	}
-	return nil, pgerr.New(pgerr.AmbiguousFunction, "operator is not unique: %s", operatorText(name, l, r)).
+	return nil, pgerr.New(pgerr.AmbiguousFunction, "operator is not unique: %s", b.operatorText(name, l, r)).
 		WithHint("Could not choose a best candidate operator. You might need to add explicit type casts.").At(pos)
 }
 
@@ -117,14 +117,14 @@ func (b *binder) findPrefix(name ast.OpName, t datum.OID, pos int) (*function.Op
 	kept := b.matching(in, cands)
 	switch len(kept) {
 	case 0:
-		return nil, noOperator(name, 0, t, pos)
+		return nil, b.noOperator(name, 0, t, pos)
 	case 1:
 		return kept[0].op, nil
 	}
 	if c := b.selectCandidate(in, kept); c != nil {
 		return c.op, nil
 	}
-	return nil, pgerr.New(pgerr.AmbiguousFunction, "operator is not unique: %s", operatorText(name, 0, t)).
+	return nil, pgerr.New(pgerr.AmbiguousFunction, "operator is not unique: %s", b.operatorText(name, 0, t)).
 		WithHint("Could not choose a best candidate operator. You might need to add explicit type casts.").At(pos)
 }
 
@@ -146,23 +146,23 @@ func (b *binder) operators(name ast.OpName, prefix bool) ([]candidate, error) {
 	return cands, nil
 }
 
-func operatorText(name ast.OpName, l, r datum.OID) string {
+func (b *binder) operatorText(name ast.OpName, l, r datum.OID) string {
 	op := name.Name
 	if name.Schema != "" {
 		op = name.Schema + "." + op
 	}
 	if l == 0 {
-		return op + " " + datum.Of(r).String()
+		return op + " " + b.typeText(r)
 	}
-	return datum.Of(l).String() + " " + op + " " + datum.Of(r).String()
+	return b.typeText(l) + " " + op + " " + b.typeText(r)
 }
 
-func noOperator(name ast.OpName, l, r datum.OID, pos int) error {
+func (b *binder) noOperator(name ast.OpName, l, r datum.OID, pos int) error {
 	hint := "No operator matches the given name and argument types. You might need to add explicit type casts."
 	if l == 0 {
 		hint = "No operator matches the given name and argument type. You might need to add an explicit type cast."
 	}
-	return pgerr.New(pgerr.UndefinedFunction, "operator does not exist: %s", operatorText(name, l, r)).WithHint("%s", hint).At(pos)
+	return pgerr.New(pgerr.UndefinedFunction, "operator does not exist: %s", b.operatorText(name, l, r)).WithHint("%s", hint).At(pos)
 }
 
 // equality returns the function of a type's default =, which types that hash or
@@ -199,7 +199,7 @@ func (b *binder) needSortable(t datum.OID, pos int) error {
 	if b.sortable(t) {
 		return nil
 	}
-	return pgerr.New(pgerr.UndefinedFunction, "could not identify an ordering operator for type %s", datum.Of(t)).
+	return pgerr.New(pgerr.UndefinedFunction, "could not identify an ordering operator for type %s", b.typeText(t)).
 		WithHint("Use an explicit ordering operator or modify the query.").At(pos)
 }
 
@@ -211,5 +211,5 @@ func (b *binder) needEqual(t datum.OID, pos int) error {
 	if _, ok := b.equality(t); ok {
 		return nil
 	}
-	return pgerr.New(pgerr.UndefinedFunction, "could not identify an equality operator for type %s", datum.Of(t)).At(pos)
+	return pgerr.New(pgerr.UndefinedFunction, "could not identify an equality operator for type %s", b.typeText(t)).At(pos)
 }

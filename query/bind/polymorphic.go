@@ -9,7 +9,7 @@ import (
 // polymorphic says whether a declared type stands for others.
 func polymorphic(t datum.OID) bool {
 	switch t {
-	case datum.AnyElement, datum.AnyArray, datum.AnyNonArray,
+	case datum.AnyElement, datum.AnyArray, datum.AnyNonArray, datum.AnyEnum,
 		datum.AnyCompatible, datum.AnyCompatibleArray, datum.AnyCompatibleNonArray:
 		return true
 	}
@@ -20,15 +20,16 @@ func polymorphic(t datum.OID) bool {
 // (check_generic_type_consistency).
 func genericConsistent(actual, declared []datum.OID, b *binder) bool {
 	var elem, array datum.OID
-	haveElem, nonArray, compatNonArray := false, false, false
+	haveElem, nonArray, enum, compatNonArray := false, false, false, false
 	var compat []datum.OID
 	haveCompat := false
 	for i, d := range declared {
 		a := actual[i]
 		switch d {
-		case datum.AnyElement, datum.AnyNonArray:
+		case datum.AnyElement, datum.AnyNonArray, datum.AnyEnum:
 			haveElem = true
 			nonArray = nonArray || d == datum.AnyNonArray
+			enum = enum || d == datum.AnyEnum
 			if a == datum.Unknown {
 				continue
 			}
@@ -75,6 +76,9 @@ func genericConsistent(actual, declared []datum.OID, b *binder) bool {
 	if nonArray && elem != 0 && trueArray(elem) {
 		return false
 	}
+	if enum && category(elem) != 'E' {
+		return false
+	}
 	if haveCompat && len(compat) > 0 {
 		t, err := b.commonTypeOf(compat, "", nil)
 		if err != nil || t == 0 {
@@ -103,8 +107,8 @@ func genericConsistent(actual, declared []datum.OID, b *binder) bool {
 // resolveGeneric replaces the polymorphic types of declared by the actual ones and
 // returns the result type (enforce_generic_type_consistency).
 func (b *binder) resolveGeneric(actual, declared []datum.OID, ret datum.OID) ([]datum.OID, datum.OID, error) {
-	g := generic{actual: actual, declared: declared}
-	if err := g.collect(b); err != nil {
+	g := generic{b: b, actual: actual, declared: declared}
+	if err := g.collect(); err != nil {
 		return nil, 0, err
 	}
 	out := make([]datum.OID, len(declared))
@@ -112,7 +116,7 @@ func (b *binder) resolveGeneric(actual, declared []datum.OID, ret datum.OID) ([]
 		out[i] = d
 		var err error
 		switch d {
-		case datum.AnyElement, datum.AnyNonArray:
+		case datum.AnyElement, datum.AnyNonArray, datum.AnyEnum:
 			out[i] = g.elem
 		case datum.AnyArray:
 			if out[i] = g.array; out[i] == 0 {
@@ -128,7 +132,7 @@ func (b *binder) resolveGeneric(actual, declared []datum.OID, ret datum.OID) ([]
 		}
 	}
 	switch ret {
-	case datum.AnyElement, datum.AnyNonArray:
+	case datum.AnyElement, datum.AnyNonArray, datum.AnyEnum:
 		if g.elem == 0 {
 			return nil, 0, undetermined()
 		}
@@ -149,6 +153,7 @@ func (b *binder) resolveGeneric(actual, declared []datum.OID, ret datum.OID) ([]
 }
 
 type generic struct {
+	b                   *binder
 	actual, declared    []datum.OID
 	elem, array, compat datum.OID
 }
@@ -163,23 +168,23 @@ func (g *generic) needArray(elem datum.OID) (datum.OID, error) {
 	}
 	t := arrayOf(elem)
 	if t == 0 {
-		return 0, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", datum.Of(elem))
+		return 0, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", g.b.typeText(elem))
 	}
 	return t, nil
 }
 
-func (g *generic) collect(b *binder) error {
+func (g *generic) collect() error {
 	var compat []datum.OID
 	any1, anyCompat := false, false
 	for i, d := range g.declared {
 		a := g.actual[i]
 		switch d {
-		case datum.AnyElement, datum.AnyNonArray:
+		case datum.AnyElement, datum.AnyNonArray, datum.AnyEnum:
 			any1 = true
 			if a != datum.Unknown {
 				if g.elem != 0 && g.elem != a {
 					return pgerr.New(pgerr.DatatypeMismatch, "arguments declared \"anyelement\" are not all alike").
-						WithDetail("%s versus %s", datum.Of(g.elem), datum.Of(a))
+						WithDetail("%s versus %s", g.b.typeText(g.elem), g.b.typeText(a))
 				}
 				g.elem = a
 			}
@@ -188,7 +193,7 @@ func (g *generic) collect(b *binder) error {
 			if a != datum.Unknown {
 				if g.array != 0 && g.array != a {
 					return pgerr.New(pgerr.DatatypeMismatch, "arguments declared \"anyarray\" are not all alike").
-						WithDetail("%s versus %s", datum.Of(g.array), datum.Of(a))
+						WithDetail("%s versus %s", g.b.typeText(g.array), g.b.typeText(a))
 				}
 				g.array = a
 			}
@@ -207,7 +212,7 @@ func (g *generic) collect(b *binder) error {
 	if g.array != 0 && g.array != datum.AnyArray {
 		e := elemOf(g.array)
 		if e == 0 {
-			return pgerr.New(pgerr.DatatypeMismatch, "argument declared %s is not an array but type %s", "anyarray", datum.Of(g.array))
+			return pgerr.New(pgerr.DatatypeMismatch, "argument declared %s is not an array but type %s", "anyarray", g.b.typeText(g.array))
 		}
 		g.elem = e
 	}
@@ -219,7 +224,7 @@ func (g *generic) collect(b *binder) error {
 			g.compat = datum.Text
 			return nil
 		}
-		t, err := b.commonTypeOf(compat, "arguments of anycompatible family", nil)
+		t, err := g.b.commonTypeOf(compat, "arguments of anycompatible family", nil)
 		if err != nil {
 			return err
 		}

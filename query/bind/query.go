@@ -15,6 +15,8 @@ type level struct {
 	parent *frame
 	corr   *correlation
 	ctes   *cteScope
+	// top: it is no query inside of another statement.
+	top bool
 }
 
 // A query is a plain SELECT while it is being bound.
@@ -24,6 +26,7 @@ type query struct {
 	// aggregated: it groups; hasSets: it has set-returning functions.
 	aggregated, hasSets bool
 	windows             []*ast.Window // WINDOW clause
+	locking             []ast.Locking
 }
 
 // selectStmt binds a query in any form. With keepUnknown columns that are bare
@@ -33,8 +36,10 @@ func (b *binder) selectStmt(sel *ast.Select, lv *level, keepUnknown *bool) (plan
 		return nil, err
 	}
 	defer b.leave()
-	if len(sel.Locking) > 0 {
-		return nil, pgerr.Unsupported("row locks (FOR UPDATE and its kind) are not supported").At(sel.Locking[0].Position())
+	if sel.SetOp != nil || sel.Values != nil {
+		if err := checkLocking(sel, false, false, false); err != nil {
+			return nil, err
+		}
 	}
 	if sel.Into != nil {
 		return nil, pgerr.New(pgerr.SyntaxError, "SELECT ... INTO is not allowed here").At(sel.Into.Position())
@@ -75,7 +80,7 @@ type target struct {
 
 // plainSelect binds SELECT without WITH.
 func (b *binder) plainSelect(sel *ast.Select, lv *level, keepUnknown bool) (plan.Node, error) {
-	q := &query{ctes: lv.ctes, frame: &frame{parent: lv.parent, corr: lv.corr}, windows: sel.Windows}
+	q := &query{ctes: lv.ctes, frame: &frame{parent: lv.parent, corr: lv.corr}, windows: sel.Windows, locking: sel.Locking}
 	for i, w := range sel.Windows {
 		if slices.ContainsFunc(sel.Windows[:i], func(o *ast.Window) bool { return o.Name == w.Name }) {
 			return nil, pgerr.New(pgerr.WindowingError, "window %q is already defined", w.Name).At(w.Position())
@@ -86,6 +91,9 @@ func (b *binder) plainSelect(sel *ast.Select, lv *level, keepUnknown bool) (plan
 		return nil, err
 	}
 	q.frame.items = src.items
+	if err := q.checkOf(); err != nil {
+		return nil, err
+	}
 	s := &scope{frame: q.frame, q: q, ctes: q.ctes}
 	p := &selectPlan{b: b, q: q, node: src.node, scope: s}
 	if p.targets, err = b.targets(sel.Targets, s.with(clauseTarget)); err != nil {
@@ -96,7 +104,7 @@ func (b *binder) plainSelect(sel *ast.Select, lv *level, keepUnknown bool) (plan
 		if err != nil {
 			return nil, err
 		}
-		p.node = &plan.Filter{Input: p.node, Cond: w}
+		p.node, p.where = &plan.Filter{Input: p.node, Cond: w}, w
 	}
 	if sel.Having != nil {
 		q.aggregated = true
@@ -130,6 +138,12 @@ func (b *binder) plainSelect(sel *ast.Select, lv *level, keepUnknown bool) (plan
 			return nil, err
 		}
 	}
+	if err := checkLocking(sel, q.aggregated, p.windowed(), q.hasSets); err != nil {
+		return nil, err
+	}
+	if err := p.lockTargets(); err != nil {
+		return nil, err
+	}
 	return p.build(sel)
 }
 
@@ -140,11 +154,14 @@ type selectPlan struct {
 	scope   *scope
 	node    plan.Node
 	targets []target
+	where   expr.Expr
 	having  expr.Expr
 	order   []orderKey
 	on      []int // targets of DISTINCT ON
 	sets    [][]int
 	keys    []expr.Expr
+	keyOf   map[int]int // of targets, with grouping sets
+	locks   []rowLock
 	grouped bool
 
 	distinct, isOn bool
@@ -398,6 +415,7 @@ func (p *selectPlan) build(sel *ast.Select) (plan.Node, error) {
 		}
 		p.node = &plan.Distinct{Input: p.node, On: on}
 	}
+	p.lockRows(out)
 	if p.limit != nil || p.offset != nil {
 		l := &plan.Limit{Input: p.node, Count: p.limit, Offset: p.offset}
 		if p.withTies {

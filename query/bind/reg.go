@@ -1,8 +1,6 @@
 package bind
 
 import (
-	"context"
-
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/function"
@@ -21,12 +19,7 @@ func (b *binder) regInput(t datum.Type, s string) (v datum.Value, ok bool, err e
 	default:
 		return nil, false, nil
 	}
-	ctx := b.env.Context
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	c := &function.Context{Context: ctx, Env: b.env.Session, Catalog: b.env.Catalog, Session: bindSession{b: b}, System: bindSystem{b}}
-	v, err = function.ParseText(c, t, s)
+	v, err = function.ParseText(b.functionContext(), t, s)
 	return v, true, err
 }
 
@@ -39,16 +32,10 @@ type bindSession struct {
 func (s bindSession) User() string     { return s.b.env.User }
 func (s bindSession) Database() string { return s.b.env.Catalog.Database }
 func (s bindSession) SearchPath(implicit bool) []string {
-	path := s.b.env.SearchPath
 	if !implicit {
-		return path
+		return s.b.env.SearchPath
 	}
-	for _, n := range path {
-		if n == "pg_catalog" {
-			return path
-		}
-	}
-	return append([]string{"pg_catalog"}, path...)
+	return s.b.path()
 }
 
 // A bindSystem knows the relations of the catalogue by name, and the roles that

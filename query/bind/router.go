@@ -58,6 +58,10 @@ func (r *Router) Keys(ctx context.Context, mem memory.Allocator, batch arrow.Rec
 		if err != nil {
 			return nil, fmt.Errorf("partition key of table %s: %w", r.table.Name, err)
 		}
+		if err := datum.CheckKey(a); err != nil {
+			a.Release()
+			return nil, err
+		}
 		for i := range buf {
 			buf[i] = datum.AppendKey(buf[i], e.Type(), a, i, datum.KeyOrder{})
 		}

@@ -1,11 +1,13 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
+	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
 )
@@ -27,6 +29,10 @@ type item struct {
 	lateralBad, changed bool
 	// nullable: an outer join may fill it with NULLs.
 	nullable bool
+	// lock says how its rows are locked, nil if they are not. unlockable is what it is, if FOR UPDATE
+	// cannot be applied to it.
+	lock       *ast.Locking
+	unlockable string
 }
 
 // An itemCol is a column of an item: an expression over the row of the frame.
@@ -34,6 +40,7 @@ type itemCol struct {
 	name   string
 	e      expr.Expr
 	hidden bool // not part of *
+	added  bool // by SEARCH or CYCLE: not part of * nor of t.* while the query is bound
 	// table and attnum tell where the value comes from unchanged.
 	table  datum.OID
 	attnum int16
@@ -55,6 +62,25 @@ type correlation struct {
 	scope  *scope
 	outer  []expr.Expr
 	params []*expr.Param
+}
+
+// correlations are how many expressions the correlations of a frame and of those around it have.
+type correlations []int
+
+func (f *frame) correlations() correlations {
+	var n correlations
+	for ; f != nil && f.corr != nil; f = f.parent {
+		n = append(n, len(f.corr.outer))
+	}
+	return n
+}
+
+// restore forgets what the correlations were given since.
+func (n correlations) restore(f *frame) {
+	for _, was := range n {
+		f.corr.outer, f.corr.params = f.corr.outer[:was:was], f.corr.params[:was:was]
+		f = f.parent
+	}
 }
 
 // param returns the parameter that stands for e inside.
@@ -105,6 +131,7 @@ const (
 	clauseLimit
 	clauseOffset
 	clauseFromFunction
+	clauseAsOf
 	clauseFromSubquery
 	clauseValues
 	clauseReturning
@@ -116,7 +143,12 @@ const (
 	clauseUpdateSource
 	clauseDefault
 	clausePartition
+	clauseCheck
+	clauseGenerated
+	clauseIndex
+	clauseIndexWhere
 	clauseCopyWhere
+	clauseMergeWhen
 	clauseExecute
 )
 
@@ -125,6 +157,7 @@ var clauseNames = [...]string{
 	clauseJoinOn:          "JOIN conditions",
 	clauseGroupBy:         "GROUP BY",
 	clauseLimit:           "LIMIT",
+	clauseAsOf:            "AS OF",
 	clauseOffset:          "OFFSET",
 	clauseFromFunction:    "functions in FROM",
 	clauseValues:          "VALUES",
@@ -132,12 +165,17 @@ var clauseNames = [...]string{
 	clauseFilter:          "FILTER",
 	clauseDefault:         "DEFAULT expressions",
 	clausePartition:       "partition key expressions",
+	clauseCheck:           "check constraints",
+	clauseGenerated:       "column generation expressions",
+	clauseIndex:           "index expressions",
+	clauseIndexWhere:      "index predicates",
 	clauseCopyWhere:       "COPY FROM WHERE conditions",
 	clauseHaving:          "HAVING",
 	clauseWindowPartition: "window PARTITION BY",
 	clauseWindowOrder:     "window ORDER BY",
 	clauseWindowFrame:     "window frame",
 	clauseUpdateSource:    "UPDATE",
+	clauseMergeWhen:       "MERGE WHEN conditions",
 	clauseExecute:         "EXECUTE parameters",
 }
 
@@ -162,6 +200,7 @@ type found struct {
 	it  *item
 	col *itemCol
 	e   expr.Expr
+	in  *frame
 	// local says that it was found without leaving the query.
 	local bool
 }
@@ -191,7 +230,7 @@ func (b *binder) findColumn(s *scope, name string, pos int) (*found, error) {
 				if hit != nil {
 					return nil, pgerr.New(pgerr.AmbiguousColumn, "column reference %q is ambiguous", name).At(pos)
 				}
-				hit = &found{it: it, col: c, local: g == s.frame}
+				hit = &found{it: it, col: c, in: g, local: g == s.frame}
 			}
 		}
 		if hit != nil {
@@ -396,21 +435,28 @@ func (b *binder) namespaceExists(name string) bool {
 	return false
 }
 
+// TempAlias is what a session may call its schema of temporary relations.
+const TempAlias = "pg_temp"
+
 // A relation is what a table name may mean: exactly one field is set.
 type relation struct {
 	table   *schema.Table
 	view    *schema.View
 	virtual *VirtualRelation
+	// sequence is set beside virtual, which shows its state.
+	sequence *schema.Sequence
 }
 
-// path is the search path with the implicit pg_catalog.
+// path is the search path with the implicit schema of temporary relations and pg_catalog.
 func (b *binder) path() []string {
-	for _, p := range b.env.SearchPath {
-		if p == "pg_catalog" {
-			return b.env.SearchPath
-		}
+	var first []string
+	if b.env.TempSchema != "" && !slices.Contains(b.env.SearchPath, b.env.TempSchema) {
+		first = append(first, b.env.TempSchema)
 	}
-	return append([]string{"pg_catalog"}, b.env.SearchPath...)
+	if !slices.Contains(b.env.SearchPath, "pg_catalog") {
+		first = append(first, "pg_catalog")
+	}
+	return append(first, b.env.SearchPath...)
 }
 
 // findRelation finds a relation by name, through the search path if ns is empty;
@@ -431,6 +477,9 @@ func (b *binder) findRelation(ns, name string) *relation {
 }
 
 func (b *binder) relationIn(ns, name string) *relation {
+	if ns == TempAlias {
+		ns = b.env.TempSchema
+	}
 	if b.env.Virtual != nil {
 		if v := b.env.Virtual.Relation(ns, name); v != nil {
 			return &relation{virtual: v}
@@ -450,7 +499,19 @@ func (b *binder) relationIn(ns, name string) *relation {
 			return &relation{view: v}
 		}
 	}
+	for _, s := range b.env.Catalog.Sequences {
+		if s.Namespace == oid && s.Name == name {
+			return &relation{sequence: s, virtual: sequenceRelation(ns, s)}
+		}
+	}
 	return nil
+}
+
+// sequenceRelation is what a sequence is as a relation: one row, which tells where it is.
+func sequenceRelation(namespace string, s *schema.Sequence) *VirtualRelation {
+	return &VirtualRelation{OID: s.OID, Namespace: namespace, Name: s.Name, Columns: []plan.Field{
+		{Name: "last_value", Type: datum.Of(datum.Int8)}, {Name: "log_cnt", Type: datum.Of(datum.Int8)}, {Name: "is_called", Type: datum.Of(datum.Bool)},
+	}}
 }
 
 func (b *binder) namespaceOID(name string) datum.OID {

@@ -14,15 +14,12 @@ import (
 func (b *binder) statement(stmt ast.Stmt) (plan.Statement, error) {
 	switch s := stmt.(type) {
 	case *ast.Select:
-		return b.selectStatement(s)
-	case *ast.Insert:
-		return b.insert(s)
-	case *ast.Update:
-		return b.update(s)
-	case *ast.Delete:
-		return b.delete(s)
-	case *ast.Merge:
-		return nil, pgerr.Unsupported("MERGE is not supported").WithHint("Use INSERT ... ON CONFLICT, UPDATE and DELETE.")
+		if into := leftmostInto(s); into != nil {
+			return b.selectInto(s, into)
+		}
+		return b.chain(s)
+	case *ast.Insert, *ast.Update, *ast.Delete, *ast.Merge:
+		return b.chain(s)
 	case *ast.Copy:
 		return b.copy(s)
 	case *ast.Explain:
@@ -37,11 +34,34 @@ func (b *binder) statement(stmt ast.Stmt) (plan.Statement, error) {
 	return nil, pgerr.Unsupported("this statement has no plan")
 }
 
+// rowStatement binds a statement that reads or changes rows; inside of another one lv says
+// so.
+func (b *binder) rowStatement(stmt ast.Stmt, lv *level) (plan.Statement, error) {
+	switch s := stmt.(type) {
+	case *ast.Select:
+		return b.query(s, lv)
+	case *ast.Insert:
+		return b.insert(s, lv)
+	case *ast.Update:
+		return b.update(s, lv)
+	case *ast.Delete:
+		return b.delete(s, lv)
+	case *ast.Merge:
+		return b.merge(s, lv)
+	}
+	return nil, pgerr.Unsupported("this statement reads and changes no rows")
+}
+
+// selectStatement binds a query for a statement that does something with its rows.
 func (b *binder) selectStatement(s *ast.Select) (plan.Statement, error) {
 	if into := leftmostInto(s); into != nil {
 		return b.selectInto(s, into)
 	}
-	n, err := b.selectStmt(s, &level{}, nil)
+	return b.query(s, &level{})
+}
+
+func (b *binder) query(s *ast.Select, lv *level) (plan.Statement, error) {
+	n, err := b.selectStmt(s, lv, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -73,25 +93,19 @@ func (b *binder) selectInto(s *ast.Select, into *ast.Into) (plan.Statement, erro
 }
 
 func (b *binder) createTableAs(s *ast.CreateTableAs) (plan.Statement, error) {
-	if s.Materialized {
-		return nil, pgerr.Unsupported("materialized views are not supported")
-	}
 	sel, ok := s.Query.(*ast.Select)
 	if !ok {
 		return nil, pgerr.Unsupported("CREATE TABLE AS EXECUTE is not supported")
 	}
-	n, err := b.selectStmt(sel, &level{}, nil)
+	rows, err := b.chain(sel)
 	if err != nil {
 		return nil, err
 	}
-	if n, err = b.resolveOutput(n); err != nil {
-		return nil, err
-	}
-	fields := n.Fields()
+	fields := rows.Fields()
 	if len(s.Columns) > len(fields) {
 		return nil, pgerr.New(pgerr.SyntaxError, "too many column names were specified")
 	}
-	def := &tableDef{b: b, name: s.Name, persistence: s.Persistence, partitionBy: s.PartitionBy, options: s.Options, onCommit: s.OnCommit}
+	def := &tableDef{b: b, name: s.Name, persistence: s.Persistence, partitionBy: s.PartitionBy, options: s.Options, onCommit: s.OnCommit, mayExist: s.IfNotExists}
 	for i, f := range fields {
 		c := schema.Column{Name: f.Name, Type: f.Type}
 		if i < len(s.Columns) {
@@ -106,7 +120,12 @@ func (b *binder) createTableAs(s *ast.CreateTableAs) (plan.Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &plan.CreateTableAs{Def: t, Source: n, IfNotExists: s.IfNotExists, NoData: s.NoData}, nil
+	if s.Materialized {
+		if err := b.materialized(t, s, sel); err != nil {
+			return nil, err
+		}
+	}
+	return &plan.CreateTableAs{Name: s.Name, Persistence: s.Persistence, OnCommit: s.OnCommit, Def: t, Rows: rows, IfNotExists: s.IfNotExists, NoData: s.NoData}, nil
 }
 
 func (b *binder) explain(s *ast.Explain) (plan.Statement, error) {
@@ -175,38 +194,22 @@ func OptionBool(o ast.Option) (bool, error) {
 	return false, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(o.Position())
 }
 
-// writing is what a command does with a table, for errors.
-type writing string
-
-const (
-	insertingInto writing = "inserting into"
-	updating      writing = "updating"
-	deletingFrom  writing = "deleting from"
-)
-
-// writable finds a table whose rows a command writes; pos is for errors.
-func (b *binder) writable(n ast.Name, pos int, command writing) (*schema.Table, error) {
-	rel, err := b.relation(n, pos, nil)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case rel.view != nil:
-		return nil, pgerr.Unsupported("%s view %q is not supported", command, rel.view.Name).WithHint("Write to the table that it reads.")
-	case rel.virtual != nil:
-		return nil, pgerr.New(pgerr.InsufficientPrivilege, "permission denied: %q is a system catalog", rel.virtual.Name)
-	}
-	return rel.table, nil
-}
-
 // Column defaults and conversions.
 
 // defaultOf binds the default of a column; NULL if it has none.
-func (b *binder) defaultOf(c *schema.Column) (expr.Expr, error) {
-	if c.Default == "" {
-		return &expr.Const{T: c.Type}, nil
+func (b *binder) defaultOf(t *schema.Table, c *schema.Column) (expr.Expr, error) {
+	sql := c.Default
+	if c.Identity != schema.NoIdentity {
+		s := b.env.Catalog.SequenceOf(t.OID, c.ID)
+		if s == nil {
+			return nil, pgerr.New(pgerr.DataCorrupted, "identity column %q of table %q has no sequence", c.Name, t.Name)
+		}
+		sql = NextValue(s.OID)
 	}
-	e, err := b.parseExpr(c.Default)
+	if sql == "" { // generated columns are computed when the others are known
+		return b.domainDefault(c.Type)
+	}
+	e, err := b.parseExpr(sql)
 	if err != nil {
 		return nil, err
 	}

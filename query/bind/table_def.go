@@ -29,30 +29,56 @@ const (
 // TableDef checks CREATE TABLE and returns the definition, complete but for its
 // OIDs and version: columns have IDs from 1 on, Namespace is set. A name that is
 // taken is an error with 42P07, also with IF NOT EXISTS.
-func TableDef(env *Env, s *ast.CreateTable) (*schema.Table, error) {
+// What needs OIDs or names of its own is returned beside it.
+func TableDef(env *Env, s *ast.CreateTable) (*schema.Table, *TableParts, error) {
 	b := newBinder(env)
 	switch {
 	case s.PartitionOf != nil:
-		return nil, pgerr.Unsupported("PARTITION OF is not supported").WithHint("Partitions are made by themselves: use PARTITION BY.")
+		return nil, nil, pgerr.Unsupported("PARTITION OF is not supported").WithHint("Partitions are made by themselves: use PARTITION BY.")
 	case s.OfType != nil:
-		return nil, pgerr.Unsupported("typed tables are not supported")
+		return nil, nil, pgerr.Unsupported("typed tables are not supported")
 	case len(s.Inherits) > 0:
-		return nil, pgerr.Unsupported("table inheritance is not supported")
-	case len(s.Likes) > 0:
-		return nil, pgerr.Unsupported("LIKE is not supported").At(s.Likes[0].Position())
+		return nil, nil, pgerr.Unsupported("table inheritance is not supported")
 	}
 	d := &tableDef{b: b, name: s.Name, persistence: s.Persistence, partitionBy: s.PartitionBy, options: s.Options, onCommit: s.OnCommit, tablespace: s.Tablespace}
-	for _, c := range s.Columns {
-		if err := d.column(c); err != nil {
-			return nil, err
+	likes := s.Likes
+	for i := range len(s.Columns) + 1 {
+		for ; len(likes) > 0 && likes[0].Before == i; likes = likes[1:] {
+			if err := d.like(&likes[0]); err != nil {
+				return nil, nil, err
+			}
+		}
+		if i < len(s.Columns) {
+			if err := d.column(s.Columns[i]); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	for _, c := range s.Constraints {
 		if err := d.constraint(c, ""); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return d.build()
+	t, err := d.build()
+	if err != nil {
+		return nil, nil, err
+	}
+	parts := &TableParts{Sequences: d.sequences, Declared: d.declared}
+	for _, x := range d.likes {
+		parts.Indexes = append(parts.Indexes, x.over(t))
+	}
+	for _, c := range d.checkComments {
+		t.Check(c.Name).Comment = c.Comment
+	}
+	return t, parts, nil
+}
+
+// TableParts are what comes with a table.
+type TableParts struct {
+	Sequences []*ColumnSequence
+	// Declared are UNIQUE constraints and foreign keys, with their columns.
+	Declared []*ast.Constraint
+	Indexes  []LikeIndex
 }
 
 // A tableDef is a table while it is being checked.
@@ -65,10 +91,19 @@ type tableDef struct {
 	onCommit    string
 	tablespace  string
 	columns     []schema.Column
-	key         []string
-	keyName     string
-	keyPos      int
-	hasKey      bool
+	sequences   []*ColumnSequence
+	checks      []*ast.Constraint
+	declared    []*ast.Constraint // UNIQUE and foreign keys, with their columns
+	generated   []*ast.Constraint // of columns that have Generated, in their order
+	likes       []likedIndex      // of tables that LIKE names
+	// checkComments are those of constraints that LIKE copies, by their names.
+	checkComments []schema.Check
+	key           []string
+	keyName       string
+	keyPos        int
+	hasKey        bool
+	nullable      string // the last column that was declared NULL
+	mayExist      bool   // IF NOT EXISTS
 }
 
 // storable are the types that tables can hold, and their arrays.
@@ -76,22 +111,19 @@ var storable = map[datum.OID]bool{
 	datum.Bool: true, datum.Int2: true, datum.Int4: true, datum.Int8: true, datum.Float4: true, datum.Float8: true,
 	datum.Numeric: true, datum.Text: true, datum.Varchar: true, datum.BPChar: true, datum.Bytea: true, datum.Date: true,
 	datum.Time: true, datum.Timestamp: true, datum.TimestampTZ: true, datum.Interval: true, datum.UUID: true, datum.JSONB: true,
-	datum.JSON: true, datum.Name: true, datum.TimeTZ: true, datum.OIDType: true,
+	datum.JSON: true, datum.Name: true, datum.TimeTZ: true, datum.OIDType: true, datum.JSONPath: true,
 }
 
 func (d *tableDef) column(c *ast.ColumnDef) error {
 	if c.Type == nil {
 		return pgerr.New(pgerr.SyntaxError, "column %q has no type", c.Name).At(c.Position())
 	}
-	switch name := c.Type.Names[len(c.Type.Names)-1]; name {
-	case "serial", "bigserial", "smallserial", "serial2", "serial4", "serial8":
-		if _, ok := datum.LookupName(name); !ok {
-			return pgerr.Unsupported("type %s is not supported: there are no sequences", name).At(c.Type.Position())
+	t, isSerial := serial(c.Type)
+	if !isSerial {
+		var err error
+		if t, err = d.b.typeName(c.Type); err != nil {
+			return err
 		}
-	}
-	t, err := d.b.typeName(c.Type)
-	if err != nil {
-		return err
 	}
 	if category(t.OID) == 'P' {
 		return pgerr.New(pgerr.InvalidTableDefinition, "column %q has pseudo-type %s", c.Name, t).At(c.Position())
@@ -101,11 +133,38 @@ func (d *tableDef) column(c *ast.ColumnDef) error {
 			return err
 		}
 	}
-	d.columns = append(d.columns, schema.Column{Name: c.Name, Type: t})
+	d.columns = append(d.columns, schema.Column{Name: c.Name, Type: t, NotNull: isSerial})
+	if isSerial {
+		if err := d.newSequence(nil, true); err != nil {
+			return err
+		}
+	}
 	for _, k := range c.Constraints {
 		if err := d.constraint(k, c.Name); err != nil {
 			return err
 		}
+		if err := d.oneValue(k, isSerial); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// oneValue checks that the last column has its values from one place, as of a constraint.
+func (d *tableDef) oneValue(k *ast.Constraint, isSerial bool) error {
+	col := &d.columns[len(d.columns)-1]
+	both := func(what string) *pgerr.Error {
+		return pgerr.New(pgerr.SyntaxError, "%s specified for column %q of table %q", what, col.Name, d.name.Name)
+	}
+	switch {
+	case isSerial && col.Default != "":
+		return both("multiple default values")
+	case (isSerial || col.Default != "") && col.Identity != schema.NoIdentity:
+		return both("both default and identity").At(k.Position())
+	case (isSerial || col.Default != "") && col.Generated != "":
+		return both("both default and generation expression").At(k.Position())
+	case col.Identity != schema.NoIdentity && col.Generated != "":
+		return both("both identity and generation expression").At(k.Position())
 	}
 	return nil
 }
@@ -119,15 +178,37 @@ func (d *tableDef) constraint(c *ast.Constraint, column string) error {
 	unsupported := func(what string) error {
 		return pgerr.Unsupported("%s are not supported", what).At(c.Position())
 	}
+	conflict := func() *pgerr.Error {
+		return pgerr.New(pgerr.SyntaxError, "conflicting NULL/NOT NULL declarations for column %q of table %q", column, d.name.Name)
+	}
 	switch c.Kind {
-	case ast.NotNullConstraint:
+	case ast.NotNullConstraint, ast.IdentityConstraint:
+		if d.nullable == column {
+			return conflict().At(c.Position())
+		}
+		if c.Kind == ast.IdentityConstraint {
+			return d.identity(c)
+		}
 		col.NotNull = true
 	case ast.NullConstraint:
+		d.nullable = column
+		if col.NotNull {
+			e := conflict()
+			if len(d.sequences) > 0 && d.sequences[len(d.sequences)-1].Column == column {
+				return e // NOT NULL comes of the type
+			}
+			return e.At(c.Position())
+		}
 	case ast.DefaultConstraint:
+		if col.Default != "" {
+			return pgerr.New(pgerr.SyntaxError, "multiple default values specified for column %q of table %q", column, d.name.Name).At(c.Position())
+		}
 		if _, err := d.b.bindDefault(c.Expr, col); err != nil {
 			return err
 		}
-		col.Default = ast.Deparse(c.Expr)
+		var err error
+		col.Default, err = d.b.storedExpr(c.Expr)
+		return err
 	case ast.PrimaryKeyConstraint:
 		if d.hasKey {
 			return pgerr.New(pgerr.InvalidTableDefinition, "multiple primary keys for table %q are not allowed", d.name.Name).At(c.Position())
@@ -143,19 +224,33 @@ func (d *tableDef) constraint(c *ast.Constraint, column string) error {
 			return unsupported("deferrable constraints")
 		}
 	case ast.UniqueConstraint:
-		return unsupported("UNIQUE constraints other than the primary key")
+		d.declare(c, column)
 	case ast.CheckConstraint:
-		return unsupported("CHECK constraints")
+		if c.NoInherit {
+			return unsupported("constraints with NO INHERIT")
+		}
+		d.checks = append(d.checks, c)
 	case ast.ForeignKeyConstraint:
-		return unsupported("foreign keys")
+		d.declare(c, column)
 	case ast.ExcludeConstraint:
 		return unsupported("exclusion constraints")
 	case ast.GeneratedConstraint:
-		return unsupported("generated columns")
-	case ast.IdentityConstraint:
-		return unsupported("identity columns")
+		if col.Generated != "" {
+			return pgerr.New(pgerr.SyntaxError, "multiple generation clauses specified for column %q of table %q", column, d.name.Name).At(c.Position())
+		}
+		col.Generated = ast.Deparse(c.Expr)
+		d.generated = append(d.generated, c)
 	}
 	return nil
+}
+
+// declare keeps a constraint of a column, or of the table, for when the table is known.
+func (d *tableDef) declare(c *ast.Constraint, column string) {
+	k := *c
+	if column != "" {
+		k.Columns = []string{column}
+	}
+	d.declared = append(d.declared, &k)
 }
 
 // build checks the table as a whole.
@@ -179,7 +274,7 @@ func (d *tableDef) build() (*schema.Table, error) {
 		}
 		seen[c.Name] = true
 	}
-	for _, step := range []func(*schema.Table) error{d.primaryKey, d.partitioning, d.settings} {
+	for _, step := range []func(*schema.Table) error{d.primaryKey, d.buildGenerated, d.buildChecks, d.partitioning, d.settings} {
 		if err := step(t); err != nil {
 			return nil, err
 		}
@@ -190,27 +285,30 @@ func (d *tableDef) build() (*schema.Table, error) {
 // place decides the namespace and checks that the name is free there.
 func (d *tableDef) place(t *schema.Table) error {
 	switch {
-	case d.persistence == ast.Temporary:
-		return pgerr.Unsupported("temporary tables are not supported")
-	case d.onCommit != "":
+	case d.onCommit != "" && d.persistence != ast.Temporary:
 		return pgerr.New(pgerr.InvalidTableDefinition, "ON COMMIT can only be used on temporary tables")
 	case d.tablespace != "" && d.tablespace != "pg_default":
 		return pgerr.New(pgerr.UndefinedObject, "tablespace %q does not exist", d.tablespace)
 	case d.name.Catalog != "" && d.name.Catalog != d.b.env.Catalog.Database:
 		return pgerr.Unsupported("cross-database references are not implemented: %q", d.name.Catalog+"."+d.name.Schema+"."+d.name.Name)
 	}
+	if d.persistence == ast.Temporary {
+		t.Namespace = d.b.namespaceOID(d.b.env.TempSchema) // or one that is still to be made
+		return nil
+	}
 	ns, err := CreationNamespace(d.b.env, d.name.Schema)
 	if err != nil {
 		return at(err, d.name.Position())
 	}
 	t.Namespace = ns
+	if d.mayExist {
+		return nil
+	}
 	if rel := d.b.relationIn(d.b.namespaceName(ns), t.Name); rel != nil {
 		return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", t.Name)
 	}
-	for _, o := range d.b.env.Catalog.Tables {
-		if o.Namespace == ns && o.Keyed() && o.PrimaryKeyName == t.Name {
-			return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", t.Name)
-		}
+	if d.b.env.Catalog.RelationNamed(ns, t.Name) != 0 {
+		return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", t.Name)
 	}
 	return nil
 }
@@ -220,6 +318,8 @@ func (d *tableDef) place(t *schema.Table) error {
 func CreationNamespace(env *Env, name string) (datum.OID, error) {
 	b := newBinder(env)
 	switch name {
+	case TempAlias:
+		name = env.TempSchema
 	case "pg_catalog", "information_schema", "phyllo_catalog":
 		return 0, pgerr.New(pgerr.InsufficientPrivilege, "permission denied for schema %s", name)
 	case "":
@@ -305,6 +405,11 @@ func (d *tableDef) partitioning(t *schema.Table) error {
 			return err
 		}
 	}
+	return d.keyHasPartitioning(t)
+}
+
+// keyHasPartitioning checks that a primary key has the columns that rows are partitioned by.
+func (d *tableDef) keyHasPartitioning(t *schema.Table) error {
 	if !t.Keyed() {
 		return nil
 	}
@@ -352,6 +457,10 @@ func (d *tableDef) partitionElem(t *schema.Table, e ast.IndexElem) error {
 	sort.Ints(indexes)
 	live := liveColumns(t)
 	for _, i := range indexes {
+		if t.Columns[live[i]].Generated != "" {
+			return pgerr.New(pgerr.InvalidObjectDefinition, "cannot use generated column in partition key").
+				WithDetail("Column %q is a generated column.", t.Columns[live[i]].Name).At(e.Position())
+		}
 		id := t.Columns[live[i]].ID
 		known := false
 		for _, k := range t.PartitionColumns {
@@ -416,7 +525,7 @@ func partitionSafe(e expr.Expr) bool {
 }
 
 // optionNames are the options of a table's WITH clause.
-const optionNames = "partitions, time_column, slice, retention, on_duplicate"
+const optionNames = "partitions, time_column, slice, retention, on_duplicate, history_retention"
 
 // given returns the options of WITH (...) by name.
 func (d *tableDef) given() (map[string]ast.Option, error) {
@@ -427,7 +536,7 @@ func (d *tableDef) given() (map[string]ast.Option, error) {
 			name = o.Namespace + "." + name
 		}
 		switch name {
-		case "partitions", "time_column", "slice", "retention", "on_duplicate":
+		case "partitions", "time_column", "slice", "retention", "on_duplicate", "history_retention":
 		default:
 			return nil, pgerr.New(pgerr.InvalidParameterValue, "unrecognized parameter %q", name).
 				WithHint("Valid parameters are: %s.", optionNames).At(o.Position())
@@ -447,19 +556,32 @@ func (d *tableDef) settings(t *schema.Table) error {
 		return err
 	}
 	if o, ok := given["partitions"]; ok {
-		n, err := strconv.Atoi(o.Value)
-		if err != nil || n < 1 || n > MaxPartitions {
-			return badOption(o, "It must be an integer from 1 to "+strconv.Itoa(MaxPartitions)+".")
+		if err := d.partitions(t, o); err != nil {
+			return err
 		}
-		if t.PartitionKind != schema.PartitionHash {
-			return pgerr.New(pgerr.InvalidParameterValue, "parameter \"partitions\" needs PARTITION BY HASH").At(o.Position())
-		}
-		t.Partitions = n
 	}
 	if err := d.timeColumn(t, given); err != nil {
 		return err
 	}
+	if o, ok := given["history_retention"]; ok {
+		if err := d.history(t, o); err != nil {
+			return err
+		}
+	}
 	return d.onDuplicate(t, given)
+}
+
+// partitions sets the number of buckets of HASH.
+func (d *tableDef) partitions(t *schema.Table, o ast.Option) error {
+	n, err := strconv.Atoi(o.Value)
+	if err != nil || n < 1 || n > MaxPartitions {
+		return badOption(o, "It must be an integer from 1 to "+strconv.Itoa(MaxPartitions)+".")
+	}
+	if t.PartitionKind != schema.PartitionHash {
+		return pgerr.New(pgerr.InvalidParameterValue, "parameter \"partitions\" needs PARTITION BY HASH").At(o.Position())
+	}
+	t.Partitions = n
+	return nil
 }
 
 func badOption(o ast.Option, hint string) error {
@@ -507,13 +629,9 @@ func (d *tableDef) timeColumn(t *schema.Table, given map[string]ast.Option) erro
 		return nil
 	}
 	t.Slice = DefaultSlice
-	var err error
 	if o, ok := given["slice"]; ok {
-		if t.Slice, err = d.duration(o, false); err != nil {
+		if err := d.slice(t, o); err != nil {
 			return err
-		}
-		if t.Slice < MinSlice {
-			return badOption(o, "A slice must be at least one minute.")
 		}
 	}
 	if o, ok := given["retention"]; ok {
@@ -530,6 +648,22 @@ func notSliced(t *schema.Table, o ast.Option) error {
 	return pgerr.New(pgerr.InvalidParameterValue, "parameter %q needs a time column", lower(o.Name)).WithHint("%s", hint).At(o.Position())
 }
 
+// slice sets the length of the slices of a table that has some.
+func (d *tableDef) slice(t *schema.Table, o ast.Option) error {
+	if t.Slice == 0 {
+		return notSliced(t, o)
+	}
+	length, err := d.duration(o, false)
+	switch {
+	case err != nil:
+		return err
+	case length < MinSlice:
+		return badOption(o, "A slice must be at least one minute.")
+	}
+	t.Slice = length
+	return nil
+}
+
 // retention sets how long a table keeps its rows.
 func (d *tableDef) retention(t *schema.Table, o ast.Option) error {
 	if t.Slice == 0 {
@@ -543,6 +677,19 @@ func (d *tableDef) retention(t *schema.Table, o ast.Option) error {
 		return badOption(o, "The retention must be positive.")
 	}
 	t.Retention = r
+	return nil
+}
+
+// history sets for how long earlier states of a table's rows can be read.
+func (d *tableDef) history(t *schema.Table, o ast.Option) error {
+	h, err := d.duration(o, true)
+	switch {
+	case err != nil:
+		return err
+	case h < 0:
+		return badOption(o, "It must not be negative; 0 keeps no history.")
+	}
+	t.History = h
 	return nil
 }
 

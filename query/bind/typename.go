@@ -7,10 +7,20 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/function"
 )
 
 // Type resolves a type as written, with its modifiers.
-func Type(env *Env, t *ast.TypeName) (datum.Type, error) { return newBinder(env).typeName(t) }
+func Type(env *Env, t *ast.TypeName) (datum.Type, error) { return newBinder(env).plainType(t) }
+
+// plainType is typeName where values are made that no domain would be asked about.
+func (b *binder) plainType(t *ast.TypeName) (datum.Type, error) {
+	typ, err := b.typeName(t)
+	if err == nil && typ.Domain != 0 {
+		err = pgerr.Unsupported("domain %s is not supported here", b.typeText(typ.Domain)).WithHint("Use the type that the domain is over.").At(t.Position())
+	}
+	return typ, err
+}
 
 // typeName resolves a type as written.
 func (b *binder) typeName(t *ast.TypeName) (datum.Type, error) {
@@ -26,6 +36,9 @@ func (b *binder) typeName(t *ast.TypeName) (datum.Type, error) {
 		return none, err
 	}
 	typ := datum.Of(oid)
+	if d := b.env.Catalog.Types[oid]; d != nil && oid.Class() == datum.DomainClass {
+		typ = d.Domain()
+	}
 	if len(t.Mods) > 0 {
 		if typ.Mod, err = typeMod(oid, t); err != nil {
 			return none, err
@@ -35,9 +48,12 @@ func (b *binder) typeName(t *ast.TypeName) (datum.Type, error) {
 		// where the grammar says so; a bare bpchar has no length.
 		typ.Mod = -1
 	}
-	for range t.Dims {
-		if _, isArray := typ.Elem(); isArray {
+	for i := range t.Dims {
+		if _, isArray := typ.Elem(); isArray && i > 0 || isArray && typ.Domain == 0 {
 			break // int[][] is int[]
+		}
+		if _, isArray := typ.Elem(); isArray {
+			return none, pgerr.Unsupported("arrays of domain %s, which is over arrays, are not supported", b.typeText(oid)).At(t.Position())
 		}
 		arr, ok := datum.ArrayOf(typ)
 		if !ok {
@@ -54,23 +70,97 @@ func (b *binder) typeOID(t *ast.TypeName) (datum.OID, error) {
 	if len(t.Names) > 1 {
 		ns = t.Names[len(t.Names)-2]
 	}
+	if oid := b.userType(t); oid != 0 {
+		return oid, b.usable(oid, t.Position())
+	}
 	if ns == "" || ns == "pg_catalog" {
 		// The SQL spellings are not names of types: only typnames count here.
-		if oid, ok := datum.LookupName(name); ok {
-			if info, known := datum.Lookup(oid); known && info.Name == name {
-				return oid, nil
-			}
-		}
-	}
-	if ns != "pg_catalog" {
-		if rel := b.findRelation(ns, name); rel != nil {
-			return 0, pgerr.Unsupported("row types of tables are not supported as types").At(t.Position())
+		if oid, ok := datum.LookupName(name); ok && !sqlSpelling(oid, name) {
+			return oid, nil
 		}
 	}
 	if ns != "" && !b.namespaceExists(ns) {
 		return 0, pgerr.New(pgerr.InvalidSchemaName, "schema %q does not exist", ns).At(t.Position())
 	}
 	return 0, pgerr.New(pgerr.UndefinedObject, "type %q does not exist", typeDisplay(t)).At(t.Position())
+}
+
+// usable refuses types that values cannot be of yet.
+func (b *binder) usable(oid datum.OID, pos int) error {
+	if oid.Class() == datum.CompositeClass {
+		return pgerr.Unsupported("row types of tables are not supported as types").At(pos)
+	}
+	return nil
+}
+
+// userType finds the user's type that a name means, 0 if it means none.
+func (b *binder) userType(t *ast.TypeName) datum.OID {
+	ns, name := "", t.Names[len(t.Names)-1]
+	if len(t.Names) > 1 {
+		ns = t.Names[len(t.Names)-2]
+	}
+	if oid, ok := datum.LookupName(name); ok && (ns == "" || ns == "pg_catalog") && !sqlSpelling(oid, name) {
+		return 0
+	}
+	return function.UserTypeByName(b.functionContext(), ns, name)
+}
+
+// sqlSpelling says whether a name that LookupName knows is not the typname of the type.
+func sqlSpelling(oid datum.OID, name string) bool {
+	info, known := datum.Lookup(oid)
+	return !known || info.Name != name
+}
+
+// userTypeSchema is the schema of the user's type that a name means, empty if it means none.
+func (b *binder) userTypeSchema(t *ast.TypeName) string {
+	ns, _, ok := b.env.Catalog.FindType(b.userType(t))
+	if !ok {
+		return ""
+	}
+	return b.namespaceName(ns)
+}
+
+// UserTypes are the users' types that a statement or an expression names.
+func UserTypes(env *Env, tree any) (out []datum.OID) {
+	b := newBinder(env)
+	ast.Walk(tree, func(node any) {
+		if t, ok := node.(*ast.TypeName); ok {
+			if oid := b.userType(t); oid != 0 {
+				out = append(out, oid)
+			}
+		}
+	})
+	return out
+}
+
+// UserTypesIn are those that the SQL of an expression names.
+func UserTypesIn(env *Env, sql string) []datum.OID {
+	if sql == "" {
+		return nil
+	}
+	e, err := newBinder(env).parseExpr(sql)
+	if err != nil {
+		return nil
+	}
+	return UserTypes(env, e)
+}
+
+// NamedType finds the type that ALTER or DROP names.
+func NamedType(env *Env, name ast.Name) (datum.OID, error) {
+	b := newBinder(env)
+	t := &ast.TypeName{Names: []string{name.Name}}
+	if name.Schema != "" {
+		t.Names = []string{name.Schema, name.Name}
+	}
+	if oid := function.UserTypeByName(b.functionContext(), name.Schema, name.Name); oid != 0 {
+		return oid, nil
+	}
+	return b.typeOID(t)
+}
+
+// typeText is a type's name for messages, with the schema if its own name does not find it.
+func (b *binder) typeText(oid datum.OID) string {
+	return function.TypeText(b.functionContext(), datum.Of(oid))
 }
 
 func typeDisplay(t *ast.TypeName) string {

@@ -5,6 +5,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -71,6 +72,10 @@ func (b *binder) over(w *ast.Window, call plan.WindowCall, s *scope, pos int) (e
 	}
 	if err := b.windowSpec(ref, def, s); err != nil {
 		return nil, err
+	}
+	if call.Fn == function.SessionName && len(ref.order) == 0 {
+		return nil, pgerr.New(pgerr.WindowingError, "window function session requires a window ORDER BY clause").
+			WithHint("Order by the times, as in session(ts, gap) OVER (ORDER BY ts).").At(pos)
 	}
 	return ref, nil
 }
@@ -211,9 +216,9 @@ func (b *binder) frameBound(a ast.FrameBound, mode plan.FrameMode, ref *winRef, 
 	if !ok {
 		if x.Type().OID != datum.Unknown && rangeHas(t) {
 			return out, pgerr.Unsupported("RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s and offset type %s",
-				datum.Of(t), datum.Of(x.Type().OID)).WithHint("Cast the offset value to an appropriate type.").At(position(a.Offset))
+				b.typeText(t), b.typeText(x.Type().OID)).WithHint("Cast the offset value to an appropriate type.").At(position(a.Offset))
 		}
-		return out, pgerr.Unsupported("RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s", datum.Of(t)).At(position(a.Offset))
+		return out, pgerr.Unsupported("RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s", b.typeText(t)).At(position(a.Offset))
 	}
 	out.Offset, err = b.implicit(x, want, position(a.Offset))
 	return out, err
@@ -250,11 +255,10 @@ func rangeOffset(column, offset datum.OID) (datum.OID, bool) {
 	return 0, false
 }
 
-// window adds a Window node for each different window of the targets.
-func (p *selectPlan) window() error {
-	var refs []*winRef
-	collect := func(e expr.Expr) {
-		plan.Walk(e, func(x expr.Expr) bool {
+// windowRefs are the window functions of the targets.
+func (p *selectPlan) windowRefs() (refs []*winRef) {
+	for i := range p.targets {
+		plan.Walk(p.targets[i].e, func(x expr.Expr) bool {
 			if w, ok := x.(*winRef); ok {
 				refs = append(refs, w)
 				return false
@@ -262,12 +266,19 @@ func (p *selectPlan) window() error {
 			return true
 		})
 	}
-	for i := range p.targets {
-		collect(p.targets[i].e)
-	}
+	return refs
+}
+
+// windowed says whether a target has a window function.
+func (p *selectPlan) windowed() bool { return len(p.windowRefs()) > 0 }
+
+// window adds a Window node for each different window of the targets.
+func (p *selectPlan) window() error {
+	refs := p.windowRefs()
 	if len(refs) == 0 {
 		return nil
 	}
+
 	at := map[*winRef]*expr.Column{}
 	done := make([]bool, len(refs))
 	for i, w := range refs {

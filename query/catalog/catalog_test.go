@@ -30,12 +30,12 @@ func testEnv() *Env {
 			{ID: 7, Name: "code", Type: datum.Type{OID: datum.Varchar, Mod: 14}},
 		},
 		PrimaryKey: []schema.ColumnID{1, 2}, PrimaryKeyName: "bus_pkey", PrimaryKeyOID: 16388, IndexOID: 16387,
-		RowTypeOID: 16385, ArrayTypeOID: 16386, PartitionKind: schema.PartitionHash, PartitionColumns: []schema.ColumnID{1},
+		PartitionKind: schema.PartitionHash, PartitionColumns: []schema.ColumnID{1},
 		Partitions: 4, TimeColumn: 2, Slice: 24 * time.Hour, OnDuplicate: schema.DuplicateReplace, Comment: "buses"}
-	events := &schema.Table{OID: 16390, Namespace: 16400, Name: "events", Owner: "ann", RowTypeOID: 16391, ArrayTypeOID: 16392,
+	events := &schema.Table{OID: 16390, Namespace: 16400, Name: "events", Owner: "ann",
 		Columns: []schema.Column{{ID: 1, Name: "x", Type: of(datum.Int4)}}}
 	view := &schema.View{OID: 16395, Namespace: schema.PublicOID, Name: "v", Owner: "ann", SQL: "SELECT 1 AS a",
-		RowTypeOID: 16396, Columns: []schema.Column{{Name: "a", Type: of(datum.Int4)}}}
+		Columns: []schema.Column{{Name: "a", Type: of(datum.Int4)}}}
 	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &Env{
 		Catalog: &schema.Catalog{Database: "phyllo", DatabaseOID: 5,
@@ -121,7 +121,7 @@ func TestEveryRelation(t *testing.T) {
 					}
 					if got != nil {
 						datum.AppendText(nil, r.Columns[col].Type, got, &datum.Env{})
-						datum.AppendBinaryAt(nil, r.Columns[col].Type, b.Column(i), j)
+						datum.AppendBinaryAt(nil, r.Columns[col].Type, b.Column(i), j, nil)
 					}
 				}
 			}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -31,6 +32,15 @@ type Env struct {
 	// TableRows and TableBytes estimate a table's size.
 	TableRows  func(table datum.OID) int64
 	TableBytes func(table datum.OID) int64
+	// LastValue returns the value that a sequence handed out last or, if not called, comes next.
+	LastValue func(ctx context.Context, s *schema.Sequence) (value int64, called bool, err error)
+	// ExprText writes an expression that a definition of a table has, as PostgreSQL does; nil: as it is stored.
+	ExprText func(sql string, table datum.OID) string
+	// Locks lists what sessions of this node have locked and wait for; nil: unknown.
+	Locks func() []locking.Info
+	// WritableColumns says which columns of a view can be written to; nil if it has no rows that
+	// can be.
+	WritableColumns func(view *schema.View) []bool
 	// Compactions lists those that are running and those that have ended lately.
 	Compactions func() []Compaction
 	// Partitions describes how a table is stored.
@@ -97,6 +107,20 @@ func (e *Env) bytes(table datum.OID) int64 {
 		return 0
 	}
 	return e.TableBytes(table)
+}
+
+func (e *Env) exprText(sql string, table datum.OID) string {
+	if e.ExprText == nil || sql == "" {
+		return sql
+	}
+	return e.ExprText(sql, table)
+}
+
+func (e *Env) writableColumns(v *schema.View) []bool {
+	if e.WritableColumns == nil {
+		return nil
+	}
+	return e.WritableColumns(v)
 }
 
 func (e *Env) database() string {

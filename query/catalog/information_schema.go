@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -40,11 +43,15 @@ func schemata(_ context.Context, _ *Set, env *Env, w *writer) error {
 func infoTables(_ context.Context, s *Set, env *Env, w *writer) error {
 	w.columns("table_catalog", "table_schema", "table_name", "table_type", "is_insertable_into", "is_typed")
 	db := env.database()
-	for _, t := range env.tables() {
-		w.add(db, env.namespaceName(t.Namespace), t.Name, "BASE TABLE", "YES", "NO")
+	for _, t := range env.baseTables() {
+		kind := "BASE TABLE"
+		if env.persistence(t.Namespace) == "t" {
+			kind = "LOCAL TEMPORARY"
+		}
+		w.add(db, env.namespaceName(t.Namespace), t.Name, kind, "YES", "NO")
 	}
 	for _, v := range env.views() {
-		w.add(db, env.namespaceName(v.Namespace), v.Name, "VIEW", "NO", "NO")
+		w.add(db, env.namespaceName(v.Namespace), v.Name, "VIEW", yesNo(slices.Contains(env.writableColumns(v), true)), "NO")
 	}
 	for _, r := range s.relations {
 		kind := "BASE TABLE"
@@ -60,7 +67,12 @@ func infoViews(_ context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("table_catalog", "table_schema", "table_name", "view_definition", "check_option", "is_updatable",
 		"is_insertable_into", "is_trigger_updatable", "is_trigger_deletable", "is_trigger_insertable_into")
 	for _, v := range env.views() {
-		w.add(env.database(), env.namespaceName(v.Namespace), v.Name, viewDefinition(v), "NONE", "NO", "NO", "NO", "NO", "NO")
+		check := "NONE"
+		if c := v.CheckOption(); c != schema.NoCheck {
+			check = strings.ToUpper(string(c))
+		}
+		writable := yesNo(slices.Contains(env.writableColumns(v), true))
+		w.add(env.database(), env.namespaceName(v.Namespace), v.Name, viewDefinition(v), check, writable, writable, "NO", "NO", "NO")
 	}
 	return nil
 }
@@ -70,34 +82,42 @@ func infoColumns(_ context.Context, s *Set, env *Env, w *writer) error {
 		"is_nullable", "data_type", "character_maximum_length", "character_octet_length", "numeric_precision",
 		"numeric_precision_radix", "numeric_scale", "datetime_precision", "interval_type", "collation_catalog",
 		"collation_schema", "collation_name", "udt_catalog", "udt_schema", "udt_name", "dtd_identifier", "is_self_referencing",
-		"is_identity", "identity_cycle", "is_generated", "is_updatable")
+		"is_identity", "identity_generation", "identity_start", "identity_increment", "identity_maximum", "identity_minimum",
+		"identity_cycle", "is_generated", "generation_expression", "is_updatable")
 	db := env.database()
-	add := func(ns, table string, num int, name string, t datum.Type, def string, notNull, updatable bool) {
+	add := func(ns, table string, num int, c *schema.Column, q *schema.Sequence, def string, updatable bool) {
+		t := c.Type
 		d := describe(t)
 		var collCatalog, collSchema, coll any
 		if typeExtra(t.OID).collation == collationC { // the default collation is not shown
 			collCatalog, collSchema, coll = db, "pg_catalog", "C"
 		}
-		info, _ := datum.Lookup(t.OID)
-		w.add(db, ns, table, name, num, nullIfEmpty(def), yesNo(!notNull), d.name, d.chars, d.octets, d.precision, d.radix,
-			d.scale, d.datetime, d.interval, collCatalog, collSchema, coll, db, "pg_catalog", info.Name, strconv.Itoa(num),
-			"NO", "NO", "NO", "NEVER", yesNo(updatable))
+		udtSchema, udtName := env.typeName(t.OID)
+		isGenerated, generated := "NEVER", ""
+		if c.Generated != "" {
+			isGenerated, generated, def = "ALWAYS", def, ""
+		}
+		generation, start, step, high, low, cycle := identityFacts(c, q)
+		w.add(db, ns, table, c.Name, num, nullIfEmpty(def), yesNo(!c.NotNull), d.name, d.chars, d.octets, d.precision, d.radix,
+			d.scale, d.datetime, d.interval, collCatalog, collSchema, coll, db, udtSchema, udtName, strconv.Itoa(num),
+			"NO", yesNo(c.Identity != schema.NoIdentity), generation, start, step, high, low, cycle, isGenerated, nullIfEmpty(generated), yesNo(updatable))
 	}
-	for _, t := range env.tables() {
+	for _, t := range env.baseTables() {
 		for i, c := range t.Columns {
 			if !dropped(&c) {
-				add(env.namespaceName(t.Namespace), t.Name, i+1, c.Name, c.Type, c.Default, c.NotNull, true)
+				add(env.namespaceName(t.Namespace), t.Name, i+1, &c, env.Catalog.SequenceOf(t.OID, c.ID), env.exprText(cmp.Or(c.Default, c.Generated), t.OID), true)
 			}
 		}
 	}
 	for _, v := range env.views() {
+		writable := env.writableColumns(v)
 		for i, c := range v.Columns {
-			add(env.namespaceName(v.Namespace), v.Name, i+1, c.Name, c.Type, "", false, false)
+			add(env.namespaceName(v.Namespace), v.Name, i+1, &schema.Column{Name: c.Name, Type: c.Type}, nil, env.exprText(c.Default, v.OID), writable != nil && writable[i])
 		}
 	}
 	for _, r := range s.relations {
 		for i, c := range r.Columns {
-			add(r.Namespace, r.Name, i+1, c.Name, c.Type, "", c.NotNull, false)
+			add(r.Namespace, r.Name, i+1, &schema.Column{Name: c.Name, Type: c.Type, NotNull: c.NotNull}, nil, "", false)
 		}
 	}
 	return nil
@@ -117,6 +137,10 @@ func describe(t datum.Type) description {
 	d := description{name: datum.Of(t.OID).String()}
 	if isArray(t) {
 		d.name = "ARRAY"
+		return d
+	}
+	if t.OID.Class() != datum.NotUserClass {
+		d.name = "USER-DEFINED"
 		return d
 	}
 	const headerBytes = 4 // that modifiers count in
@@ -178,68 +202,15 @@ func eachNotNull(t *schema.Table, f func(num int, c *schema.Column)) {
 	}
 }
 
-func tableConstraints(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns("constraint_catalog", "constraint_schema", "constraint_name", "table_catalog", "table_schema", "table_name",
-		"constraint_type", "is_deferrable", "initially_deferred", "enforced")
-	db := env.database()
-	for _, t := range env.tables() {
-		ns := env.namespaceName(t.Namespace)
-		if t.Keyed() {
-			w.add(db, ns, t.PrimaryKeyName, db, ns, t.Name, "PRIMARY KEY", "NO", "NO", "YES")
-		}
-		eachNotNull(t, func(num int, _ *schema.Column) {
-			w.add(db, ns, notNullName(t, num), db, ns, t.Name, "CHECK", "NO", "NO", "YES")
-		})
-	}
-	return nil
-}
-
 func checkConstraints(_ context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("constraint_catalog", "constraint_schema", "constraint_name", "check_clause")
-	for _, t := range env.tables() {
+	for _, t := range env.baseTables() {
+		for _, c := range t.Checks {
+			w.add(env.database(), env.namespaceName(t.Namespace), c.Name, "("+env.exprText(c.Expr, t.OID)+")")
+		}
 		eachNotNull(t, func(num int, c *schema.Column) {
 			w.add(env.database(), env.namespaceName(t.Namespace), notNullName(t, num), c.Name+" IS NOT NULL")
 		})
-	}
-	return nil
-}
-
-func keyColumnUsage(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns("constraint_catalog", "constraint_schema", "constraint_name", "table_catalog", "table_schema", "table_name",
-		"column_name", "ordinal_position")
-	db := env.database()
-	for _, t := range env.tables() {
-		ns := env.namespaceName(t.Namespace)
-		cols, _ := keyColumns(t)
-		for i, c := range cols {
-			w.add(db, ns, t.PrimaryKeyName, db, ns, t.Name, c.Name, i+1)
-		}
-	}
-	return nil
-}
-
-func constraintColumnUsage(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns("table_catalog", "table_schema", "table_name", "column_name", "constraint_catalog", "constraint_schema",
-		"constraint_name")
-	db := env.database()
-	for _, t := range env.tables() {
-		ns := env.namespaceName(t.Namespace)
-		cols, _ := keyColumns(t)
-		for _, c := range cols {
-			w.add(db, ns, t.Name, c.Name, db, ns, t.PrimaryKeyName)
-		}
-	}
-	return nil
-}
-
-func constraintTableUsage(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns("table_catalog", "table_schema", "table_name", "constraint_catalog", "constraint_schema", "constraint_name")
-	db := env.database()
-	for _, t := range env.tables() {
-		if t.Keyed() {
-			ns := env.namespaceName(t.Namespace)
-			w.add(db, ns, t.Name, db, ns, t.PrimaryKeyName)
-		}
 	}
 	return nil
 }
@@ -277,7 +248,7 @@ func tablePrivileges(_ context.Context, _ *Set, env *Env, w *writer) error {
 			w.add(owner, owner, env.database(), ns, name, p, "YES", yesNo(p == "SELECT"))
 		}
 	}
-	for _, t := range env.tables() {
+	for _, t := range env.baseTables() {
 		add(t.Owner, env.namespaceName(t.Namespace), t.Name)
 	}
 	for _, v := range env.views() {
@@ -288,7 +259,7 @@ func tablePrivileges(_ context.Context, _ *Set, env *Env, w *writer) error {
 
 func columnPrivileges(_ context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("grantor", "grantee", "table_catalog", "table_schema", "table_name", "column_name", "privilege_type", "is_grantable")
-	for _, t := range env.tables() {
+	for _, t := range env.baseTables() {
 		for i := range t.Columns {
 			if dropped(&t.Columns[i]) {
 				continue

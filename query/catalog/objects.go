@@ -20,6 +20,7 @@ const (
 	classOfRelations datum.OID = 1259
 	classOfConstr    datum.OID = 2606
 	classOfSchemas   datum.OID = 2615
+	classOfDefaults  datum.OID = 2604
 	defaultTablespc  datum.OID = 1663
 	bootstrapRole    datum.OID = 10
 	databaseOwner    datum.OID = 6171
@@ -41,6 +42,11 @@ func dropped(c *schema.Column) bool { return c.Name == "" || c.Type.OID == 0 }
 // tables returns the tables by OID, views likewise.
 func (e *Env) tables() []*schema.Table {
 	return slices.SortedFunc(maps.Values(e.Catalog.Tables), func(a, b *schema.Table) int { return cmp.Compare(a.OID, b.OID) })
+}
+
+// baseTables are the tables but materialized views, of which information_schema knows nothing.
+func (e *Env) baseTables() []*schema.Table {
+	return slices.DeleteFunc(e.tables(), func(t *schema.Table) bool { return t.Materialized != nil })
 }
 
 func (e *Env) views() []*schema.View {
@@ -136,16 +142,18 @@ func (e *Env) roles() []schema.Role {
 	return slices.SortedFunc(maps.Values(byName), func(a, b schema.Role) int { return cmp.Compare(a.OID, b.OID) })
 }
 
-// keyColumns returns the columns of a primary key with their numbers.
-func keyColumns(t *schema.Table) (cols []*schema.Column, attnums []int) {
-	for _, id := range t.PrimaryKey {
-		for i := range t.Columns {
-			if t.Columns[i].ID == id {
-				cols, attnums = append(cols, &t.Columns[i]), append(attnums, i+1)
-			}
-		}
+// columnNumber is a column's place in its table, from 1 on; 0 if there is none of that ID.
+func columnNumber(t *schema.Table, id schema.ColumnID) int {
+	return 1 + slices.IndexFunc(t.Columns, func(c schema.Column) bool { return c.ID == id })
+}
+
+// columnNumbers are the places of columns in their table.
+func columnNumbers(t *schema.Table, ids []schema.ColumnID) []int {
+	out := []int{}
+	for _, id := range ids {
+		out = append(out, columnNumber(t, id))
 	}
-	return cols, attnums
+	return out
 }
 
 // reloptions are the WITH options that a table is stored under.
@@ -162,6 +170,9 @@ func reloptions(t *schema.Table) []string {
 	}
 	if t.Retention > 0 {
 		opts = append(opts, "retention="+durationText(t.Retention))
+	}
+	if t.History > 0 {
+		opts = append(opts, "history_retention="+durationText(t.History))
 	}
 	if t.Keyed() {
 		opts = append(opts, "on_duplicate="+duplicateText(t.OnDuplicate))

@@ -78,23 +78,3 @@ func tableIO(_ context.Context, _ *Set, env *Env, w *writer) error {
 	}
 	return nil
 }
-
-func indexStats(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns("relid", "indexrelid", "schemaname", "relname", "indexrelname", "idx_scan", "idx_tup_read", "idx_tup_fetch")
-	for _, t := range env.tables() {
-		if t.Keyed() {
-			w.add(t.OID, t.IndexOID, env.namespaceName(t.Namespace), t.Name, t.PrimaryKeyName, 0, 0, 0)
-		}
-	}
-	return nil
-}
-
-func indexIO(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns("relid", "indexrelid", "schemaname", "relname", "indexrelname", "idx_blks_read", "idx_blks_hit")
-	for _, t := range env.tables() {
-		if t.Keyed() {
-			w.add(t.OID, t.IndexOID, env.namespaceName(t.Namespace), t.Name, t.PrimaryKeyName, 0, 0)
-		}
-	}
-	return nil
-}

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"context"
 	"sync"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -10,7 +9,7 @@ import (
 
 var typeColumns = []string{"oid", "typname", "typnamespace", "typowner", "typlen", "typbyval", "typtype", "typcategory",
 	"typispreferred", "typisdefined", "typdelim", "typrelid", "typsubscript", "typelem", "typarray", "typinput", "typoutput",
-	"typreceive", "typsend", "typmodin", "typmodout", "typanalyze", "typalign", "typstorage", "typtypmod", "typcollation"}
+	"typreceive", "typsend", "typmodin", "typmodout", "typanalyze", "typalign", "typstorage", "typtypmod", "typcollation", "typnotnull", "typbasetype", "typdefault"}
 
 // OIDs of the functions of record types and arrays.
 const (
@@ -48,38 +47,23 @@ func systemTypes(s *Set, w *writer) {
 		x := typeExtra(t.OID)
 		w.add(t.OID, t.Name, schema.PGCatalogOID, bootstrapRole, int(t.Len), t.ByVal, t.Kind, t.Category, t.Preferred, true,
 			t.Delim, 0, x.subscript, t.Elem, t.Array, x.input, x.output, x.receive, x.send, x.modIn, x.modOut, x.analyze,
-			t.Align, t.Storage, -1, x.collation)
+			t.Align, t.Storage, -1, x.collation, false, 0, nil)
 	}
 	for _, r := range s.relations {
 		addRowType(w, r.Name, r.NamespaceOID, bootstrapRole, r.OID, r.RowType, r.ArrayType)
 	}
 }
 
-func types(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns(typeColumns...)
-	for _, t := range env.tables() {
-		addRowType(w, t.Name, t.Namespace, RoleOID(env.Catalog, t.Owner), t.OID, t.RowTypeOID, t.ArrayTypeOID)
-	}
-	for _, v := range env.views() {
-		addRowType(w, v.Name, v.Namespace, RoleOID(env.Catalog, v.Owner), v.OID, v.RowTypeOID, 0)
-	}
-	return nil
-}
-
-// addRowType adds the row type of a relation and the type of arrays of it.
-func addRowType(w *writer, name string, namespace, owner, rel, row, array datum.OID) {
-	if row != 0 {
-		w.add(row, name, namespace, owner, -1, false, "c", "C", false, true, ",", rel, 0, 0, array, recordIn, recordOut,
-			recordRecv, recordSend, 0, 0, 0, "d", "x", -1, 0)
-	}
-	if array != 0 {
-		w.add(array, "_"+name, namespace, owner, -1, false, "b", "A", false, true, ",", 0, arraySubscript, row, 0, arrayIn,
-			arrayOut, arrayRecv, arraySend, 0, 0, arrayTypanalyze, "d", "x", -1, 0)
-	}
-}
-
 // operatorClass returns the default btree operator class of a type, 0 if none.
-func operatorClass(t datum.OID) datum.OID { return operatorClasses()[t] }
+func operatorClass(t datum.OID) datum.OID {
+	switch {
+	case t.IsUserArray():
+		t = datum.AnyArray
+	case t.Class() == datum.EnumClass:
+		t = datum.AnyEnum
+	}
+	return operatorClasses()[t]
+}
 
 var operatorClasses = sync.OnceValue(func() map[datum.OID]datum.OID {
 	m := map[datum.OID]datum.OID{}

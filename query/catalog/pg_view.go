@@ -8,7 +8,6 @@ import (
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
-	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/setting"
 )
 
@@ -25,7 +24,7 @@ func systemTables(s *Set, w *writer) {
 
 func tables(_ context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns(tableColumns...)
-	for _, t := range env.tables() {
+	for _, t := range env.baseTables() {
 		w.add(env.namespaceName(t.Namespace), t.Name, t.Owner, t.Keyed(), false, false, false)
 	}
 	return nil
@@ -44,20 +43,19 @@ func views(_ context.Context, s *Set, env *Env, w *writer) error {
 	return nil
 }
 
-// viewDefinition is a view's query as PostgreSQL's views show it.
-func viewDefinition(v *schema.View) string {
-	return " " + strings.TrimSuffix(strings.TrimSpace(v.SQL), ";") + ";"
-}
-
-func indexDefinitions(_ context.Context, _ *Set, env *Env, w *writer) error {
-	w.columns("schemaname", "tablename", "indexname", "indexdef")
+func materializedViews(_ context.Context, _ *Set, env *Env, w *writer) error {
+	w.columns("schemaname", "matviewname", "matviewowner", "tablespace", "hasindexes", "ispopulated", "definition")
 	for _, t := range env.tables() {
-		if t.Keyed() {
-			ns := env.namespaceName(t.Namespace)
-			w.add(ns, t.Name, t.PrimaryKeyName, function.IndexDefinition(ns, t))
+		if v := t.AsView(); v != nil {
+			w.add(env.namespaceName(t.Namespace), t.Name, t.Owner, nil, len(t.AllIndexes()) > 0, t.Materialized.Populated, viewDefinition(v))
 		}
 	}
 	return nil
+}
+
+// viewDefinition is a view's query as PostgreSQL's views show it.
+func viewDefinition(v *schema.View) string {
+	return " " + strings.TrimSuffix(strings.TrimSpace(v.SQL), ";") + ";"
 }
 
 // settings are the rows of pg_settings.

@@ -25,12 +25,13 @@ func ownRelations() []*Relation {
 			{"partition_key", datum.Of(datum.TextArray), false}, {"partitions", datum.Of(datum.Int4), false},
 			{"time_column", name, false}, {"slice", datum.Of(datum.Interval), false},
 			{"retention", datum.Of(datum.Interval), false}, {"on_duplicate", text, false}, {"rows", int8, false},
-			{"bytes", int8, false}, {"schema_version", int8, true},
+			{"bytes", int8, false}, {"schema_version", int8, true}, {"history_retention", datum.Of(datum.Interval), false},
 		}},
 		{Name: "partitions", Columns: []Column{
 			{"table_schema", name, true}, {"table_name", name, true}, {"partition", text, true},
 			{"commit_sequence", int8, true}, {"chunks", int8, true}, {"rows", int8, true}, {"buffered_rows", int8, true},
 			{"bytes", int8, true}, {"min_time", ts, false}, {"max_time", ts, false},
+			{"layout", datum.Of(datum.Int4), true}, {"slice", datum.Of(datum.Interval), false},
 		}},
 		{Name: "chunks", Columns: []Column{
 			{"table_schema", name, true}, {"table_name", name, true}, {"partition", text, true},
@@ -55,12 +56,11 @@ func ownRelations() []*Relation {
 
 func storedTables(_ context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("table_oid", "table_schema", "table_name", "primary_key", "partition_strategy", "partition_key", "partitions",
-		"time_column", "slice", "retention", "on_duplicate", "rows", "bytes", "schema_version")
+		"time_column", "slice", "retention", "on_duplicate", "rows", "bytes", "schema_version", "history_retention")
 	for _, t := range env.tables() {
 		var key, by []string
-		cols, _ := keyColumns(t)
-		for _, c := range cols {
-			key = append(key, c.Name)
+		for _, id := range t.PrimaryKey {
+			key = append(key, t.Column(id).Name)
 		}
 		strategy, partitions := "none", any(nil)
 		switch t.PartitionKind {
@@ -85,7 +85,7 @@ func storedTables(_ context.Context, _ *Set, env *Env, w *writer) error {
 			rows = n
 		}
 		w.add(t.OID, env.namespaceName(t.Namespace), t.Name, key, strategy, by, partitions, timeColumn, interval(t.Slice),
-			interval(t.Retention), duplicate, rows, env.bytes(t.OID), int64(t.Version))
+			interval(t.Retention), duplicate, rows, env.bytes(t.OID), int64(t.Version), interval(t.History))
 	}
 	return nil
 }
@@ -111,10 +111,12 @@ func eachPartition(ctx context.Context, env *Env, f func(t *schema.Table, ns str
 
 func storedPartitions(ctx context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("table_schema", "table_name", "partition", "commit_sequence", "chunks", "rows", "buffered_rows", "bytes",
-		"min_time", "max_time")
+		"min_time", "max_time", "layout", "slice")
 	return eachPartition(ctx, env, func(t *schema.Table, ns string, p *Partition) error {
 		minTime, maxTime := timeRange(p.Time.Min, p.Time.Max)
-		w.add(ns, t.Name, p.Name, int64(p.Sequence), p.Chunks, p.Rows, p.BufferedRows, p.Bytes, minTime, maxTime)
+		layout, _ := schema.SplitPartitionKey(p.ID.Key)
+		placement, _ := t.PlacementOf(p.ID.Key)
+		w.add(ns, t.Name, p.Name, int64(p.Sequence), p.Chunks, p.Rows, p.BufferedRows, p.Bytes, minTime, maxTime, layout, interval(placement.Slice))
 		return nil
 	})
 }
@@ -143,17 +145,18 @@ func storedChunks(ctx context.Context, _ *Set, env *Env, w *writer) error {
 				bytes += col.Size
 			}
 			minTime, maxTime := timeRange(c.Time.Min, c.Time.Max)
-			w.add(ns, t.Name, p.Name, datum.UUIDValue(c.ID), sliceStart(t, c.Slice), c.Rows, minTime, maxTime, bytes,
+			w.add(ns, t.Name, p.Name, datum.UUIDValue(c.ID), sliceStart(t, p.ID.Key, c.Slice), c.Rows, minTime, maxTime, bytes,
 				int64(c.Schema), int(c.Version))
 		}
 		return nil
 	})
 }
 
-// sliceStart is when a slice begins; NULL for the one of tables without slices
-// and those of infinite times.
-func sliceStart(t *schema.Table, slice int64) any {
-	length := t.Slice / time.Microsecond
+// sliceStart is when a slice of a partition begins; NULL for the one of tables without
+// slices and those of infinite times.
+func sliceStart(t *schema.Table, partition string, slice int64) any {
+	p, _ := t.PlacementOf(partition)
+	length := p.Slice / time.Microsecond
 	if length <= 0 || slice > math.MaxInt64/int64(length) || slice < math.MinInt64/int64(length) {
 		return nil
 	}
@@ -174,7 +177,7 @@ func storedCompactions(_ context.Context, _ *Set, env *Env, w *writer) error {
 		if c.Error != "" {
 			failure = c.Error
 		}
-		w.add(env.namespaceName(c.Table.Namespace), c.Table.Name, c.Partition, sliceStart(c.Table, c.Slice), c.Kind, c.State, c.ChunksIn, c.ChunksOut,
+		w.add(env.namespaceName(c.Table.Namespace), c.Table.Name, c.Partition, sliceStart(c.Table, c.ID.Key, c.Slice), c.Kind, c.State, c.ChunksIn, c.ChunksOut,
 			c.RowsIn, c.RowsOut, c.BytesIn, c.BytesOut, c.MemoryPeak, datum.Micros(c.Started.UnixMicro()), ended, failure)
 	}
 	return nil

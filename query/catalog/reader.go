@@ -46,12 +46,15 @@ const batchRows = 1024
 // Relation returns the rows of a relation with the given columns as batches of at
 // least one row, which the caller releases.
 func (r *Reader) Relation(ctx context.Context, c *function.Context, namespace, name string, columns []int) ([]arrow.RecordBatch, error) {
-	rel, ok := r.Set.Lookup(namespace, name)
-	if !ok {
-		return nil, pgerr.New(pgerr.UndefinedTable, "relation \"%s.%s\" does not exist", namespace, name)
-	}
 	env := r.Env
 	env.Catalog = c.Catalog
+	rel, ok := r.Set.Lookup(namespace, name)
+	if !ok {
+		rel = sequenceNamed(&env, namespace, name)
+	}
+	if rel == nil {
+		return nil, pgerr.New(pgerr.UndefinedTable, "relation \"%s.%s\" does not exist", namespace, name)
+	}
 	if c.Session != nil {
 		env.User, env.Database = c.Session.User(), c.Session.Database()
 	}

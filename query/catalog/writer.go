@@ -99,6 +99,9 @@ func arrayOf[T any](c *Column, list []T, value func(T) datum.Value) datum.Value 
 	for i, v := range list {
 		a.Values[i] = value(v)
 	}
+	if c.Type.OID == datum.Int2Vector || c.Type.OID == datum.OIDVector {
+		return datum.Vector(a.Elem, a.Values)
+	}
 	return a
 }
 

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"math"
 	"sync/atomic"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -12,6 +13,8 @@ import (
 type Budget struct {
 	name   string
 	limit  int64
+	soft   int64 // bytes in use from which operators should spill
+	work   int64 // what each may hold even then
 	parent *Budget
 	used   atomic.Int64
 	peak   atomic.Int64
@@ -20,8 +23,15 @@ type Budget struct {
 // NewBudget returns a budget of limitBytes (0: no limit) that also counts
 // against parent, if there is one. The name says in errors whose limit it is.
 func NewBudget(name string, limitBytes int64, parent *Budget) *Budget {
-	return &Budget{name: name, limit: limitBytes, parent: parent}
+	b := &Budget{name: name, limit: limitBytes, soft: math.MaxInt64, work: minWorkBytes, parent: parent}
+	if limitBytes > 0 {
+		b.soft = limitBytes - limitBytes/4 // the rest is for what cannot
+	}
+	return b
 }
+
+// spillFrom has operators spill when they hold n bytes, for tests.
+func (b *Budget) spillFrom(n int64) { b.soft, b.work = n-1, n }
 
 // Used and Peak return the bytes in use and the most there have been.
 func (b *Budget) Used() int64 { return b.used.Load() }
@@ -52,6 +62,15 @@ func (b *Budget) grow(n int64) error {
 	return nil
 }
 
+// take takes n bytes, as grow does, or gives them back if n is negative.
+func (b *Budget) take(n int64) error {
+	if n <= 0 {
+		b.force(n)
+		return nil
+	}
+	return b.grow(n)
+}
+
 // force takes or gives back n bytes without regard to the limits.
 func (b *Budget) force(n int64) {
 	for p := b; p != nil; p = p.parent {
@@ -59,11 +78,10 @@ func (b *Budget) force(n int64) {
 	}
 }
 
-// pressed says that so much is in use that operators should spill: a quarter is
-// left for what cannot.
+// pressed says that so much is in use that operators should spill.
 func (b *Budget) pressed() bool {
 	for p := b; p != nil; p = p.parent {
-		if p.limit > 0 && p.used.Load() > p.limit-p.limit/4 {
+		if p.used.Load() > p.soft {
 			return true
 		}
 	}
@@ -74,9 +92,7 @@ func (b *Budget) pressed() bool {
 func (b *Budget) room() int64 {
 	room := int64(1) << 62
 	for p := b; p != nil; p = p.parent {
-		if p.limit > 0 {
-			room = min(room, p.limit-p.limit/4-p.used.Load())
-		}
+		room = min(room, p.soft-p.used.Load())
 	}
 	return room
 }
@@ -121,7 +137,7 @@ const minWorkBytes = 256 << 10
 
 // mustSpill says that the operator should write out what it holds.
 func (a *account) mustSpill() bool {
-	return a.held >= minWorkBytes && a.budget.pressed()
+	return a.budget != nil && a.held >= a.budget.work && a.budget.pressed()
 }
 
 func (a *account) close() { a.force(0) }

@@ -47,10 +47,14 @@ func (f *frame) buildOperator(n plan.Node) (Operator, error) {
 		return f.buildSort(n)
 	case *plan.Limit:
 		return f.buildLimit(n)
+	case *plan.LockRows:
+		return f.buildLockRows(n)
 	case *plan.Distinct:
 		return f.buildDistinct(n)
 	case *plan.Join:
 		return f.buildJoin(n)
+	case *plan.AsofJoin:
+		return f.buildAsofJoin(n)
 	case *plan.Apply:
 		return f.buildApply(n)
 	case *plan.Number:
@@ -63,6 +67,8 @@ func (f *frame) buildOperator(n plan.Node) (Operator, error) {
 		return f.buildCTE(n)
 	case *plan.CTEScan:
 		return f.buildCTEScan(n)
+	case *plan.Gapfill:
+		return f.buildGapfill(n)
 	case *plan.Window:
 		return f.buildWindow(n)
 	}

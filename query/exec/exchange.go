@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -37,7 +38,7 @@ func (e *exchange) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	if e.serial == nil {
 		b, err := e.fan.next(ctx)
 		if !errors.Is(err, io.EOF) {
-			return b, rethrow(err)
+			return b, err
 		}
 		e.serial = newPuller(func(ctx func() context.Context, emit emitFunc) error {
 			return e.p.finish(ctx(), emit)
@@ -99,7 +100,7 @@ func (p *pipeline) startFan(ctx context.Context) *fan {
 }
 
 func (f *fan) work() (err error) {
-	defer catchPanic(&err)
+	defer panics.Catch(&err)
 	c, room := f.p.chain(), f.p.scan.room()
 	for {
 		i, err := f.claim()

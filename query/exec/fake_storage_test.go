@@ -33,6 +33,8 @@ type fakeTxn struct {
 	fold      bool  // every other split can fold aggregates
 }
 
+func (f *fakeTxn) Position() int64 { return 0 }
+
 func (f *fakeTxn) TableRows(oid datum.OID) int64 {
 	for _, t := range f.tables {
 		if t.def.OID == oid {
@@ -49,6 +51,10 @@ func (f *fakeTxn) Scan(_ context.Context, oid datum.OID, spec chunk.ScanSpec) ([
 		if t.def.OID != oid {
 			continue
 		}
+		t, err := t.withPaths(spec.Paths)
+		if err != nil {
+			return nil, chunk.ScanStats{}, err
+		}
 		var out []chunk.Split
 		for part := range slices.Chunk(t.rows, max(f.splitRows, 1)) {
 			out = append(out, &fakeSplit{f: f, t: t, rows: part, spec: spec, foldable: f.fold && len(out)%2 == 0})
@@ -56,6 +62,38 @@ func (f *fakeTxn) Scan(_ context.Context, oid datum.OID, spec chunk.ScanSpec) ([
 		return out, chunk.ScanStats{RowsTotal: int64(len(t.rows)), ChunksTotal: int64(len(out))}, nil
 	}
 	return nil, chunk.ScanStats{}, fmt.Errorf("no table %d", oid)
+}
+
+// withPaths is the table with what documents have at paths.
+func (t *fakeTable) withPaths(paths []chunk.PathColumn) (*fakeTable, error) {
+	if len(paths) == 0 {
+		return t, nil
+	}
+	def, out := *t.def, &fakeTable{}
+	def.Columns = slices.Clip(t.def.Columns)
+	for _, r := range t.rows {
+		out.rows = append(out.rows, slices.Clip(r))
+	}
+	for i := range paths {
+		p := &paths[i]
+		at := slices.IndexFunc(t.def.Columns, func(c schema.Column) bool { return c.ID == p.Column })
+		def.Columns = append(def.Columns, schema.Column{ID: p.ID, Name: p.Name, Type: p.Type()})
+		for k, r := range out.rows {
+			var v datum.Value
+			if doc, ok := r[at].(string); ok {
+				text, found, err := p.Value(doc)
+				if err != nil {
+					return nil, err
+				}
+				if found {
+					v = text
+				}
+			}
+			out.rows[k] = append(r, v)
+		}
+	}
+	out.def = &def
+	return out, nil
 }
 
 type fakeSplit struct {

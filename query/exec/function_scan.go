@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -148,6 +149,9 @@ func (ev *evaluator) callSet(ctx context.Context, c *plan.SetCall, args []datum.
 	for i, a := range c.Args {
 		types[i] = a.Type()
 	}
+	if c.Defined {
+		return ev.callDefined(c, args)
+	}
 	if c.Fn.Strict {
 		for _, a := range args {
 			if a == nil {
@@ -172,6 +176,22 @@ func (ev *evaluator) callSet(ctx context.Context, c *plan.SetCall, args []datum.
 	}
 	defer out.Release()
 	return &oneResult{row: []datum.Value{datum.ValueAt(c.T, out, 0)}}, nil
+}
+
+// callDefined calls a function with a column definition list. A strict one has no rows for a NULL, or
+// one of NULLs if it is not one of sets.
+func (ev *evaluator) callDefined(c *plan.SetCall, args []datum.Value) (function.SetResult, error) {
+	var cols datum.Row
+	for _, f := range c.Cols {
+		cols.Names, cols.Types = append(cols.Names, f.Name), append(cols.Types, f.Type)
+	}
+	if c.Fn.Strict && slices.Contains(args, nil) {
+		if c.Fn.RetSet {
+			return nil, nil
+		}
+		return &oneResult{row: make([]datum.Value, len(c.Cols))}, nil
+	}
+	return c.Fn.EvalRecord(ev.c.Context, args, cols)
 }
 
 // oneResult is a set of one row.

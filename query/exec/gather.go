@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
 // A rowRef names a row of a list of batches: batch<<batchBits | row. noRow
@@ -411,8 +412,11 @@ func checkBinaryBytes(n int) {
 	}
 }
 
-// tooLarge is the panic of a batch whose text exceeds 2 GiB.
-type tooLarge int
+// tooLarge is the panic of what exceeds the 32 bits that number it, such as text of 2 GiB.
+func tooLarge[T ~int | ~int32 | ~int64 | ~uint32 | ~uint64](n T) *pgerr.Error {
+	return pgerr.New(pgerr.ProgramLimitExceeded, "a batch of rows is too large").
+		WithDetail("%d bytes or values do not fit in one column of a batch.", n)
+}
 
 // view reinterprets bytes as values without copying.
 func view[T any](b []byte) []T {

@@ -45,17 +45,15 @@ func (s *number) apply(_ context.Context, in arrow.RecordBatch, emit emitFunc) e
 	return emit(out)
 }
 
-// firstOf is a stage, of one instance, that keeps the first row of each number. It
-// remembers the numbers that it has seen, in a bit each.
+// firstOf is a stage, of one instance, that keeps the first row of each number.
 type firstOf struct {
 	fr     *frame
 	column int
-	acct   *account
-	seen   []uint64
+	seen   NumberSet
 }
 
 func (f *frame) firstOfStage(n *plan.FirstOf) stageSpec {
-	s := &firstOf{fr: f, column: n.Column, acct: f.account()}
+	s := &firstOf{fr: f, column: n.Column, seen: NumberSet{acct: f.account()}}
 	return stageSpec{node: n, schema: schemaOf(n.Fields()), make: func() stage { return s }, shared: s}
 }
 
@@ -63,12 +61,11 @@ func (s *firstOf) apply(_ context.Context, in arrow.RecordBatch, emit emitFunc) 
 	numbers := in.Column(s.column).(*array.Int64)
 	var keep []int32
 	for i := range numbers.Len() {
-		word, bit := int(numbers.Value(i)/64), uint64(1)<<(numbers.Value(i)%64)
-		if err := s.grow(word); err != nil {
+		fresh, err := s.seen.Add(numbers.Value(i))
+		if err != nil {
 			return err
 		}
-		if s.seen[word]&bit == 0 {
-			s.seen[word] |= bit
+		if fresh {
 			keep = append(keep, int32(i))
 		}
 	}
@@ -82,24 +79,41 @@ func (s *firstOf) apply(_ context.Context, in arrow.RecordBatch, emit emitFunc) 
 	return emit(gatherBatch(s.fr.mem(), in, keep))
 }
 
-// grow makes room for a word.
-func (s *firstOf) grow(word int) error {
-	if word < len(s.seen) {
-		return nil
-	}
-	words := max(word+1, 2*len(s.seen), 1024)
-	if err := s.acct.set(8 * int64(words)); err != nil {
-		return err
-	}
-	s.seen = append(s.seen, make([]uint64, words-len(s.seen))...)
-	return nil
-}
-
 func (s *firstOf) prepare(context.Context) error          { return nil }
 func (s *firstOf) finish(context.Context, emitFunc) error { return nil }
 
 func (s *firstOf) close() error {
-	s.seen = nil
-	s.acct.close()
+	s.seen.Close()
 	return nil
+}
+
+// A NumberSet remembers numbers that plan.Number gave to rows, in a bit each, which count
+// against the query's memory. It is used by one goroutine.
+type NumberSet struct {
+	acct *account
+	bits []uint64
+}
+
+// NewNumberSet returns an empty set, which the caller closes.
+func NewNumberSet(rt *Runtime) NumberSet { return NumberSet{acct: newFrame(rt).account()} }
+
+// Add adds a number, which is not negative, and says whether it is new. It fails with 53200.
+func (s *NumberSet) Add(number int64) (fresh bool, err error) {
+	word, bit := int(number/64), uint64(1)<<(number%64)
+	if word >= len(s.bits) {
+		words := max(word+1, 2*len(s.bits), 1024)
+		if err := s.acct.set(8 * int64(words)); err != nil {
+			return false, err
+		}
+		s.bits = append(s.bits, make([]uint64, words-len(s.bits))...)
+	}
+	fresh = s.bits[word]&bit == 0
+	s.bits[word] |= bit
+	return fresh, nil
+}
+
+// Close gives the memory back.
+func (s *NumberSet) Close() {
+	s.bits = nil
+	s.acct.close()
 }

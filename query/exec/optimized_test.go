@@ -7,7 +7,7 @@ import (
 )
 
 // optimized is the plan as a session runs it.
-func optimized(rt *Runtime, n plan.Node) plan.Node {
+func optimized(rt *Runtime, n plan.Node) (plan.Node, error) {
 	return optimize.Optimize(&optimize.Context{
 		Eval: &expr.Context{Context: rt.Function, Params: rt.Params}, Rows: rt.Reader.(*fakeTxn).TableRows,
 	}, n)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
 	"golang.org/x/sync/errgroup"
@@ -120,6 +122,11 @@ func (p *pipeline) chain() *chain {
 
 // push sends a batch, which it takes over, through the stages from i on.
 func (c *chain) push(ctx context.Context, i int, b arrow.RecordBatch, sink emitFunc) error {
+	if i == 0 {
+		// A short query that waits beside many long ones then waits for a batch of each,
+		// not for the ten milliseconds after which Go's scheduler takes the processor away.
+		runtime.Gosched()
+	}
 	if i == len(c.stages) {
 		if c.flat {
 			b = spellOut(b)
@@ -215,7 +222,7 @@ func (p *pipeline) fold(ctx context.Context, newPart func() part, merge func(con
 		return p.foldSerial(ctx, newPart, merge)
 	}
 	if err := p.foldParallel(ctx, newPart, merge); err != nil {
-		return rethrow(err)
+		return err
 	}
 	last := newPart()
 	used := false
@@ -256,7 +263,7 @@ func (p *pipeline) foldParallel(ctx context.Context, newPart func() part, merge 
 	g, gctx := errgroup.WithContext(ctx)
 	for range min(p.fr.rt.Workers, len(runs)) {
 		g.Go(func() (err error) {
-			defer catchPanic(&err)
+			defer panics.Catch(&err)
 			c, room := p.chain(), p.scan.room()
 			for i := range queue {
 				one := newPart()

@@ -117,11 +117,35 @@ func concatBatches(mem memory.Allocator, schema *arrow.Schema, bs []arrow.Record
 		for j, b := range bs {
 			parts[j] = b.Column(i)
 		}
+		made := sameRecords(mem, parts)
 		c, err := array.Concatenate(parts, mem)
+		releaseAll(made)
 		if err != nil {
 			return nil, err
 		}
 		cols = append(cols, c)
 	}
 	return batchOf(schema, cols, rows), nil
+}
+
+// sameRecords gives parts that are records without fields, all of them NULL, the type of the others:
+// what records are made of only the values know. It returns what it made, for the caller to release.
+func sameRecords(mem memory.Allocator, parts []arrow.Array) (made []arrow.Array) {
+	known := -1
+	for i, p := range parts {
+		if s, ok := p.(*array.Struct); ok && s.NumField() > 0 {
+			known = i
+			break
+		}
+	}
+	if known < 0 {
+		return nil
+	}
+	for i, p := range parts {
+		if s, ok := p.(*array.Struct); ok && s.NumField() == 0 && s.NullN() == s.Len() {
+			parts[i] = array.MakeArrayOfNull(mem, parts[known].DataType(), s.Len())
+			made = append(made, parts[i])
+		}
+	}
+	return made
 }

@@ -2,15 +2,12 @@ package exec
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"runtime/debug"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
-	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 	"github.com/phyllodb/phyllo/query/storage"
@@ -39,8 +36,11 @@ type Runtime struct {
 	Relations Relations
 	// Stats collects what operators did, for EXPLAIN ANALYZE; nil: not collected.
 	Stats *Stats
-	// Logger gets the stacks of recovered panics; nil: slog.Default.
-	Logger *slog.Logger
+	// Returned are the rows of queries of WITH that have run already, by the IDs of CTEScan;
+	// they are the caller's, who closes them after the operators.
+	Returned map[int]*Spool
+	// Locker locks rows; nil for plans that lock none.
+	Locker Locker
 }
 
 // Relations makes the rows of the tables of pg_catalog, information_schema and
@@ -63,7 +63,14 @@ type frame struct {
 }
 
 func newFrame(rt *Runtime) *frame {
-	return &frame{rt: rt, subs: newSubqueries()}
+	f := &frame{rt: rt, subs: newSubqueries()}
+	if len(rt.Returned) > 0 {
+		f.ctes = make(map[int]cteSource, len(rt.Returned))
+		for id, s := range rt.Returned {
+			f.ctes[id] = spoolSource{s.s}
+		}
+	}
+	return f
 }
 
 func (f *frame) mem() memory.Allocator { return f.rt.Function.Mem }
@@ -111,7 +118,7 @@ type root struct {
 func (r *root) Schema() *arrow.Schema { return r.input.Schema() }
 
 func (r *root) Next(ctx context.Context) (b arrow.RecordBatch, err error) {
-	defer r.recoverPanic(&err)
+	defer panics.Catch(&err)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -123,55 +130,9 @@ func (r *root) Close() (err error) {
 		return nil
 	}
 	r.closed = true
-	defer r.recoverPanic(&err)
+	defer panics.Catch(&err)
 	err = r.input.Close()
 	r.frame.subs.close()
-	return err
-}
-
-func (r *root) recoverPanic(err *error) {
-	p := recover()
-	if p == nil {
-		return
-	}
-	stack := debug.Stack()
-	if w, ok := p.(workerPanic); ok {
-		p, stack = w.value, w.stack
-	}
-	if n, ok := p.(tooLarge); ok {
-		*err = pgerr.New(pgerr.ProgramLimitExceeded, "a batch of rows is too large").
-			WithDetail("%d bytes or values do not fit in one column of a batch.", int(n))
-		return
-	}
-	log := r.frame.rt.Logger
-	if log == nil {
-		log = slog.Default()
-	}
-	log.Error("query panicked", slog.Any("panic", p), slog.String("stack", string(stack)))
-	*err = pgerr.New(pgerr.InternalError, "internal error: %v", p)
-}
-
-// A workerPanic carries a panic from a worker's goroutine to the one that waits
-// for it.
-type workerPanic struct {
-	value any
-	stack []byte
-}
-
-func (w workerPanic) Error() string { return fmt.Sprintf("panic: %v", w.value) }
-
-// catchPanic makes an error of a panic, for rethrowing by rethrow.
-func catchPanic(err *error) {
-	if p := recover(); p != nil {
-		*err = workerPanic{p, debug.Stack()}
-	}
-}
-
-// rethrow panics again in the waiting goroutine.
-func rethrow(err error) error {
-	if w, ok := err.(workerPanic); ok {
-		panic(w)
-	}
 	return err
 }
 

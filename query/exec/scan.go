@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/plan"
 )
@@ -70,6 +71,10 @@ func (s *scanSource) prepare(ctx context.Context) error {
 	if !spec.Pruning.Encoded {
 		spec.Coded = s.coded
 	}
+	if m := s.node.Table.Materialized; m != nil && !m.Populated {
+		return pgerr.New(pgerr.ObjectNotInState, "materialized view %q has not been populated", s.node.Table.Name).
+			WithHint("Use the REFRESH MATERIALIZED VIEW command.")
+	}
 	splits, st, err := s.fr.rt.Reader.Scan(ctx, s.node.Table.OID, spec)
 	if err != nil {
 		return err
@@ -89,6 +94,11 @@ func (s *scanSource) prepare(ctx context.Context) error {
 // that no row can pass.
 func (f *frame) bindSpec(ctx context.Context, n *plan.Scan) (spec chunk.ScanSpec, none bool, err error) {
 	spec = n.Spec
+	if n.AsOf != nil {
+		if spec.AsOf, err = f.version(ctx, n); err != nil {
+			return spec, false, err
+		}
+	}
 	if len(n.Dynamic) == 0 {
 		return spec, false, nil
 	}
@@ -126,6 +136,27 @@ func (f *frame) bindSpec(ctx context.Context, n *plan.Scan) (spec chunk.ScanSpec
 		spec.Filter = append(spec.Filter, p)
 	}
 	return spec, false, nil
+}
+
+// version returns the row version as of which a scan reads its table.
+func (f *frame) version(ctx context.Context, n *plan.Scan) (int64, error) {
+	v, err := f.evaluator().scalar(ctx, n.AsOf)
+	if err != nil {
+		return 0, err
+	}
+	version := int64(0)
+	switch v := v.(type) {
+	case datum.Micros:
+		version = int64(v) // row versions are microseconds
+	case int64:
+		version = v
+	case nil:
+		return 0, pgerr.New(pgerr.NullNotAllowed, "the time of AS OF must not be null")
+	}
+	if version <= 0 { // long before there was a row
+		return 0, pgerr.New(pgerr.SnapshotTooOld, "table %q has no history of that time", n.Table.Name)
+	}
+	return version, nil
 }
 
 // serialRows is how few rows a scan must have for workers not to pay.
@@ -174,7 +205,13 @@ func (s *scanSource) readAll(ctx func() context.Context, f emitFunc) error {
 }
 
 // room makes what a worker reads its splits in, one after the other.
-func (s *scanSource) room() *chunk.Room { return chunk.NewRoom(s.fr.mem()) }
+func (s *scanSource) room() *chunk.Room {
+	room := chunk.NewRoom(s.fr.mem())
+	if b := s.fr.rt.Budget; b != nil {
+		room.Limit(b.take)
+	}
+	return room
+}
 
 // readSplits reads some of the splits.
 func (s *scanSource) readSplits(ctx context.Context, room *chunk.Room, splits []chunk.Split, f emitFunc) error {

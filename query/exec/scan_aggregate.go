@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/panics"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/expr"
@@ -46,7 +47,7 @@ func newScanAggregate(f *frame, n *plan.ScanAggregate) *scanAggregate {
 		if at < 0 {
 			at = len(scan.Spec.Columns)
 			scan.Spec.Columns = append(scan.Spec.Columns, a.Column)
-			scan.Out = append(scan.Out, fieldOf(scan.Table, a.Column))
+			scan.Out = append(scan.Out, fieldOf(&scan, a.Column))
 		}
 		s.columns = append(s.columns, at)
 	}
@@ -55,9 +56,9 @@ func newScanAggregate(f *frame, n *plan.ScanAggregate) *scanAggregate {
 	return s
 }
 
-func fieldOf(t *schema.Table, id schema.ColumnID) plan.Field {
-	if c := t.Column(id); c != nil {
-		return plan.Field{Name: c.Name, Type: c.Type}
+func fieldOf(s *plan.Scan, id schema.ColumnID) plan.Field {
+	if f, ok := s.ColumnField(id); ok {
+		return f
 	}
 	panic("exec: bug: aggregate of an unknown column")
 }
@@ -74,7 +75,7 @@ func (s *scanAggregate) Next(ctx context.Context) (arrow.RecordBatch, error) {
 	}
 	parts, err := s.fold(ctx)
 	if err != nil {
-		return nil, rethrow(err)
+		return nil, err
 	}
 	total := make([]chunk.Partial, len(s.node.Aggs))
 	for _, p := range parts { // in the order of the splits
@@ -114,7 +115,7 @@ func (s *scanAggregate) fold(ctx context.Context) ([][]chunk.Partial, error) {
 	out := make([][]chunk.Partial, len(splits))
 	var next atomic.Int64
 	work := func(ctx context.Context) (err error) {
-		defer catchPanic(&err)
+		defer panics.Catch(&err)
 		room := s.src.room()
 		for {
 			i := int(next.Add(1)) - 1

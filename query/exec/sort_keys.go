@@ -25,7 +25,7 @@ func (f *frame) sortKeys(keys []plan.SortKey) *sortKeys {
 	for _, s := range keys {
 		k.exprs = append(k.exprs, s.Expr)
 		k.types = append(k.types, s.Expr.Type())
-		k.order = append(k.order, datum.KeyOrder{Desc: s.Desc, NullsFirst: s.NullsFirst})
+		k.order = append(k.order, datum.KeyOrder{Desc: s.Desc, NullsFirst: s.NullsFirst, Passing: true})
 	}
 	return k
 }

@@ -83,10 +83,20 @@ func NewSpool(rt *Runtime) *Spool { return &Spool{newSpool(newFrame(rt), nil)} }
 // Add appends a batch.
 func (s *Spool) Add(b arrow.RecordBatch) error { return s.s.add(b) }
 
+// Pressed says that the next batches would go to the file, or should.
+func (s *Spool) Pressed() bool { return s.s.tail != nil || s.s.acct.mustSpill() }
+
+// Batches is how many batches there are; Batch returns one of them, which the caller
+// releases.
+func (s *Spool) Batches() int { return s.s.batches() }
+func (s *Spool) Batch(ctx context.Context, i int) (arrow.RecordBatch, error) {
+	return s.s.batch(ctx, i)
+}
+
 // Each calls f with the batches in order, which must retain what it keeps.
 func (s *Spool) Each(ctx context.Context, f func(arrow.RecordBatch) error) error {
-	for i := range s.s.batches() {
-		b, err := s.s.batch(ctx, i)
+	for i := range s.Batches() {
+		b, err := s.Batch(ctx, i)
 		if err != nil {
 			return err
 		}
@@ -101,3 +111,22 @@ func (s *Spool) Each(ctx context.Context, f func(arrow.RecordBatch) error) error
 
 // Close releases the batches.
 func (s *Spool) Close() error { return s.s.close() }
+
+// Operator yields the batches, with the columns of a schema. Closing it closes the Spool.
+func (s *Spool) Operator(schema *arrow.Schema) Operator {
+	return &spoolReader{spoolSource{s.s}.reader(schema), s}
+}
+
+type spoolReader struct {
+	Operator
+	spool *Spool
+}
+
+func (r *spoolReader) Close() error {
+	if r.spool == nil {
+		return nil
+	}
+	s := r.spool
+	r.spool = nil
+	return s.Close()
+}

@@ -3,6 +3,7 @@ package exec
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -38,9 +39,12 @@ var (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A sqlCase is a query (or a statement with RETURNING) and PostgreSQL's answer: a line per row, columns separated
-// by |, or the SQLSTATE and message. Queries without ORDER BY compare unordered.
+// by |, or the SQLSTATE and message. Queries without ORDER BY compare unordered. What PostgreSQL does not have is
+// followed by a line of ==== and the query that it answers instead, if there is one.
 type sqlCase struct {
 	file, sql string
+	postgres  string
+	own       bool // PostgreSQL has no answer
 	want      []string
 	line      int
 }
@@ -52,21 +56,26 @@ func readCases(t testing.TB, path string) []*sqlCase {
 	}
 	var out []*sqlCase
 	var c *sqlCase
-	answer := false
+	answer, instead := false, false
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	for n := 1; sc.Scan(); n++ {
 		line := sc.Text()
 		switch {
 		case answer && line == "":
-			c, answer = nil, false
+			c, answer, instead = nil, false, false
 		case answer:
 			c.want = append(c.want, line)
+		case line == "====":
+			instead, c.own = true, true
 		case line == "----":
 			answer = true
 		case line == "" || strings.HasPrefix(line, "#"):
 		case c == nil:
 			c = &sqlCase{file: path, sql: line, line: n}
 			out = append(out, c)
+		case instead:
+			c.postgres += line + "\n"
+			c.own = false
 		default:
 			c.sql += "\n" + line
 		}
@@ -207,7 +216,7 @@ func bindSQL(sql string, rt *Runtime, plain bool) (plan.Node, error) {
 	if plain {
 		return root, nil
 	}
-	return optimized(rt, root), nil
+	return optimized(rt, root)
 }
 
 // returned is the last columns of the plan of a statement that changes rows.
@@ -277,7 +286,9 @@ func rewriteAnswers(t *testing.T, files []string, tables []*fakeTable) {
 	for _, f := range files {
 		cases := readCases(t, f)
 		for _, c := range cases {
-			c.want = askPostgres(pc, c.sql)
+			if !c.own {
+				c.want = askPostgres(pc, cmp.Or(c.postgres, c.sql))
+			}
 		}
 		data, err := os.ReadFile(f)
 		if err != nil {

@@ -125,6 +125,7 @@ func mergeScanStats(a, b *chunk.ScanStats) {
 	a.SlicesSkipped += b.SlicesSkipped
 	a.ChunksTotal += b.ChunksTotal
 	a.ChunksSkipped += b.ChunksSkipped
+	a.ChunksSkippedBloom += b.ChunksSkippedBloom
 	a.ChunksFromManifest += b.ChunksFromManifest
 	a.VectorsTotal += b.VectorsTotal
 	a.VectorsSkipped += b.VectorsSkipped

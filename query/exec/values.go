@@ -89,14 +89,29 @@ func (b *rowBuilder) append(col int, v datum.Value) {
 // appendValue is datum.Append; it may put another builder into the place of
 // one of records, as what records are made of only the first value tells.
 func appendValue(mem memory.Allocator, b array.Builder, t datum.Type, v datum.Value) array.Builder {
-	if s, ok := b.(*array.StructBuilder); ok && v != nil && s.NumField() == 0 {
+	if v != nil && ofUnknownRecords(b) {
 		known := array.NewBuilder(mem, datum.ArrowOf(t, v))
-		known.AppendNulls(s.Len())
-		s.Release()
+		before := b.NewArray()
+		for i := range before.Len() {
+			datum.Append(known, t, datum.ValueAt(t, before, i))
+		}
+		before.Release()
+		b.Release()
 		b = known
 	}
 	datum.Append(b, t, v)
 	return b
+}
+
+// ofUnknownRecords says whether a builder is for records, or arrays of records, whose fields are
+// not known yet: it has NULLs only, or arrays of nothing else.
+func ofUnknownRecords(b array.Builder) bool {
+	t := b.Type()
+	if elem, ok := datum.ElementsOf(t); ok {
+		t = elem
+	}
+	s, ok := t.(*arrow.StructType)
+	return ok && s.NumFields() == 0
 }
 
 // batch returns the rows so far and starts anew.

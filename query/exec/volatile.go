@@ -7,12 +7,15 @@ import (
 )
 
 // volatilePlan says that a plan's rows may differ between two runs with the same
-// parameters: they must not be used twice.
+// parameters, or that it locks them: they must not be used twice.
 func volatilePlan(n plan.Node) bool {
 	for _, e := range nodeExprs(n) {
 		if e != nil && plan.Any(e, isVolatile) {
 			return true
 		}
+	}
+	if _, ok := n.(*plan.LockRows); ok {
+		return true
 	}
 	if f, ok := n.(*plan.FunctionScan); ok {
 		for _, c := range f.Calls {
@@ -58,6 +61,9 @@ func nodeExprs(n plan.Node) []expr.Expr {
 	switch n := n.(type) {
 	case *plan.Scan:
 		add(n.Filter...)
+		if n.AsOf != nil {
+			add(n.AsOf)
+		}
 	case *plan.Values:
 		for _, r := range n.Rows {
 			add(r...)
@@ -86,6 +92,8 @@ func nodeExprs(n plan.Node) []expr.Expr {
 		}
 	case *plan.ScanAggregate:
 		add(n.Finish...)
+	case *plan.Gapfill:
+		add(plan.Exprs(n)...)
 	case *plan.Window:
 		add(n.PartitionBy...)
 		keys(n.OrderBy)
@@ -99,6 +107,8 @@ func nodeExprs(n plan.Node) []expr.Expr {
 		add(n.On...)
 	case *plan.Join:
 		add(append(append([]expr.Expr{n.Cond}, n.EquiLeft...), n.EquiRight...)...)
+	case *plan.AsofJoin:
+		add(append(append([]expr.Expr{n.Cond, n.TimeLeft, n.TimeRight}, n.EquiLeft...), n.EquiRight...)...)
 	case *plan.Apply:
 		add(append([]expr.Expr{n.Cond}, n.Outer...)...)
 	}

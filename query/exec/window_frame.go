@@ -314,7 +314,7 @@ func keyStrings(t datum.Type, a arrow.Array) []string {
 	out := make([]string, a.Len())
 	var key []byte
 	for i := range out {
-		key = datum.AppendKey(key[:0], t, a, i, datum.KeyOrder{})
+		key = datum.AppendKey(key[:0], t, a, i, datum.KeyOrder{Passing: true})
 		out[i] = string(key)
 	}
 	return out

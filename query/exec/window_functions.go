@@ -42,6 +42,8 @@ func (s *segment) function(ctx context.Context, c *plan.WindowCall, args []funct
 		return s.shift(args, -1)
 	case "lead":
 		return s.shift(args, 1)
+	case function.SessionName:
+		return s.session(args)
 	case "first_value", "last_value", "nth_value":
 		return s.valueInFrame(ctx, c, args)
 	}
@@ -79,6 +81,33 @@ func (s *segment) ntile(v function.Vec) (arrow.Array, error) {
 			} else {
 				b.Append(int32(more+(at-more*(size+1))/size) + 1)
 			}
+		}
+	}
+	return b.NewArray(), nil
+}
+
+// session numbers the sessions of each partition from 1 on: one begins where a time is farther from the
+// last one than the gap. Rows without a time are of the session that they stand in.
+func (s *segment) session(args []function.Vec) (arrow.Array, error) {
+	b := array.NewInt64Builder(s.w.fr.mem())
+	defer b.Release()
+	b.Reserve(s.rows)
+	time, gap := function.TimesAndGaps(args[0], args[1])
+	for p := range len(s.parts) - 1 {
+		number, last, any := int64(1), int64(0), false
+		for i := int(s.parts[p]); i < int(s.parts[p+1]); i++ {
+			g, ok := gap(i)
+			if !ok || g < 0 {
+				return nil, pgerr.New(pgerr.InvalidParameterValue, "the gap between sessions must not be negative or null")
+			}
+			if t, ok := time(i); ok {
+				// The distance of two numbers of 64 bits may need all of them.
+				if distance := uint64(max(t, last)) - uint64(min(t, last)); any && distance > uint64(g) {
+					number++
+				}
+				last, any = t, true
+			}
+			b.UnsafeAppend(number)
 		}
 	}
 	return b.NewArray(), nil

@@ -2,7 +2,6 @@ package expr
 
 import (
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/function"
 )
@@ -15,7 +14,7 @@ func (c *Context) anyAll(e *AnyAll, f *frame) (function.Vec, error) {
 	}
 	defer releaseVecs(vs)
 	l, r := vs[0], vs[1]
-	list, ok := r.Array.(*array.List)
+	list, ok := datum.ListsOf(r.Array)
 	if !ok || r.Const && list.IsNull(0) {
 		return c.constant(boolType, nil), nil
 	}
@@ -32,7 +31,7 @@ func (c *Context) anyAll(e *AnyAll, f *frame) (function.Vec, error) {
 
 // eachElement calls the operator once for all pairs of a row and an element of
 // its array and folds the answers of each row.
-func (c *Context) eachElement(e *AnyAll, l, r function.Vec, list *array.List, n int) (function.Vec, error) {
+func (c *Context) eachElement(e *AnyAll, l, r function.Vec, list datum.Lists, n int) (function.Vec, error) {
 	elem, _ := elemType(e.R.Type())
 	ts := make([]truth, n)
 	// The pairs are made for some rows at a time, to bound what they take.
@@ -54,7 +53,7 @@ func (c *Context) eachElement(e *AnyAll, l, r function.Vec, list *array.List, n 
 			ts[i] = isUnknown
 			continue
 		}
-		from, to := list.ValueOffsets(row)
+		from, to := list.Range(row)
 		for j := from; j < to; j++ {
 			left, right, rows = append(left, int32(l.At(i))), append(right, int32(j)), append(rows, int32(i))
 		}
@@ -70,13 +69,13 @@ func (c *Context) eachElement(e *AnyAll, l, r function.Vec, list *array.List, n 
 	return c.boolVec(ts), nil
 }
 
-func (c *Context) foldPairs(e *AnyAll, l function.Vec, list *array.List, elem datum.Type, left, right, rows []int32, ts []truth) error {
+func (c *Context) foldPairs(e *AnyAll, l function.Vec, list datum.Lists, elem datum.Type, left, right, rows []int32, ts []truth) error {
 	a, err := gather(c.Mem, l.Array, left)
 	if err != nil {
 		return err
 	}
 	defer a.Release()
-	b, err := gather(c.Mem, list.ListValues(), right)
+	b, err := gather(c.Mem, list.Values(), right)
 	if err != nil {
 		return err
 	}
@@ -113,14 +112,14 @@ const minSet = 6
 
 // constantSet returns the set of a constant array if the operator is = ANY or <>
 // ALL over one type, else nil.
-func (c *Context) constantSet(e *AnyAll, l, r function.Vec, list *array.List) *valueSet {
+func (c *Context) constantSet(e *AnyAll, l, r function.Vec, list datum.Lists) *valueSet {
 	if !r.Const {
 		return nil
 	}
 	if s, ok := c.sets[e]; ok {
 		return s
 	}
-	from, to := list.ValueOffsets(0)
+	from, to := list.Range(0)
 	elem, _ := elemType(e.R.Type())
 	reg := function.Builtins()
 	fits := !e.All && reg.IsEquality(e.Op) || e.All && reg.IsInequality(e.Op)
@@ -128,14 +127,14 @@ func (c *Context) constantSet(e *AnyAll, l, r function.Vec, list *array.List) *v
 		return nil
 	}
 	s := &valueSet{t: datum.Of(elem.OID), keys: make(map[string]struct{}, to-from)}
-	values := list.ListValues()
+	values := list.Values()
 	var key []byte
 	for j := from; j < to; j++ {
-		if values.IsNull(int(j)) {
+		if values.IsNull(j) {
 			s.hasNull = true
 			continue
 		}
-		key = datum.AppendKey(key[:0], s.t, values, int(j), datum.KeyOrder{})
+		key = datum.AppendKey(key[:0], s.t, values, j, datum.KeyOrder{})
 		s.keys[string(key)] = struct{}{}
 	}
 	if _, isConst := e.R.(*Const); isConst { // a parameter differs from run to run

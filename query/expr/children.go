@@ -45,17 +45,20 @@ func Children(e Expr) []Expr {
 		return []Expr{e.Arg}
 	case *Relabel:
 		return []Expr{e.Arg}
+	case *ToDomain:
+		return []Expr{e.Arg}
 	case *ArrayCast:
 		return []Expr{e.Arg, e.Elem}
 	case *Subscript:
-		return []Expr{e.Arg, e.Index}
+		return append([]Expr{e.Arg}, e.Index...)
 	case *Slice:
 		c := []Expr{e.Arg}
-		if e.Lower != nil {
-			c = append(c, e.Lower)
-		}
-		if e.Upper != nil {
-			c = append(c, e.Upper)
+		for i := range e.Lower {
+			for _, bound := range []Expr{e.Lower[i], e.Upper[i]} {
+				if bound != nil {
+					c = append(c, bound)
+				}
+			}
 		}
 		return c
 	case *Subquery:

@@ -17,18 +17,19 @@ type ArrayCast struct {
 	T    datum.Type
 }
 
-// A Subscript is array[index]; outside of the bounds, and for NULLs, it is NULL.
+// A Subscript is array[i][j]; outside of the bounds, with more or less subscripts than
+// the array has dimensions, and for NULLs, it is NULL.
 type Subscript struct {
 	Arg   Expr
-	Index Expr // int4
+	Index []Expr // int4
 	T     datum.Type
 }
 
-// A Slice is array[lower:upper]; a nil bound is the array's own. It is empty
-// outside of the bounds and NULL if a bound is.
+// A Slice is array[lower:upper][lower:upper]; a nil bound is the array's own, as are
+// those of further dimensions. It is empty outside of the bounds and NULL if a bound is.
 type Slice struct {
 	Arg          Expr
-	Lower, Upper Expr // int4
+	Lower, Upper []Expr // int4; of the same length
 	T            datum.Type
 }
 

@@ -154,7 +154,9 @@ func (c *Context) eval(e Expr, f *frame) (function.Vec, error) {
 	case *Param:
 		return c.param(e)
 	case *CaseBase:
-		return f.caseBase(c)
+		v, err := f.caseBase(c)
+		v.T = e.T // the base's may be a domain over it
+		return v, err
 	case *Call:
 		return c.call(e, f)
 	case *And:
@@ -181,6 +183,8 @@ func (c *Context) eval(e Expr, f *frame) (function.Vec, error) {
 		return c.anyAll(e, f)
 	case *IOCast:
 		return c.ioCast(e, f)
+	case *ToDomain:
+		return c.toDomain(e, f)
 	case *Relabel:
 		return c.relabel(e, f)
 	case *ArrayCast:

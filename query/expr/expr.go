@@ -149,18 +149,29 @@ type Subquery struct {
 	T   datum.Type
 }
 
-func (e *Const) Type() datum.Type       { return e.T }
-func (e *Column) Type() datum.Type      { return e.T }
-func (e *Param) Type() datum.Type       { return e.T }
-func (e *Call) Type() datum.Type        { return e.T }
-func (e *And) Type() datum.Type         { return datum.Of(datum.Bool) }
-func (e *Or) Type() datum.Type          { return datum.Of(datum.Bool) }
-func (e *Not) Type() datum.Type         { return datum.Of(datum.Bool) }
-func (e *IsNull) Type() datum.Type      { return datum.Of(datum.Bool) }
-func (e *IsDistinct) Type() datum.Type  { return datum.Of(datum.Bool) }
-func (e *Case) Type() datum.Type        { return e.T }
-func (e *CaseBase) Type() datum.Type    { return e.T }
-func (e *Coalesce) Type() datum.Type    { return e.T }
+func (e *Const) Type() datum.Type      { return e.T }
+func (e *Column) Type() datum.Type     { return e.T }
+func (e *Param) Type() datum.Type      { return e.T }
+func (e *Call) Type() datum.Type       { return e.T }
+func (e *And) Type() datum.Type        { return datum.Of(datum.Bool) }
+func (e *Or) Type() datum.Type         { return datum.Of(datum.Bool) }
+func (e *Not) Type() datum.Type        { return datum.Of(datum.Bool) }
+func (e *IsNull) Type() datum.Type     { return datum.Of(datum.Bool) }
+func (e *IsDistinct) Type() datum.Type { return datum.Of(datum.Bool) }
+func (e *Case) Type() datum.Type       { return e.T }
+func (e *CaseBase) Type() datum.Type   { return e.T }
+func (e *Coalesce) Type() datum.Type   { return e.T }
+
+// Nested says whether the elements are arrays, which make an array of one dimension more.
+func (e *ArrayCtor) Nested() bool {
+	if len(e.Elems) == 0 {
+		return false
+	}
+	t := e.Elems[0].Type()
+	_, nested := t.Elem()
+	return nested && t.OID == e.T.OID
+}
+
 func (e *ArrayCtor) Type() datum.Type   { return e.T }
 func (e *RowCtor) Type() datum.Type     { return e.T }
 func (e *FieldSelect) Type() datum.Type { return e.T }

@@ -181,6 +181,9 @@ func (c *Context) isNull(e *IsNull, f *frame) (function.Vec, error) {
 	defer v.Release()
 	ts := make([]truth, v.Len())
 	s, isRecord := v.Array.(*array.Struct)
+	if _, isArray := datum.ElementsOf(v.DataType()); isArray {
+		isRecord = false
+	}
 	for i := range ts {
 		null := isNullAt(v.Array, i)
 		if isRecord && !null {

@@ -5,9 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/internal/datum"
-	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/function"
 )
 
@@ -39,15 +37,15 @@ func (c *Context) arrayCtor(e *ArrayCtor, f *frame) (function.Vec, error) {
 	if len(e.Elems) == 0 {
 		return c.constant(e.T, datum.Array{Elem: elem}), nil
 	}
-	if _, nested := e.Elems[0].Type().Elem(); nested {
-		return function.Vec{}, pgerr.Unsupported("multidimensional arrays are not supported")
-	}
 	vs, err := c.evalAll(e.Elems, f)
 	if err != nil {
 		return function.Vec{}, err
 	}
 	defer releaseVecs(vs)
 	n, isConst := rowsOf(f.n, vs...)
+	if e.Nested() {
+		return c.nestedArrays(e, vs, n, isConst)
+	}
 	arrays, start := make([]arrow.Array, len(vs)), make([]int32, len(vs))
 	total := int32(0)
 	for j, v := range vs {
@@ -70,13 +68,46 @@ func (c *Context) arrayCtor(e *ArrayCtor, f *frame) (function.Vec, error) {
 		return function.Vec{}, err
 	}
 	defer values.Release()
-	offsets := memory.NewResizableBuffer(c.Mem)
-	offsets.Resize(4 * (n + 1))
-	for i := range arrow.GetData[int32](offsets.Bytes()) {
-		arrow.GetData[int32](offsets.Bytes())[i] = int32(i * len(vs))
+	lists := datum.NewListsMaker(c.Mem)
+	defer lists.Release()
+	for i := range n {
+		lists.Append((i+1)*len(vs), nil)
 	}
-	a := makeArray(arrow.ListOf(values.DataType()), n, 0, nil, []arrow.Array{values}, offsets)
-	return function.Vec{Array: a, Const: isConst, T: e.T}, nil
+	return function.Vec{Array: lists.Make(values), Const: isConst, T: e.T}, nil
+}
+
+// nestedArrays puts arrays together to arrays of one dimension more; NULLs count as empty.
+func (c *Context) nestedArrays(e *ArrayCtor, vs []function.Vec, n int, isConst bool) (function.Vec, error) {
+	elem, _ := e.T.Elem()
+	b := array.NewBuilder(c.Mem, nestedType(e.T, vs))
+	defer b.Release()
+	for i := range n {
+		stack := datum.Stack{Elem: elem}
+		for _, v := range vs {
+			a, _ := valueAt(e.T, v, i).(datum.Array)
+			if err := stack.Add(a); err != nil {
+				return function.Vec{}, err
+			}
+		}
+		a, err := stack.Array()
+		if err != nil {
+			return function.Vec{}, err
+		}
+		datum.Append(b, e.T, a)
+	}
+	return function.Vec{Array: b.NewArray(), Const: isConst, T: e.T}, nil
+}
+
+// nestedType is the Arrow type of arrays of arrays: that of the first which says what records are made of.
+func nestedType(t datum.Type, vs []function.Vec) arrow.DataType {
+	for _, v := range vs {
+		if elem, ok := datum.ElementsOf(v.DataType()); ok {
+			if row, ok := elem.(*arrow.StructType); ok && row.NumFields() > 0 {
+				return v.DataType()
+			}
+		}
+	}
+	return t.Arrow()
 }
 
 func (c *Context) rowCtor(e *RowCtor, f *frame) (function.Vec, error) {
@@ -172,38 +203,35 @@ func (c *Context) arrayCast(e *ArrayCast, f *frame) (function.Vec, error) {
 		return v, err
 	}
 	defer v.Release()
-	list, ok := v.Array.(*array.List)
+	arrays, ok := datum.ListsOf(v.Array)
 	if !ok {
 		return c.constant(e.T, nil), nil
 	}
 	// Only the elements of rows that are not NULL are converted.
-	offsets := memory.NewResizableBuffer(c.Mem)
-	offsets.Resize(4 * (list.Len() + 1))
-	out := arrow.GetData[int32](offsets.Bytes())
-	out[0] = 0
+	lists := datum.NewListsMaker(c.Mem)
+	defer lists.Release()
 	var idx []int32
-	for i := range list.Len() {
-		if list.IsValid(i) {
-			from, to := list.ValueOffsets(i)
-			for j := from; j < to; j++ {
-				idx = append(idx, int32(j))
-			}
+	for i := range arrays.Len() {
+		if arrays.IsNull(i) {
+			lists.AppendNull(len(idx))
+			continue
 		}
-		out[i+1] = int32(len(idx))
+		from, to := arrays.Range(i)
+		for j := from; j < to; j++ {
+			idx = append(idx, int32(j))
+		}
+		lists.AppendLike(len(idx), arrays, i)
 	}
-	values, err := c.castElements(e, list, idx)
+	values, err := c.castElements(e, arrays.Values(), idx)
 	if err != nil {
-		offsets.Release()
 		return function.Vec{}, err
 	}
 	defer values.Release()
-	valid, nulls := gatherValidity(c.Mem, list, allRows(list.Len()))
-	a := makeArray(arrow.ListOf(values.DataType()), list.Len(), nulls, valid, []arrow.Array{values}, offsets)
-	return function.Vec{Array: a, Const: v.Const, T: e.T}, nil
+	return function.Vec{Array: lists.Make(values), Const: v.Const, T: e.T}, nil
 }
 
-func (c *Context) castElements(e *ArrayCast, list *array.List, idx []int32) (arrow.Array, error) {
-	elems, err := gather(c.Mem, list.ListValues(), idx)
+func (c *Context) castElements(e *ArrayCast, values arrow.Array, idx []int32) (arrow.Array, error) {
+	elems, err := gather(c.Mem, values, idx)
 	if err != nil {
 		return nil, err
 	}
@@ -229,40 +257,41 @@ func elemType(t datum.Type) (datum.Type, bool) {
 	return t.Elem()
 }
 
-// lowerBound is the index of the first element: the vectors of the catalogue count from 0.
-func lowerBound(t datum.Type) int64 {
-	if t.OID == datum.OIDVector || t.OID == datum.Int2Vector {
-		return 0
-	}
-	return 1
-}
-
 func (c *Context) subscript(e *Subscript, f *frame) (function.Vec, error) {
-	vs, err := c.evalAll([]Expr{e.Arg, e.Index}, f)
+	vs, err := c.evalAll(Children(e), f)
 	if err != nil {
 		return function.Vec{}, err
 	}
 	defer releaseVecs(vs)
-	list, ok := vs[0].Array.(*array.List)
+	arrays, ok := datum.ListsOf(vs[0].Array)
 	if !ok {
 		return c.constant(e.T, nil), nil
 	}
 	n, isConst := rowsOf(f.n, vs...)
-	lower, idx := lowerBound(e.Arg.Type()), make([]int32, n)
+	idx, at := make([]int32, n), make([]int32, len(e.Index))
 	for i := range idx {
 		idx[i] = -1
-		index, ok := int32At(vs[1], i)
 		row := vs[0].At(i)
-		if !ok || list.IsNull(row) {
+		if arrays.IsNull(row) || !int32sAt(at, vs[1:], i) {
 			continue
 		}
-		from, to := list.ValueOffsets(row)
-		if j := from + int64(index) - lower; j >= from && j < to {
-			idx[i] = int32(j)
+		from, to := arrays.Range(row)
+		if j, ok := datum.ElementAt(arrays.Dims(row), to-from, at); ok {
+			idx[i] = int32(from + j)
 		}
 	}
-	a, err := gather(c.Mem, list.ListValues(), idx)
+	a, err := gather(c.Mem, arrays.Values(), idx)
 	return function.Vec{Array: a, Const: isConst, T: e.T}, err
+}
+
+// int32sAt reads int4 arguments; it returns false if one is NULL.
+func int32sAt(dst []int32, vs []function.Vec, i int) (ok bool) {
+	for k, v := range vs {
+		if dst[k], ok = int32At(v, i); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // int32At reads an int4 argument; ok is false for NULL.
@@ -275,58 +304,54 @@ func int32At(v function.Vec, i int) (n int32, ok bool) {
 }
 
 func (c *Context) slice(e *Slice, f *frame) (function.Vec, error) {
-	vs := make([]function.Vec, 0, 3)
-	defer func() { releaseVecs(vs) }()
-	for _, x := range []Expr{e.Arg, e.Lower, e.Upper} {
-		if x == nil {
-			vs = append(vs, function.Vec{Array: array.NewNull(1), Const: true})
-			continue
-		}
-		v, err := c.eval(x, f)
-		if err != nil {
-			return function.Vec{}, err
-		}
-		vs = append(vs, v)
+	vs, err := c.evalAll(Children(e), f)
+	if err != nil {
+		return function.Vec{}, err
 	}
-	list, ok := vs[0].Array.(*array.List)
+	defer releaseVecs(vs)
+	arrays, ok := datum.ListsOf(vs[0].Array)
 	if !ok {
 		return c.constant(e.T, nil), nil
 	}
 	n, isConst := rowsOf(f.n, vs...)
-	first := lowerBound(e.Arg.Type())
-	offsets := memory.NewResizableBuffer(c.Mem)
-	offsets.Resize(4 * (n + 1))
-	out := arrow.GetData[int32](offsets.Bytes())
-	out[0] = 0
-	rows, idx := make([]int32, n), []int32(nil)
+	lists := datum.NewListsMaker(c.Mem)
+	defer lists.Release()
+	idx, bounds := []int32(nil), make([]datum.Bounds, len(e.Lower))
 	for i := range n {
-		rows[i] = int32(vs[0].At(i))
-		lower, okLower := int32At(vs[1], i)
-		upper, okUpper := int32At(vs[2], i)
-		if e.Lower != nil && !okLower || e.Upper != nil && !okUpper || list.IsNull(int(rows[i])) {
-			rows[i] = -1
-		} else {
-			from, to := list.ValueOffsets(int(rows[i]))
-			lo, hi := from, to
-			if e.Lower != nil {
-				lo = max(lo, from+int64(lower)-first)
-			}
-			if e.Upper != nil {
-				hi = min(hi, from+int64(upper)-first+1)
-			}
-			for j := lo; j < hi; j++ {
-				idx = append(idx, int32(j))
-			}
+		row := vs[0].At(i)
+		if arrays.IsNull(row) || !e.boundsAt(bounds, vs[1:], i) {
+			lists.AppendNull(len(idx))
+			continue
 		}
-		out[i+1] = int32(len(idx))
+		from, to := arrays.Range(row)
+		dims := datum.SliceOf(arrays.Dims(row), to-from, bounds, func(at int) { idx = append(idx, int32(from+at)) })
+		lists.Append(len(idx), datum.PlainDims(dims))
 	}
-	values, err := gather(c.Mem, list.ListValues(), idx)
+	values, err := gather(c.Mem, arrays.Values(), idx)
 	if err != nil {
-		offsets.Release()
 		return function.Vec{}, err
 	}
 	defer values.Release()
-	valid, nulls := gatherValidity(c.Mem, list, rows)
-	a := makeArray(list.DataType(), n, nulls, valid, []arrow.Array{values}, offsets)
-	return function.Vec{Array: a, Const: isConst, T: e.T}, nil
+	return function.Vec{Array: lists.Make(values), Const: isConst, T: e.T}, nil
+}
+
+// boundsAt reads the bounds of row i from the values of those that are given; it returns false if one is NULL.
+func (e *Slice) boundsAt(dst []datum.Bounds, vs []function.Vec, i int) (ok bool) {
+	for k := range dst {
+		b := datum.Bounds{HasLower: e.Lower[k] != nil, HasUpper: e.Upper[k] != nil}
+		if b.HasLower {
+			if b.Lower, ok = int32At(vs[0], i); !ok {
+				return false
+			}
+			vs = vs[1:]
+		}
+		if b.HasUpper {
+			if b.Upper, ok = int32At(vs[0], i); !ok {
+				return false
+			}
+			vs = vs[1:]
+		}
+		dst[k] = b
+	}
+	return true
 }

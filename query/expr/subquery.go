@@ -137,15 +137,26 @@ func (c *Context) scalarResult(e *Subquery, b arrow.RecordBatch) (function.Vec, 
 
 func (c *Context) arrayResult(e *Subquery, b arrow.RecordBatch) (function.Vec, error) {
 	elem, _ := e.T.Elem()
-	col := b.Column(0)
-	if _, nested := elem.Elem(); nested {
-		return function.Vec{}, pgerr.Unsupported("multidimensional arrays are not supported")
+	col, t := b.Column(0), elem
+	_, nested := datum.ElementsOf(col.DataType())
+	if _, vectors := elem.Elem(); vectors {
+		nested = false
+	}
+	if nested {
+		t = e.T
 	}
 	values := make([]datum.Value, col.Len())
 	for i := range values {
-		values[i] = valueAt(elem, function.Vec{Array: col}, i)
+		values[i] = valueAt(t, function.Vec{Array: col}, i)
 	}
-	return c.constant(e.T, datum.Array{Elem: elem, Values: values}), nil
+	if !nested || len(values) == 0 {
+		return c.constant(e.T, datum.Array{Elem: elem, Values: values}), nil
+	}
+	stacked, err := function.StackArrays(elem, values)
+	if err != nil {
+		return function.Vec{}, err
+	}
+	return c.constant(e.T, stacked), nil
 }
 
 // compareRows evaluates L op ANY or ALL (rows) for each of the outer rows.

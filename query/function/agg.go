@@ -57,12 +57,17 @@ func (f *fold[S]) Add(c *Context, groups []int32, args []Vec, n int, sel []int32
 			return nil
 		}
 		s := &f.states[groupOf(groups, i)]
-		if f.held == nil {
-			return row(s, i)
+		var before int64
+		if f.held != nil {
+			before = f.held(s)
 		}
-		before := f.held(s)
 		err := row(s, i)
-		f.extra += f.held(s) - before
+		if f.held != nil {
+			f.extra += f.held(s) - before
+		}
+		if err == nil {
+			err = c.poll(i)
+		}
 		return err
 	})
 }

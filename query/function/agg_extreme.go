@@ -18,6 +18,9 @@ func extremeAggregates(m map[string]aggregateKernel) {
 // newExtreme chooses the accumulator by the argument's type; sign is 1 for max.
 func newExtreme(sign int) func([]datum.Type, datum.Type) Accumulator {
 	return func(args []datum.Type, _ datum.Type) Accumulator {
+		if t := args[0].OID; t.Class() == datum.EnumClass && !t.IsUserArray() {
+			return newExtremeExact[int64](sign)
+		}
 		switch args[0].OID {
 		case datum.Int2:
 			return newExtremeExact[int16](sign)

@@ -53,8 +53,9 @@ func newPercentile(f func(vals []datum.Value, p float64) (datum.Value, error), m
 				if !many {
 					return f(s.vals, s.fraction.(float64))
 				}
-				out := datum.Array{Elem: elemTypeOf(ret)}
-				for _, p := range s.fraction.(datum.Array).Values {
+				fractions := s.fraction.(datum.Array)
+				out := fractions.With(elemTypeOf(ret), nil)
+				for _, p := range fractions.Values {
 					if p == nil {
 						out.Values = append(out.Values, nil)
 						continue

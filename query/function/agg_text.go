@@ -1,6 +1,8 @@
 package function
 
 import (
+	"slices"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
@@ -9,6 +11,7 @@ func collectingAggregates(m map[string]aggregateKernel) {
 	m["string_agg(25,25)"] = aggregateKernel{new: newStringAgg, ordered: true}
 	m["string_agg(17,17)"] = aggregateKernel{new: newBytesAgg, ordered: true}
 	m["array_agg(2776)"] = aggregateKernel{new: newArrayAgg, ordered: true}
+	m["array_agg(2277)"] = aggregateKernel{new: newArrayStack, ordered: true}
 }
 
 // A joined is the text of a string_agg; any is false before the first value.
@@ -86,8 +89,8 @@ type collected struct {
 }
 
 func (c *collected) add(v datum.Value) error {
-	if len(c.vals) == maxArray {
-		return pgerr.New(pgerr.ProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", maxArray)
+	if len(c.vals) == datum.MaxElements || c.bytes > 2*maxText {
+		return datum.ArrayTooLarge()
 	}
 	c.vals = append(c.vals, v)
 	c.bytes += 16 + valueBytes(&v)
@@ -109,4 +112,57 @@ func newArrayAgg(args []datum.Type, ret datum.Type) Accumulator {
 			return datum.Array{Elem: args[0], Values: s.vals}, nil
 		},
 	}
+}
+
+// newArrayStack is array_agg of arrays, which become an array of one dimension more.
+func newArrayStack(args []datum.Type, _ datum.Type) Accumulator {
+	return &fold[collected]{
+		size: 32, held: collectedBytes, merge: mergeOrdered[collected],
+		prepare: func(_ *Context, vs []Vec) func(s *collected, row int) error {
+			return func(s *collected, row int) error {
+				v := valueAt(args[0], vs[0], row)
+				first := v
+				if len(s.vals) > 0 {
+					first = s.vals[0]
+				}
+				if err := checkStackable(first, v); err != nil {
+					return err
+				}
+				return s.add(v)
+			}
+		},
+		result: func(_ *Context, s *collected, _ datum.Type) (datum.Value, error) {
+			if len(s.vals) == 0 {
+				return nil, nil
+			}
+			return StackArrays(elemTypeOf(args[0]), s.vals)
+		},
+	}
+}
+
+// checkStackable returns an error if an array cannot be put beside the first one, whose dimensions it must have.
+func checkStackable(first, v datum.Value) error {
+	switch a, _ := v.(datum.Array); {
+	case v == nil:
+		return pgerr.New(pgerr.NullNotAllowed, "cannot accumulate null arrays")
+	case !slices.Equal(first.(datum.Array).Shape(), a.Shape()):
+		return pgerr.New(pgerr.ArraySubscript, "cannot accumulate arrays of different dimensionality")
+	case len(a.Values) == 0:
+		return pgerr.New(pgerr.ArraySubscript, "cannot accumulate empty arrays")
+	}
+	return nil
+}
+
+// StackArrays puts arrays of the same dimensions into one of one dimension more.
+func StackArrays(elem datum.Type, arrays []datum.Value) (datum.Value, error) {
+	stack := datum.Stack{Elem: elem}
+	for _, a := range arrays {
+		if err := checkStackable(arrays[0], a); err != nil {
+			return nil, err
+		}
+		if err := stack.Add(a.(datum.Array)); err != nil {
+			return nil, err
+		}
+	}
+	return stack.Array()
 }

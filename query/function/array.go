@@ -1,8 +1,9 @@
 package function
 
 import (
+	"math"
+	"slices"
 	"sort"
-	"strconv"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -13,34 +14,33 @@ import (
 type typedFunc = func(c *Context, args []datum.Value, types []datum.Type, ret datum.Type) (datum.Value, error)
 
 func arrayKernels(k kernels) {
-	k.add(boxedTyped(arrayAppend), "array_append")
-	k.add(boxedTyped(func(c *Context, a []datum.Value, t []datum.Type, ret datum.Type) (datum.Value, error) {
-		arr := datum.Array{Elem: elemTypeOf(ret), Values: []datum.Value{a[0]}}
-		if a[1] != nil {
-			arr.Values = append(arr.Values, a[1].(datum.Array).Values...)
-		}
-		return arr, nil
-	}), "array_prepend")
 	k.add(boxedTyped(func(_ *Context, a []datum.Value, _ []datum.Type, ret datum.Type) (datum.Value, error) {
+		return arrayExtend(ret, a[0], a[1], true)
+	}), "array_append")
+	k.add(boxedTyped(func(_ *Context, a []datum.Value, _ []datum.Type, ret datum.Type) (datum.Value, error) {
+		return arrayExtend(ret, a[1], a[0], false)
+	}), "array_prepend")
+	k.add(boxedTyped(func(_ *Context, a []datum.Value, _ []datum.Type, _ datum.Type) (datum.Value, error) {
 		if a[0] == nil || a[1] == nil {
 			return firstNotNull(a...), nil
 		}
-		x, y := a[0].(datum.Array), a[1].(datum.Array)
-		vals := make([]datum.Value, 0, len(x.Values)+len(y.Values))
-		return datum.Array{Elem: elemTypeOf(ret), Values: append(append(vals, x.Values...), y.Values...)}, nil
+		return a[0].(datum.Array).Concat(a[1].(datum.Array))
 	}), "array_cat")
 	arrayDimensions(k)
 	arraySearch(k)
 	arraySets(k)
 	arrayTexts(k)
-	k.add(boxedTyped(arrayFill), "array_fill")
+	k.add(boxedTyped(arrayFill), "array_fill", "array_fill_with_lower_bounds")
 	k.add(strictBoxed(func(_ *Context, a []datum.Value, _ []datum.Type, _ datum.Type) (datum.Value, error) {
 		arr, n := a[0].(datum.Array), a[1].(int32)
-		if n < 0 || int(n) > len(arr.Values) {
-			return nil, pgerr.New("2202E", "number of elements to trim must be between 0 and %d", len(arr.Values))
+		first := datum.Dim{}
+		if dims := arr.Shape(); len(dims) > 0 {
+			first = dims[0]
 		}
-		arr.Values = arr.Values[:len(arr.Values)-int(n)]
-		return arr, nil
+		if n < 0 || n > first.Len {
+			return nil, pgerr.New(pgerr.ArraySubscript, "number of elements to trim must be between 0 and %d", first.Len)
+		}
+		return arr.Slice([]datum.Bounds{{Upper: first.Upper() - n, HasUpper: true}}), nil
 	}), "trim_array")
 	k.add(strictBoxed(widthBucketArray), "width_bucket_array")
 }
@@ -59,53 +59,63 @@ func elemTypeOf(t datum.Type) datum.Type {
 	return e
 }
 
-// baseIndex is the index of an array's first element; the catalogue's vectors count from 0.
-func baseIndex(t datum.Type) int32 {
-	if t.OID == datum.OIDVector || t.OID == datum.Int2Vector {
-		return 0
+// arrayExtend adds an element before or after the others.
+func arrayExtend(ret datum.Type, array, v datum.Value, after bool) (datum.Value, error) {
+	arr, _ := array.(datum.Array)
+	dims := arr.Shape()
+	if len(dims) > 1 {
+		return nil, pgerr.New("22000", "argument must be empty or one-dimensional array")
 	}
-	return 1
-}
-
-func arrayAppend(_ *Context, a []datum.Value, _ []datum.Type, ret datum.Type) (datum.Value, error) {
-	arr := datum.Array{Elem: elemTypeOf(ret)}
-	if a[0] != nil {
-		arr.Values = append(arr.Values, a[0].(datum.Array).Values...)
+	if len(dims) == 0 {
+		dims = []datum.Dim{{Lower: 1}}
 	}
-	arr.Values = append(arr.Values, a[1])
-	return arr, nil
+	if after && dims[0].Upper() == math.MaxInt32 || !after && dims[0].Lower == math.MinInt32 {
+		return nil, pgerr.New(pgerr.NumericOutOfRange, "integer out of range")
+	}
+	values := make([]datum.Value, 0, len(arr.Values)+1)
+	if !after {
+		values = append(values, v)
+	}
+	if values = append(values, arr.Values...); after {
+		values = append(values, v)
+	}
+	dims = []datum.Dim{{Len: int32(len(values)), Lower: dims[0].Lower}}
+	if _, err := datum.CheckDims(dims); err != nil {
+		return nil, err
+	}
+	return datum.NewArrayOf(elemTypeOf(ret), values, dims), nil
 }
 
 func arrayDimensions(k kernels) {
-	dimension := func(f func(n int, base int32) int32) evalFunc {
-		return strictBoxed(func(_ *Context, a []datum.Value, t []datum.Type, _ datum.Type) (datum.Value, error) {
-			n := len(a[0].(datum.Array).Values)
-			if n == 0 || a[1].(int32) != 1 {
+	dimension := func(f func(d datum.Dim) int32) evalFunc {
+		return strictBoxed(func(_ *Context, a []datum.Value, _ []datum.Type, _ datum.Type) (datum.Value, error) {
+			dims, i := a[0].(datum.Array).Shape(), int(a[1].(int32))
+			if i < 1 || i > len(dims) {
 				return nil, nil
 			}
-			return f(n, baseIndex(t[0])), nil
-		}, datum.Int4)
+			return f(dims[i-1]), nil
+		}, datum.AnyArray, datum.Int4)
 	}
-	k.add(dimension(func(n int, _ int32) int32 { return int32(n) }), "array_length")
-	k.add(dimension(func(_ int, base int32) int32 { return base }), "array_lower")
-	k.add(dimension(func(n int, base int32) int32 { return int32(n) - 1 + base }), "array_upper")
-	whole := func(f func(n int, base int32) datum.Value) evalFunc {
-		return strictBoxed(func(_ *Context, a []datum.Value, t []datum.Type, _ datum.Type) (datum.Value, error) {
-			return f(len(a[0].(datum.Array).Values), baseIndex(t[0])), nil
+	k.add(dimension(func(d datum.Dim) int32 { return d.Len }), "array_length")
+	k.add(dimension(func(d datum.Dim) int32 { return d.Lower }), "array_lower")
+	k.add(dimension(datum.Dim.Upper), "array_upper")
+	whole := func(f func(a datum.Array) datum.Value) evalFunc {
+		return strictBoxed(func(_ *Context, a []datum.Value, _ []datum.Type, _ datum.Type) (datum.Value, error) {
+			return f(a[0].(datum.Array)), nil
 		})
 	}
-	k.add(whole(func(n int, _ int32) datum.Value { return int32(n) }), "array_cardinality")
-	k.add(whole(func(n int, _ int32) datum.Value {
-		if n == 0 {
+	k.add(whole(func(a datum.Array) datum.Value { return int32(len(a.Values)) }), "array_cardinality")
+	k.add(whole(func(a datum.Array) datum.Value {
+		if len(a.Values) == 0 {
 			return nil
 		}
-		return int32(1)
+		return int32(len(a.Shape()))
 	}), "array_ndims")
-	k.add(whole(func(n int, base int32) datum.Value {
-		if n == 0 {
+	k.add(whole(func(a datum.Array) datum.Value {
+		if len(a.Values) == 0 {
 			return nil
 		}
-		return "[" + strconv.Itoa(int(base)) + ":" + strconv.Itoa(n-1+int(base)) + "]"
+		return string(datum.AppendDims(nil, a.Shape()))
 	}), "array_dims")
 }
 
@@ -119,33 +129,34 @@ func sameValue(t datum.Type, a, b datum.Value) bool {
 
 func arraySearch(k kernels) {
 	position := func(_ *Context, a []datum.Value, t []datum.Type, _ datum.Type) (datum.Value, error) {
-		if a[0] == nil {
-			return nil, nil
+		arr, dims, err := searchedArray(a[0])
+		if err != nil || len(dims) == 0 || a[1] == nil && !slices.Contains(arr.Values, nil) {
+			return nil, err // whatever the start
 		}
-		base, from := baseIndex(t[0]), 0
+		from := 0
 		if len(a) > 2 {
 			if a[2] == nil {
 				return nil, pgerr.New(pgerr.NullNotAllowed, "initial position must not be null")
 			}
-			from = max(0, int(a[2].(int32)-base))
+			from = max(0, int(a[2].(int32))-int(dims[0].Lower))
 		}
-		vals := a[0].(datum.Array).Values
-		for i := from; i < len(vals); i++ {
-			if sameValue(t[1], vals[i], a[1]) {
-				return int32(i) + base, nil
+		for i := from; i < len(arr.Values); i++ {
+			if sameValue(t[1], arr.Values[i], a[1]) {
+				return int32(i) + dims[0].Lower, nil
 			}
 		}
 		return nil, nil
 	}
 	k.add(boxedTyped(position, 0, 0, datum.Int4), "array_position", "array_position_start")
 	k.add(boxedTyped(func(_ *Context, a []datum.Value, t []datum.Type, _ datum.Type) (datum.Value, error) {
-		if a[0] == nil {
-			return nil, nil
+		arr, dims, err := searchedArray(a[0])
+		if err != nil || a[0] == nil {
+			return nil, err
 		}
 		out := datum.Array{Elem: datum.Of(datum.Int4)}
-		for i, v := range a[0].(datum.Array).Values {
+		for i, v := range arr.Values {
 			if sameValue(t[1], v, a[1]) {
-				out.Values = append(out.Values, int32(i)+baseIndex(t[0]))
+				out.Values = append(out.Values, int32(i)+dims[0].Lower)
 			}
 		}
 		return out, nil
@@ -154,27 +165,46 @@ func arraySearch(k kernels) {
 		if a[0] == nil {
 			return nil, nil
 		}
-		out := datum.Array{Elem: elemTypeOf(ret)}
-		for _, v := range a[0].(datum.Array).Values {
+		arr := a[0].(datum.Array)
+		dims := arr.Shape()
+		if len(dims) > 1 {
+			return nil, pgerr.Unsupported("removing elements from multidimensional arrays is not supported")
+		}
+		var values []datum.Value
+		for _, v := range arr.Values {
 			if !sameValue(t[1], v, a[1]) {
-				out.Values = append(out.Values, v)
+				values = append(values, v)
 			}
 		}
-		return out, nil
+		if len(values) == 0 {
+			return datum.Array{Elem: elemTypeOf(ret)}, nil
+		}
+		return datum.NewArrayOf(elemTypeOf(ret), values, []datum.Dim{{Len: int32(len(values)), Lower: dims[0].Lower}}), nil
 	}), "array_remove")
 	k.add(boxedTyped(func(_ *Context, a []datum.Value, t []datum.Type, ret datum.Type) (datum.Value, error) {
 		if a[0] == nil {
 			return nil, nil
 		}
-		out := datum.Array{Elem: elemTypeOf(ret)}
-		for _, v := range a[0].(datum.Array).Values {
+		arr := a[0].(datum.Array)
+		out := arr.With(elemTypeOf(ret), make([]datum.Value, len(arr.Values)))
+		for i, v := range arr.Values {
 			if sameValue(t[1], v, a[1]) {
 				v = a[2]
 			}
-			out.Values = append(out.Values, v)
+			out.Values[i] = v
 		}
 		return out, nil
 	}), "array_replace")
+}
+
+// searchedArray returns an array whose elements have one position each, and its dimensions.
+func searchedArray(v datum.Value) (datum.Array, []datum.Dim, error) {
+	arr, _ := v.(datum.Array)
+	dims := arr.Shape()
+	if len(dims) > 1 {
+		return arr, nil, pgerr.Unsupported("searching for elements in multidimensional arrays is not supported")
+	}
+	return arr, dims, nil
 }
 
 // arraySets are containment and overlap, for which NULL elements equal nothing.
@@ -260,21 +290,30 @@ func arrayTexts(k kernels) {
 		if a[0] == nil {
 			return nil, nil
 		}
-		return datum.Array{Elem: datum.Of(datum.Text), Values: splitText(a)}, nil
+		vals, err := splitText(a)
+		if err != nil {
+			return nil, err
+		}
+		return datum.Array{Elem: datum.Of(datum.Text), Values: vals}, nil
 	}, datum.Text), "text_to_array", "text_to_array_null")
 	k.addSet(func(_ *Context, a []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {
 		if a[0] == nil {
 			return &valueRows{}, nil
 		}
-		return &valueRows{vals: splitText(a)}, nil
+		vals, err := splitText(a)
+		return &valueRows{vals: vals}, err
 	}, "text_to_table", "text_to_table_null")
 }
 
 // splitText cuts a[0] at a[1] (NULL: into characters); a part equal to a[2] is NULL.
-func splitText(a []datum.Value) []datum.Value {
+func splitText(a []datum.Value) ([]datum.Value, error) {
 	s := a[0].(string)
 	if s == "" {
-		return nil
+		return nil, nil
+	}
+	sep, _ := a[1].(string)
+	if strings.Count(s, sep) >= datum.MaxElements {
+		return nil, datum.ArrayTooLarge()
 	}
 	var parts []string
 	switch {
@@ -283,7 +322,7 @@ func splitText(a []datum.Value) []datum.Value {
 	case a[1].(string) == "":
 		parts = []string{s}
 	default:
-		parts = strings.Split(s, a[1].(string))
+		parts = strings.Split(s, sep)
 	}
 	vals := make([]datum.Value, len(parts))
 	for i, p := range parts {
@@ -292,40 +331,64 @@ func splitText(a []datum.Value) []datum.Value {
 		}
 		vals[i] = p
 	}
-	return vals
+	return vals, nil
 }
 
-// maxArray is PostgreSQL's bound on the elements of an array.
-const maxArray = 134217727
-
 func arrayFill(_ *Context, a []datum.Value, _ []datum.Type, ret datum.Type) (datum.Value, error) {
-	if a[1] == nil {
+	if slices.Contains(a[1:], nil) {
 		return nil, pgerr.New(pgerr.NullNotAllowed, "dimension array or low bound array cannot be null")
 	}
-	arr, dims := datum.Array{Elem: elemTypeOf(ret)}, a[1].(datum.Array).Values
-	if len(dims) > 1 {
-		return nil, pgerr.Unsupported("multidimensional arrays are not supported")
+	lengths, err := dimensionValues(a[1].(datum.Array))
+	if err != nil {
+		return nil, err
 	}
-	if len(dims) == 0 {
-		return arr, nil
+	if len(lengths) > datum.MaxDimensions {
+		return nil, datum.TooManyDimensions(len(lengths))
 	}
-	if dims[0] == nil {
+	dims := make([]datum.Dim, len(lengths))
+	for i, n := range lengths {
+		dims[i] = datum.Dim{Len: n.(int32), Lower: 1}
+	}
+	if len(a) > 2 {
+		lower, err := dimensionValues(a[2].(datum.Array))
+		if err != nil {
+			return nil, err
+		}
+		if len(lower) != len(dims) {
+			return nil, pgerr.New(pgerr.ArraySubscript, "wrong number of array subscripts").
+				WithDetail("Low bound array has different size than dimensions array.")
+		}
+		for i, n := range lower {
+			dims[i].Lower = n.(int32)
+		}
+	}
+	n, err := datum.CheckDims(dims)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]datum.Value, n)
+	for i := range values {
+		values[i] = a[0]
+	}
+	return datum.NewArrayOf(elemTypeOf(ret), values, dims), nil
+}
+
+func dimensionValues(a datum.Array) ([]datum.Value, error) {
+	switch {
+	case len(a.Shape()) > 1:
+		return nil, pgerr.New(pgerr.ArraySubscript, "wrong number of array subscripts").WithDetail("Dimension array must be one dimensional.")
+	case slices.Contains(a.Values, nil):
 		return nil, pgerr.New(pgerr.NullNotAllowed, "dimension values cannot be null")
 	}
-	n := dims[0].(int32)
-	if n < 0 || n > maxArray {
-		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", maxArray)
-	}
-	arr.Values = make([]datum.Value, n)
-	for i := range arr.Values {
-		arr.Values[i] = a[0]
-	}
-	return arr, nil
+	return a.Values, nil
 }
 
 // widthBucketArray finds the bucket of a value among sorted lower bounds.
 func widthBucketArray(_ *Context, a []datum.Value, t []datum.Type, _ datum.Type) (datum.Value, error) {
 	vals := a[1].(datum.Array).Values
+	if len(a[1].(datum.Array).Shape()) > 1 {
+		return nil, pgerr.New(pgerr.ArraySubscript, "thresholds must be one-dimensional array")
+	}
 	for _, v := range vals {
 		if v == nil {
 			return nil, pgerr.New(pgerr.NullNotAllowed, "thresholds array must not contain NULLs")

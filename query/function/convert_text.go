@@ -64,6 +64,9 @@ func cutName(s string) string {
 // firstByte is a "char" of a text; a character beyond ASCII has no one byte
 // that is text, and gives the empty "char".
 func firstByte(s string) string {
+	if c, ok := datum.CharOctal(s); ok {
+		return c
+	}
 	if s == "" || s[0] >= utf8.RuneSelf {
 		return ""
 	}

@@ -40,14 +40,7 @@ func datetimeCasts(k kernels) {
 		return datum.TimeTZValue{Micros: timeOfDay(int64(m) + int64(offset)*microsPerSecond), Zone: -int32(offset)}, nil
 	}, datum.TimestampTZ), "timestamptz_timetz")
 
-	k.add(fn1c(func(c *Context, t datum.Micros) (datum.TimeTZValue, error) {
-		today, err := localMicros(c, nowMicros(c))
-		if err != nil {
-			return datum.TimeTZValue{}, err
-		}
-		local := today - datum.Micros(timeOfDay(int64(today))) + t
-		return datum.TimeTZValue{Micros: int64(t), Zone: -int32(datum.LocalOffset(local, c.Env.Location()))}, nil
-	}), "time_timetz")
+	k.add(fn1c(timeToTimeTZ), "time_timetz")
 	k.add(fn1(func(t datum.TimeTZValue) (datum.Micros, error) { return datum.Micros(t.Micros), nil }), "timetz_time")
 	k.add(fn1(func(t datum.Micros) (datum.IntervalValue, error) {
 		return datum.IntervalValue{Micros: int64(t)}, nil
@@ -55,6 +48,16 @@ func datetimeCasts(k kernels) {
 	k.add(fn1(func(v datum.IntervalValue) (datum.Micros, error) { return datum.Micros(timeOfDay(v.Micros)), nil }), "interval_time")
 	k.add(fn1(floatToTimestamp), "float8_timestamptz")
 	precisionCoercions(k)
+}
+
+// timeToTimeTZ is a time of day with the offset that it has today in the session's zone.
+func timeToTimeTZ(c *Context, t datum.Micros) (datum.TimeTZValue, error) {
+	today, err := localMicros(c, nowMicros(c))
+	if err != nil {
+		return datum.TimeTZValue{}, err
+	}
+	local := today - datum.Micros(timeOfDay(int64(today))) + t
+	return datum.TimeTZValue{Micros: int64(t), Zone: -int32(datum.LocalOffset(local, c.Env.Location()))}, nil
 }
 
 func clockOf(m datum.Micros) datum.Value {

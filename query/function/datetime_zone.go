@@ -14,15 +14,21 @@ func datetimeZones(k kernels) {
 	k.add(inNamedZone(zoneOffsets.utc), "timestamp_zone")
 	k.add(inNamedZone(zoneOffsets.local), "timestamptz_zone")
 	k.add(fn2(func(zone datum.IntervalValue, m datum.Micros) (datum.Micros, error) {
+		if !m.Finite() { // as every zone sees it
+			return m, nil
+		}
 		offset, err := intervalZone(zone)
-		if err != nil || !m.Finite() {
+		if err != nil {
 			return m, err
 		}
 		return shiftTimestamp(m, -offset*microsPerSecond)
 	}), "timestamp_izone")
 	k.add(fn2(func(zone datum.IntervalValue, m datum.Micros) (datum.Micros, error) {
+		if !m.Finite() { // as every zone sees it
+			return m, nil
+		}
 		offset, err := intervalZone(zone)
-		if err != nil || !m.Finite() {
+		if err != nil {
 			return m, err
 		}
 		return shiftTimestamp(m, offset*microsPerSecond)

@@ -2,6 +2,7 @@ package function
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,16 +15,20 @@ import (
 
 // definitionKernels write the definitions of objects as SQL.
 func definitionKernels(k kernels) {
-	k.add(fn1(func(expr string) (string, error) { return expr, nil }), "pg_get_expr", "pg_get_expr_ext") // stored as SQL
-	k.add(ofOID(constraintDefinition), "pg_get_constraintdef", "pg_get_constraintdef_ext")
+	k.add(nullable(func(c *Context, args []datum.Value) (datum.Value, error) {
+		return exprText(c, args[0].(string), args[1].(datum.OID), len(args) > 2 && args[2].(bool)), nil
+	}, datum.PGNodeTree, datum.OIDType, datum.Bool), "pg_get_expr", "pg_get_expr_ext")
+	k.add(nullable(func(c *Context, args []datum.Value) (datum.Value, error) {
+		return constraintDefinition(c, args[0].(datum.OID), len(args) > 1 && args[1].(bool)), nil
+	}, datum.OIDType, datum.Bool), "pg_get_constraintdef", "pg_get_constraintdef_ext")
 	k.add(ofOID(func(c *Context, oid datum.OID) datum.Value {
-		if r := relationByOID(c, oid); r != nil && r.index {
-			return IndexDefinition(r.schema, r.table)
+		if r := relationByOID(c, oid); r != nil && r.index != nil {
+			return IndexDefinition(r.schema, r.of, r.index, exprTextOf(c, false))
 		}
 		return nil
 	}), "pg_get_indexdef")
 	k.add(nullable(func(c *Context, args []datum.Value) (datum.Value, error) {
-		return indexColumn(c, args[0].(datum.OID), args[1].(int32)), nil
+		return indexColumn(c, args[0].(datum.OID), args[1].(int32), args[2].(bool)), nil
 	}, datum.OIDType, datum.Int4, datum.Bool), "pg_get_indexdef_ext")
 	k.add(ofOID(viewDefinition), "pg_get_viewdef", "pg_get_viewdef_ext", "pg_get_viewdef_wrap")
 	k.add(nullable(func(c *Context, args []datum.Value) (datum.Value, error) {
@@ -51,60 +56,192 @@ func ofOID(f func(c *Context, oid datum.OID) datum.Value) evalFunc {
 	}, datum.OIDType, datum.Bool)
 }
 
-// keyColumnNames are the quoted names of a primary key's columns.
-func keyColumnNames(t *schema.Table) []string {
+// columnNames are the quoted names of columns.
+func columnNames(t *schema.Table, ids []schema.ColumnID) string {
 	var names []string
-	for _, id := range t.PrimaryKey {
+	for _, id := range ids {
 		names = append(names, ast.QuoteIdent(t.Column(id).Name))
 	}
-	return names
+	return strings.Join(names, ", ")
 }
 
-func constraintDefinition(c *Context, oid datum.OID) datum.Value {
+func constraintDefinition(c *Context, oid datum.OID, pretty bool) datum.Value {
 	if c.Catalog == nil {
 		return nil
 	}
 	for _, t := range c.Catalog.Tables {
-		if t.Keyed() && t.PrimaryKeyOID == oid {
-			return "PRIMARY KEY (" + strings.Join(keyColumnNames(t), ", ") + ")"
+		for _, x := range t.AllIndexes() {
+			if x.Constraint == oid {
+				return uniqueDefinition(t, &x)
+			}
+		}
+		for _, k := range t.ForeignKeys {
+			if k.OID == oid {
+				return foreignKeyDefinition(c, t, &k)
+			}
+		}
+		for _, k := range t.Checks {
+			if k.OID != oid {
+				continue
+			}
+			def := "CHECK (" + exprText(c, k.Expr, t.OID, pretty) + ")"
+			if k.NotValid {
+				def += " NOT VALID"
+			}
+			return def
+		}
+	}
+	for _, d := range c.Catalog.Types {
+		for _, k := range d.Checks {
+			if k.OID == oid {
+				def := "CHECK (" + k.Expr + ")"
+				if k.NotValid {
+					def += " NOT VALID"
+				}
+				return def
+			}
 		}
 	}
 	return nil
 }
 
-// IndexDefinition is the statement that PostgreSQL would make the index of a
-// table's primary key by.
-func IndexDefinition(namespace string, t *schema.Table) string {
-	return "CREATE UNIQUE INDEX " + ast.QuoteIdent(t.PrimaryKeyName) + " ON " + ast.Name{Schema: namespace, Name: t.Name}.String() +
-		" USING btree (" + strings.Join(keyColumnNames(t), ", ") + ")"
+// uniqueDefinition is the constraint that an index is of.
+func uniqueDefinition(t *schema.Table, x *schema.Index) string {
+	def := "UNIQUE"
+	if x.Primary {
+		def = "PRIMARY KEY"
+	}
+	if x.NullsNotDistinct {
+		def += " NULLS NOT DISTINCT"
+	}
+	def += " (" + columnNames(t, x.Columns()) + ")"
+	if len(x.Include) > 0 {
+		def += " INCLUDE (" + columnNames(t, x.Include) + ")"
+	}
+	return def
+}
+
+// foreignKeyActions are what ON UPDATE and ON DELETE say, by pg_constraint's letters.
+var foreignKeyActions = map[string]string{"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+func foreignKeyDefinition(c *Context, t *schema.Table, k *schema.ForeignKey) string {
+	ref := c.Catalog.Tables[k.RefTable]
+	r := tableRelation(c, ref)
+	def := "FOREIGN KEY (" + columnNames(t, k.Columns) + ") REFERENCES " + quotedIn(r.schema, r.name, r.visible(c)) + "(" + columnNames(ref, k.RefColumns) + ")"
+	if k.Match == "f" {
+		def += " MATCH FULL"
+	}
+	if action := foreignKeyActions[k.OnUpdate]; action != "" {
+		def += " ON UPDATE " + action
+	}
+	if action := foreignKeyActions[k.OnDelete]; action != "" {
+		def += " ON DELETE " + action
+		if len(k.OnDeleteColumns) > 0 {
+			def += " (" + columnNames(t, k.OnDeleteColumns) + ")"
+		}
+	}
+	if k.Deferrable {
+		def += " DEFERRABLE"
+	}
+	if k.Deferred {
+		def += " INITIALLY DEFERRED"
+	}
+	if k.NotValid {
+		def += " NOT VALID"
+	}
+	return def
+}
+
+// exprTextOf writes expressions of a table's definition.
+func exprTextOf(c *Context, pretty bool) func(sql string, table datum.OID) string {
+	return func(sql string, table datum.OID) string { return exprText(c, sql, table, pretty) }
+}
+
+// IndexDefinition is the statement that makes an index of a table, whose expressions text writes.
+func IndexDefinition(namespace string, t *schema.Table, x *schema.Index, text func(sql string, table datum.OID) string) string {
+	unique := ""
+	if x.Unique {
+		unique = "UNIQUE "
+	}
+	var keys []string
+	for _, k := range x.Keys {
+		def := indexKey(t, &k, text)
+		if k.Desc {
+			def += " DESC"
+		}
+		if k.NullsFirst != k.Desc { // the default is that NULLs are the greatest
+			def += map[bool]string{true: " NULLS FIRST", false: " NULLS LAST"}[k.NullsFirst]
+		}
+		keys = append(keys, def)
+	}
+	def := "CREATE " + unique + "INDEX " + ast.QuoteIdent(x.Name) + " ON " + ast.Name{Schema: namespace, Name: t.Name}.String() +
+		" USING " + x.Method + " (" + strings.Join(keys, ", ") + ")"
+	if len(x.Include) > 0 {
+		def += " INCLUDE (" + columnNames(t, x.Include) + ")"
+	}
+	if x.NullsNotDistinct {
+		def += " NULLS NOT DISTINCT"
+	}
+	if x.Where != "" {
+		def += " WHERE " + text(x.Where, t.OID)
+	}
+	return def
+}
+
+// indexKey is a column or an expression of an index.
+func indexKey(t *schema.Table, k *schema.IndexKey, text func(sql string, table datum.OID) string) string {
+	if k.Column != 0 {
+		return ast.QuoteIdent(t.Column(k.Column).Name)
+	}
+	e := text(k.Expr, t.OID)
+	if isCallText(e) {
+		return e
+	}
+	return "(" + e + ")"
+}
+
+// isCallText says whether an expression is a call of a function, which needs no parentheses.
+func isCallText(e string) bool {
+	open := strings.IndexByte(e, '(')
+	return open > 0 && strings.HasSuffix(e, ")") && strings.Trim(e[:open], "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
 
 // indexColumn is a column of an index, or its definition for column 0.
-func indexColumn(c *Context, oid datum.OID, column int32) datum.Value {
+func indexColumn(c *Context, oid datum.OID, column int32, pretty bool) datum.Value {
 	r := relationByOID(c, oid)
 	switch {
-	case r == nil || !r.index:
+	case r == nil || r.index == nil:
 		return nil
 	case column == 0:
-		return IndexDefinition(r.schema, r.table)
-	case column < 0 || int(column) > len(r.table.PrimaryKey):
+		return IndexDefinition(r.schema, r.of, r.index, exprTextOf(c, pretty))
+	case column < 0 || int(column) > len(r.index.Keys)+len(r.index.Include):
 		return ""
+	case int(column) > len(r.index.Keys):
+		return columnNames(r.of, r.index.Include[int(column)-len(r.index.Keys)-1:][:1])
 	}
-	return keyColumnNames(r.table)[column-1]
+	return indexKey(r.of, &r.index.Keys[column-1], exprTextOf(c, pretty))
 }
 
 // viewDefinition is a view's query.
 func viewDefinition(c *Context, oid datum.OID) datum.Value {
-	if r := relationByOID(c, oid); r != nil && r.view != nil {
-		return " " + strings.TrimSuffix(strings.TrimSpace(r.view.SQL), ";") + ";"
+	r := relationByOID(c, oid)
+	if r == nil {
+		return nil
 	}
-	return nil
+	v := r.view
+	if r.table != nil {
+		v = r.table.AsView()
+	}
+	if v == nil {
+		return nil
+	}
+	return " " + strings.TrimSuffix(strings.TrimSpace(v.SQL), ";") + ";"
 }
 
 // partitionKey is how a table is partitioned.
 func partitionKey(c *Context, oid datum.OID) datum.Value {
 	r := relationByOID(c, oid)
-	if r == nil || r.table == nil || r.index {
+	if r == nil || r.table == nil {
 		return nil
 	}
 	switch t := r.table; t.PartitionKind {
@@ -120,7 +257,15 @@ func partitionKey(c *Context, oid datum.OID) datum.Value {
 	return nil
 }
 
-// serialSequence finds no sequence, but the table and the column must exist.
+// exprText writes an expression that a table's definition has.
+func exprText(c *Context, sql string, table datum.OID, pretty bool) string {
+	if c.Session == nil {
+		return sql
+	}
+	return c.Session.ExprText(sql, table, pretty)
+}
+
+// serialSequence finds the sequence that goes with a column.
 func serialSequence(c *Context, args []datum.Value) (datum.Value, error) {
 	ns, name, err := splitName(c, args[0].(string))
 	if err != nil {
@@ -133,9 +278,15 @@ func serialSequence(c *Context, args []datum.Value) (datum.Value, error) {
 	column := args[1].(string)
 	cols := r.columns()
 	for _, col := range cols {
-		if col.Name == column {
-			return nil, nil
+		if col.Name != column {
+			continue
 		}
+		for _, q := range c.Catalog.Sequences {
+			if r.table != nil && q.OwnedBy.Table == r.table.OID && q.OwnedBy.Column == col.ID {
+				return quotedIn(namespaceName(c, q.Namespace), q.Name, false), nil
+			}
+		}
+		return nil, nil
 	}
 	if cols == nil {
 		return nil, nil // a relation of the system's
@@ -197,21 +348,46 @@ func (p *procedure) statement(c *Context) string {
 		"\n LANGUAGE internal\n" + attributes + "\nAS $function$" + cmp.Or(p.fn.Source, p.name) + "$function$\n"
 }
 
+// What can be done with the rows of a relation.
+const (
+	canUpdate = 1 << (iota + 2)
+	canInsert
+	canDelete
+)
+
+// written is what can be done with the rows of a relation, or with one column of them.
+func written(c *Context, oid datum.OID, column *int) int32 {
+	r := relationByOID(c, oid)
+	switch {
+	case r == nil || r.table == nil && r.view == nil || r.table != nil && r.table.Materialized != nil || r.view != nil && c.Session == nil:
+		return 0
+	case r.table != nil:
+		return canUpdate | canInsert | canDelete
+	}
+	columns := c.Session.WritableColumns(r.view)
+	if column != nil && columns != nil {
+		columns = columns[min(*column-1, len(columns)):min(*column, len(columns))]
+	}
+	switch {
+	case columns == nil:
+		return 0
+	case slices.Contains(columns, true):
+		return canUpdate | canInsert | canDelete
+	}
+	return canDelete
+}
+
 // relationFacts tell what can be done with a relation, and how large it is.
 func relationFacts(k kernels) {
 	k.add(ofOID(func(c *Context, oid datum.OID) datum.Value {
 		r := relationByOID(c, oid)
-		return r != nil && r.table != nil && !r.index
+		return r != nil && r.table != nil
 	}), "pg_relation_is_publishable")
-	// Rows of tables can be inserted, but neither updated nor deleted.
-	const insertable = 1 << 3
-	k.add(ofOID(func(c *Context, oid datum.OID) datum.Value {
-		if r := relationByOID(c, oid); r != nil && r.table != nil && !r.index {
-			return int32(insertable)
-		}
-		return int32(0)
-	}), "pg_relation_is_updatable")
-	k.add(nullable(func(*Context, []datum.Value) (datum.Value, error) { return false, nil }, datum.RegClass, datum.Int2, datum.Bool), "pg_column_is_updatable")
+	k.add(ofOID(func(c *Context, oid datum.OID) datum.Value { return written(c, oid, nil) }), "pg_relation_is_updatable")
+	k.add(nullable(func(c *Context, args []datum.Value) (datum.Value, error) {
+		column, changes := int(args[1].(int16)), int32(canUpdate|canDelete)
+		return column > 0 && written(c, args[0].(datum.OID), &column)&changes == changes, nil
+	}, datum.RegClass, datum.Int2, datum.Bool), "pg_column_is_updatable")
 	k.add(ofOID(func(c *Context, oid datum.OID) datum.Value {
 		if relationByOID(c, oid) == nil {
 			return nil
@@ -259,7 +435,7 @@ func relationSizes(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, 
 		switch {
 		case r == nil:
 			return nil, nil
-		case r.table == nil || r.index:
+		case r.table == nil:
 			return int64(0), nil
 		}
 		return s.TableSize(r.oid), nil

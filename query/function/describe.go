@@ -81,16 +81,39 @@ func description(c *Context, oid datum.OID, catalog string, column int32) datum.
 		text := ""
 		if r := relationByOID(c, oid); r != nil {
 			switch cols := r.columns(); {
-			case column > 0 && int(column) <= len(cols) && !r.index:
+			case column > 0 && int(column) <= len(cols) && r.index == nil:
 				text = cols[column-1].Comment
+			case column == 0 && r.sequence != nil:
+				text = r.sequence.Comment
 			case column == 0 && r.view != nil:
 				text = r.view.Comment
-			case column == 0 && r.table != nil && !r.index:
+			case column == 0 && r.index != nil:
+				text = r.index.Comment
+			case column == 0 && r.table != nil:
 				text = r.table.Comment
 			}
 		}
 		if text != "" {
 			return text
+		}
+	}
+	if (catalog == "" || catalog == "pg_type") && c.Catalog != nil {
+		if t := c.Catalog.Types[oid]; t != nil && t.Comment != "" && column == 0 {
+			return t.Comment
+		}
+	}
+	if (catalog == "" || catalog == "pg_constraint") && c.Catalog != nil {
+		for _, t := range c.Catalog.Tables {
+			for _, k := range t.Checks {
+				if k.OID == oid && k.Comment != "" {
+					return k.Comment
+				}
+			}
+			for _, k := range t.ForeignKeys {
+				if k.OID == oid && k.Comment != "" {
+					return k.Comment
+				}
+			}
 		}
 	}
 	if c.System != nil {

@@ -182,8 +182,35 @@ func powers(k kernels) {
 		}
 		return r, nil
 	}), "dexp")
-	k.add(map1Err(func(a float64) (float64, error) { return logFloat(a, math.Log) }), "dlog1")
-	k.add(map1Err(func(a float64) (float64, error) { return logFloat(a, math.Log10) }), "dlog10")
+	k.add(map1Err(func(a float64) (float64, error) { return logFloat(a, naturalLog) }), "dlog1")
+	k.add(map1Err(func(a float64) (float64, error) { return logFloat(a, decimalLog) }), "dlog10")
+}
+
+// Package math's logarithm in assembly takes subnormal numbers for larger ones: they are made normal.
+const (
+	leastNormal = 0x1p-1022
+	toNormal    = 54 // the power of two that makes any number normal
+)
+
+func naturalLog(a float64) float64 {
+	if a < leastNormal {
+		return math.Log(math.Ldexp(a, toNormal)) - toNormal*math.Ln2
+	}
+	return math.Log(a)
+}
+
+func decimalLog(a float64) float64 {
+	if a < leastNormal {
+		return math.Log10(math.Ldexp(a, toNormal)) - toNormal*(math.Ln2/math.Ln10)
+	}
+	return math.Log10(a)
+}
+
+func pow(a, b float64) float64 {
+	if 0 < a && a < leastNormal {
+		return math.Pow(math.Ldexp(a, toNormal), b) * math.Exp2(-toNormal*b)
+	}
+	return math.Pow(a, b)
 }
 
 func logFloat(a float64, f func(float64) float64) (float64, error) {
@@ -215,7 +242,7 @@ func powFloat(a, b float64) (float64, error) {
 	case a == -1 && math.IsInf(b, 0):
 		return 1, nil
 	}
-	r := math.Pow(a, b)
+	r := pow(a, b)
 	finite := !math.IsInf(a, 0) && !math.IsInf(b, 0)
 	switch {
 	case finite && math.IsInf(r, 0):

@@ -17,7 +17,9 @@ type dateReader struct {
 	parts []picturePart
 	at    int  // of the part that is read
 	exact bool // after FX
-	extra int  // characters skipped beyond those of the picture
+	// standard: text and separators must be those of the picture, and nothing may remain of either.
+	standard bool
+	extra    int // characters skipped beyond those of the picture
 
 	set readFields
 }
@@ -70,6 +72,11 @@ func (r *dateReader) read() error {
 			r.extra += r.skipSpaces()
 		}
 		switch {
+		case r.standard && p.kind != fieldPart:
+			if err := r.same(p); err != nil {
+				return err
+			}
+			continue
 		case p.kind == separatorPart || p.kind == spacePart:
 			r.separator()
 			continue
@@ -92,7 +99,29 @@ func (r *dateReader) read() error {
 			r.extra = r.skipSpaces()
 		}
 	}
+	if !r.standard {
+		return nil
+	}
+	if r.at < len(r.parts) {
+		return badDateText("input string is too short for datetime format")
+	}
+	if r.skipSpaces(); r.text != "" {
+		return badDateText("trailing characters remain in input string after datetime format")
+	}
 	return nil
+}
+
+// same takes what a picture has besides fields.
+func (r *dateReader) same(p *picturePart) error {
+	rest, ok := strings.CutPrefix(r.text, p.text)
+	r.text = rest
+	switch {
+	case ok:
+		return nil
+	case p.kind == textPart:
+		return badDateText("unmatched format character \"%s\"", p.text)
+	}
+	return badDateText("unmatched format separator \"%s\"", p.text)
 }
 
 func (r *dateReader) skipSpaces() int {

@@ -37,6 +37,11 @@ func textToDate(s, picture string) (datum.Days, error) {
 	if err != nil {
 		return 0, err
 	}
+	return t.days(s)
+}
+
+// days is the date of what was read from a text.
+func (t *readTime) days(s string) (datum.Days, error) {
 	days := datum.DaysOf(t.Year, t.Month, t.Day)
 	if days < int64(datum.MinDays) || days > int64(datum.MaxDays) {
 		return 0, pgerr.New(pgerr.DatetimeOverflow, "date out of range: \"%s\"", s)
@@ -51,7 +56,18 @@ func readTimeBy(s, picture string) (readTime, error) {
 	if err != nil {
 		return readTime{}, err
 	}
-	r := dateReader{text: s, begun: s, parts: parts}
+	return (&dateReader{text: s, begun: s, parts: parts}).time()
+}
+
+// readTimeStrictly does the same as the SQL standard has it: text and separators must be those of the
+// picture, and nothing may remain of either.
+func readTimeStrictly(s string, parts []picturePart) (readTime, error) {
+	return (&dateReader{text: s, begun: s, parts: parts, exact: true, standard: true}).time()
+}
+
+// time reads the text and makes a time of its fields.
+func (r *dateReader) time() (readTime, error) {
+	s := r.text
 	if err := r.read(); err != nil {
 		return readTime{}, err
 	}

@@ -49,6 +49,9 @@ var numberFields = func() map[string]string {
 }()
 
 func parseNumberPicture(s string) (*numberPicture, error) {
+	if len(s) > maxPicture {
+		return nil, errPictureTooLong
+	}
 	p := &numberPicture{}
 	for s != "" {
 		name, field := numberFieldAt(s)

@@ -31,6 +31,11 @@ const (
 	spacePart
 )
 
+// maxPicture is the most bytes of a picture: each of its characters becomes a part.
+const maxPicture = 64 << 10
+
+var errPictureTooLong = pgerr.New(pgerr.ProgramLimitExceeded, "a format of more than %d bytes is too long", maxPicture)
+
 // letterCase is how a field's name is written, and so are the names that it yields.
 type letterCase uint8
 
@@ -80,7 +85,7 @@ var pictureFields = func() map[string]picturePart {
 // takesDigits are the fields that are read as numbers.
 var takesDigits = func() map[string]bool {
 	m := map[string]bool{}
-	for f := range strings.FieldsSeq(digitFields) {
+	for f := range strings.FieldsSeq(digitFields + " FF1 FF2 FF3 FF4 FF5 FF6") {
 		m[f] = true
 	}
 	return m
@@ -89,7 +94,17 @@ var takesDigits = func() map[string]bool {
 const longestField = 5
 
 // parsePicture splits a picture into its parts.
-func parsePicture(s string) ([]picturePart, error) {
+func parsePicture(s string) ([]picturePart, error) { return splitPicture(s, false) }
+
+// parseStandardPicture does the same as the SQL standard has it, to which only some characters are separators.
+func parseStandardPicture(s string) ([]picturePart, error) { return splitPicture(s, true) }
+
+const standardSeparators = "-./,':; "
+
+func splitPicture(s string, standard bool) ([]picturePart, error) {
+	if len(s) > maxPicture {
+		return nil, errPictureTooLong
+	}
 	var parts []picturePart
 	for s != "" {
 		var mods picturePart
@@ -110,6 +125,9 @@ func parsePicture(s string) ([]picturePart, error) {
 			}
 			parts = append(parts, f)
 			continue
+		}
+		if standard && s != "" && s[0] != '"' && strings.IndexByte(standardSeparators, s[0]) < 0 {
+			return nil, pgerr.New(pgerr.InvalidDatetimeFormat, "invalid datetime format separator: \"%s\"", s[:runeSize(s)])
 		}
 		if s != "" {
 			parts, s = pictureText(parts, s)

@@ -59,6 +59,18 @@ type Context struct {
 	System System
 }
 
+// pollRows is how many rows of a function pass before it is asked whether the statement
+// is cancelled.
+const pollRows = 16
+
+// poll is called with the number of each row that a function that may take long has done.
+func (c *Context) poll(row int) error {
+	if row%pollRows != pollRows-1 || c.Context == nil {
+		return nil
+	}
+	return c.Err()
+}
+
 // System names the built-in relations and all roles; query/catalog's Set does.
 type System interface {
 	RelationName(oid datum.OID) (namespace, name string, ok bool)
@@ -89,8 +101,21 @@ type Session interface {
 	// PauseCompaction pauses compaction in the background on this node, or lets it go
 	// on; it returns whether that changed anything.
 	PauseCompaction(pause bool) bool
+	// Position is the row version of the newest transaction that the statement sees.
+	Position() int64
+	// ExprText writes an expression that the definition of a table (0: none) has, which is
+	// kept as SQL, as PostgreSQL does; pretty without some parentheses.
+	ExprText(sql string, table datum.OID, pretty bool) string
+	// WritableColumns says which columns of a view can be written to; nil if no rows can be
+	// inserted, updated or deleted through it.
+	WritableColumns(view *schema.View) []bool
+	// Sequences hands out values.
+	Sequences() Sequences
 	// Random is the session's generator, for random() and setseed().
 	Random() *Random
+	// Locks are advisory locks, Channels what LISTEN and NOTIFY are about.
+	Locks() Locks
+	Channels() Channels
 }
 
 // A Function is a scalar or set-returning function, the function of an operator or of a cast.
@@ -122,6 +147,9 @@ type Function struct {
 	Eval func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error)
 	// EvalSet returns the rows for one call with scalar arguments.
 	EvalSet func(c *Context, args []datum.Value, argTypes []datum.Type, ret datum.Type) (SetResult, error)
+	// EvalRecord is EvalSet, or Eval, for a call with a column definition list, whose names and types
+	// cols has. Only functions that return record have it; it is called for NULLs too.
+	EvalRecord func(c *Context, args []datum.Value, cols datum.Row) (SetResult, error)
 }
 
 // A SetResult iterates over the rows of a set-returning function.
@@ -201,6 +229,8 @@ type Aggregate struct {
 	// OrderedSet aggregates are called WITHIN GROUP; Direct is how many of Args are direct.
 	OrderedSet bool
 	Direct     int
+	// Hypothetical: as many direct arguments as WITHIN GROUP has columns are a row among those of the group.
+	Hypothetical bool
 	// New makes an accumulator for arguments of the given actual types.
 	New func(args []datum.Type, ret datum.Type) Accumulator
 	// Scan tells which scan aggregate computes this one, if any (count, sum,

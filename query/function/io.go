@@ -16,7 +16,7 @@ func AppendText(dst []byte, c *Context, t datum.Type, a arrow.Array, i int) []by
 		return append(dst, regOut(c, t.OID, datum.OID(a.(*array.Uint32).Value(i)))...)
 	}
 	if e, ok := t.Elem(); ok && isReg(e.OID) {
-		return appendRegArray(dst, c, e.OID, a.(*array.List), i)
+		return appendRegArray(dst, c, datum.ValueAt(t, a, i).(datum.Array))
 	}
 	return datum.AppendTextAt(dst, t, a, i, c.Env)
 }
@@ -31,10 +31,13 @@ func NamesObjects(t datum.Type) bool {
 	return ok && isReg(e.OID)
 }
 
-// ParseText is the input function of a type: datum.Parse, and names for the reg* types.
+// ParseText is the input function of a type: datum.Parse, and names for the reg* types, patterns for jsonpath.
 func ParseText(c *Context, t datum.Type, s string) (datum.Value, error) {
 	if isReg(t.OID) {
 		return regIn(c, t.OID, s)
+	}
+	if t.OID == datum.JSONPath {
+		return ParseJSONPath(s)
 	}
 	if e, ok := t.Elem(); ok && isReg(e.OID) {
 		return parseRegArray(c, e, s)
@@ -48,29 +51,19 @@ func ValueText(c *Context, t datum.Type, v datum.Value) string {
 		return regOut(c, t.OID, oid)
 	}
 	if arr, ok := v.(datum.Array); ok && isReg(arr.Elem.OID) {
-		names := make([]datum.Value, len(arr.Values))
-		for i, e := range arr.Values {
-			if e != nil {
-				names[i] = regOut(c, arr.Elem.OID, e.(datum.OID))
-			}
-		}
-		return string(datum.AppendText(nil, datum.Of(datum.TextArray), datum.Array{Elem: datum.Of(datum.Text), Values: names}, c.Env))
+		return string(appendRegArray(nil, c, arr))
 	}
 	return string(datum.AppendText(nil, t, v, c.Env))
 }
 
-func appendRegArray(dst []byte, c *Context, elem datum.OID, l *array.List, i int) []byte {
-	from, to := l.ValueOffsets(i)
-	values := l.ListValues().(*array.Uint32)
-	names := make([]datum.Value, 0, to-from)
-	for j := from; j < to; j++ {
-		if values.IsNull(int(j)) {
-			names = append(names, nil)
-			continue
+func appendRegArray(dst []byte, c *Context, a datum.Array) []byte {
+	names := make([]datum.Value, len(a.Values))
+	for i, e := range a.Values {
+		if e != nil {
+			names[i] = regOut(c, a.Elem.OID, e.(datum.OID))
 		}
-		names = append(names, regOut(c, elem, datum.OID(values.Value(int(j)))))
 	}
-	return datum.AppendText(dst, datum.Of(datum.TextArray), datum.Array{Elem: datum.Of(datum.Text), Values: names}, c.Env)
+	return datum.AppendText(dst, datum.Of(datum.TextArray), a.With(datum.Of(datum.Text), names), c.Env)
 }
 
 func parseRegArray(c *Context, elem datum.Type, s string) (datum.Value, error) {
@@ -78,17 +71,17 @@ func parseRegArray(c *Context, elem datum.Type, s string) (datum.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	arr := datum.Array{Elem: elem}
-	for _, name := range v.(datum.Array).Values {
-		var oid datum.Value
-		if name != nil {
-			if oid, err = regIn(c, elem.OID, name.(string)); err != nil {
-				return nil, err
-			}
+	names := v.(datum.Array)
+	out := names.With(elem, make([]datum.Value, len(names.Values)))
+	for i, name := range names.Values {
+		if name == nil {
+			continue
 		}
-		arr.Values = append(arr.Values, oid)
+		if out.Values[i], err = regIn(c, elem.OID, name.(string)); err != nil {
+			return nil, err
+		}
 	}
-	return arr, nil
+	return out, nil
 }
 
 // ioKernel makes the input, output, send and receive functions of types, which
@@ -135,7 +128,7 @@ func sendFunction(declared datum.OID) evalFunc {
 	return func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
 		t := argType(args[0], declared)
 		return rows(c, args, n, ret, func(i int) ([]byte, error) {
-			return datum.AppendBinaryAt(nil, t, args[0].Array, args[0].At(i)), nil
+			return datum.AppendBinaryAt(nil, t, args[0].Array, args[0].At(i), c.Env), nil
 		})
 	}
 }

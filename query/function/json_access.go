@@ -18,6 +18,8 @@ func jsonKernels(k kernels) {
 	jsonTests(k)
 	jsonCasts(k)
 	jsonConstructors(k)
+	jsonPaths(k)
+	jsonRecords(k)
 }
 
 // jsonAccess takes values apart.
@@ -136,17 +138,16 @@ func jsonPath(text bool) evalFunc {
 // pathReader reads a path from one array or several texts; known is false if a
 // step is NULL.
 func pathReader(args []Vec) func(i int) (steps []string, known bool) {
-	if len(args) == 1 && args[0].DataType().ID() == arrow.LIST {
-		list := args[0].Array.(*array.List)
-		texts := list.ListValues().(*array.String)
+	if lists, ok := datum.ListsOf(args[0].Array); ok && len(args) == 1 {
+		texts := lists.Values().(*array.String)
 		return func(i int) ([]string, bool) {
-			from, to := list.ValueOffsets(args[0].At(i))
+			from, to := lists.Range(args[0].At(i))
 			steps := make([]string, 0, to-from)
 			for j := from; j < to; j++ {
-				if texts.IsNull(int(j)) {
+				if texts.IsNull(j) {
 					return nil, false
 				}
-				steps = append(steps, texts.Value(int(j)))
+				steps = append(steps, texts.Value(j))
 			}
 			return steps, true
 		}

@@ -35,10 +35,21 @@ func jsonConstructors(k kernels) {
 		k.add(object, prefix+"_build_object", prefix+"_build_object_noargs")
 		k.add(array, prefix+"_build_array", prefix+"_build_array_noargs")
 		k.add(nullable(func(c *Context, args []datum.Value) (datum.Value, error) {
-			return objectOfPairs(&jsonEncoder{c: c, canonical: canonical}, args[0].(datum.Array).Values)
+			a := args[0].(datum.Array)
+			switch dims := a.Shape(); {
+			case len(dims) > 2:
+				return nil, errSubscripts()
+			case len(dims) == 2 && dims[1].Len != 2:
+				return nil, pgerr.New(pgerr.ArraySubscript, "array must have two columns")
+			}
+			return objectOfPairs(&jsonEncoder{c: c, canonical: canonical}, a.Values)
 		}, datum.TextArray), prefix+"_object")
 		k.add(nullable(func(c *Context, args []datum.Value) (datum.Value, error) {
-			keys, values := args[0].(datum.Array).Values, args[1].(datum.Array).Values
+			a, b := args[0].(datum.Array), args[1].(datum.Array)
+			if dims := a.Shape(); len(dims) > 1 || len(dims) != len(b.Shape()) {
+				return nil, errSubscripts()
+			}
+			keys, values := a.Values, b.Values
 			if len(keys) != len(values) {
 				return nil, pgerr.New(pgerr.ArraySubscript, "mismatched array dimensions")
 			}
@@ -49,6 +60,10 @@ func jsonConstructors(k kernels) {
 			return objectOfPairs(&jsonEncoder{c: c, canonical: canonical}, pairs)
 		}, datum.TextArray), prefix+"_object_two_arg")
 	}
+}
+
+func errSubscripts() error {
+	return pgerr.New(pgerr.ArraySubscript, "wrong number of array subscripts")
 }
 
 // buildObject is json_build_object and jsonb_build_object.

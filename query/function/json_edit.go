@@ -114,7 +114,7 @@ func jsonDeleteAll(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, 
 	}
 	docs := reader[string](args[0])
 	var keys func(i int) []string
-	if len(args) == 2 && args[1].DataType().ID() == arrow.LIST {
+	if _, isArray := datum.ElementsOf(args[1].DataType()); isArray && len(args) == 2 {
 		arrays := reader[datum.Array](args[1])
 		keys = func(i int) (out []string) {
 			for _, v := range arrays(i).Values {
@@ -174,6 +174,9 @@ func setPath(args []datum.Value, how pathEdit) (datum.Value, error) {
 
 // editPath changes the value at a path; what the path does not lead to stays.
 func editPath(s string, path datum.Array, value *datum.JSONValue, how pathEdit, scalar string) (string, error) {
+	if len(path.Shape()) > 1 {
+		return "", errSubscripts()
+	}
 	v, err := datum.ParseJSON(s)
 	if err != nil {
 		return "", err

@@ -74,7 +74,7 @@ func (e *jsonEncoder) appendArray(dst []byte, a datum.Array) ([]byte, error) {
 	inner := *e
 	inner.lines = false
 	dst = append(dst, '[')
-	for i, v := range a.Values {
+	for i, v := range a.Items() {
 		if i > 0 {
 			dst = append(dst, e.separator()...)
 		}

@@ -8,10 +8,11 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 )
 
-// evalFunc and setFunc are Function's Eval and EvalSet.
+// evalFunc, setFunc and recordFunc are Function's Eval, EvalSet and EvalRecord.
 type (
-	evalFunc = func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error)
-	setFunc  = func(c *Context, args []datum.Value, argTypes []datum.Type, ret datum.Type) (SetResult, error)
+	recordFunc = func(c *Context, args []datum.Value, cols datum.Row) (SetResult, error)
+	evalFunc   = func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error)
+	setFunc    = func(c *Context, args []datum.Value, argTypes []datum.Type, ret datum.Type) (SetResult, error)
 )
 
 // fixed are the Go types of the values of fixed-width Arrow arrays.

@@ -14,9 +14,11 @@ import (
 type relation struct {
 	oid, namespace datum.OID
 	schema, name   string
-	table          *schema.Table // of a table, or of the table that an index is of
+	table          *schema.Table // of a table
 	view           *schema.View
-	index          bool
+	sequence       *schema.Sequence
+	index          *schema.Index
+	of             *schema.Table // the table that an index is of
 }
 
 func tableRelation(c *Context, t *schema.Table) *relation {
@@ -27,8 +29,12 @@ func viewRelation(c *Context, v *schema.View) *relation {
 	return &relation{oid: v.OID, namespace: v.Namespace, schema: namespaceName(c, v.Namespace), name: v.Name, view: v}
 }
 
-func indexRelation(c *Context, t *schema.Table) *relation {
-	return &relation{oid: t.IndexOID, namespace: t.Namespace, schema: namespaceName(c, t.Namespace), name: t.PrimaryKeyName, table: t, index: true}
+func sequenceRelation(c *Context, s *schema.Sequence) *relation {
+	return &relation{oid: s.OID, namespace: s.Namespace, schema: namespaceName(c, s.Namespace), name: s.Name, sequence: s}
+}
+
+func indexRelation(c *Context, t *schema.Table, x *schema.Index) *relation {
+	return &relation{oid: x.OID, namespace: t.Namespace, schema: namespaceName(c, t.Namespace), name: x.Name, of: t, index: x}
 }
 
 // relationByOID finds a relation; nil if there is none.
@@ -40,9 +46,14 @@ func relationByOID(c *Context, oid datum.OID) *relation {
 		if v := c.Catalog.Views[oid]; v != nil {
 			return viewRelation(c, v)
 		}
+		if s := c.Catalog.Sequences[oid]; s != nil {
+			return sequenceRelation(c, s)
+		}
 		for _, t := range c.Catalog.Tables {
-			if t.Keyed() && t.IndexOID == oid {
-				return indexRelation(c, t)
+			for _, x := range t.AllIndexes() {
+				if x.OID == oid {
+					return indexRelation(c, t, &x)
+				}
 			}
 		}
 	}
@@ -57,8 +68,11 @@ func relationByOID(c *Context, oid datum.OID) *relation {
 // relationByName finds a relation in a schema, or in the search path if that is empty.
 func relationByName(c *Context, schemaName, name string) *relation {
 	path := []string{schemaName}
-	if schemaName == "" {
+	switch schemaName {
+	case "":
 		path = searchPath(c)
+	case tempAlias:
+		path[0] = namespaceName(c, myTempSchema(c))
 	}
 	for _, ns := range path {
 		if r := relationIn(c, ns, name); r != nil {
@@ -84,13 +98,20 @@ func relationIn(c *Context, ns, name string) *relation {
 		if t.Name == name {
 			return tableRelation(c, t)
 		}
-		if t.Keyed() && t.PrimaryKeyName == name {
-			return indexRelation(c, t)
+		for _, x := range t.AllIndexes() {
+			if x.Name == name {
+				return indexRelation(c, t, &x)
+			}
 		}
 	}
 	for _, v := range c.Catalog.Views {
 		if v.Name == name && namespaceName(c, v.Namespace) == ns {
 			return viewRelation(c, v)
+		}
+	}
+	for _, s := range c.Catalog.Sequences {
+		if s.Name == name && namespaceName(c, s.Namespace) == ns {
+			return sequenceRelation(c, s)
 		}
 	}
 	return nil
@@ -107,10 +128,14 @@ func (r *relation) columns() []schema.Column {
 	switch {
 	case r.view != nil:
 		return r.view.Columns
-	case r.table != nil && r.index:
+	case r.index != nil:
 		var cols []schema.Column
-		for _, id := range r.table.PrimaryKey {
-			cols = append(cols, *r.table.Column(id))
+		for _, k := range r.index.Keys {
+			if k.Column == 0 {
+				cols = append(cols, schema.Column{Name: "expr"})
+				continue
+			}
+			cols = append(cols, *r.of.Column(k.Column))
 		}
 		return cols
 	case r.table != nil:
@@ -118,6 +143,9 @@ func (r *relation) columns() []schema.Column {
 	}
 	return nil
 }
+
+// tempAlias is what a session may call its schema of temporary relations.
+const tempAlias = "pg_temp"
 
 // searchPath is the effective one, pg_catalog included.
 func searchPath(c *Context) []string {
@@ -143,6 +171,9 @@ func namespaceName(c *Context, oid datum.OID) string {
 
 // namespaceOID returns 0 if there is no such schema.
 func namespaceOID(c *Context, name string) datum.OID {
+	if name == tempAlias {
+		return myTempSchema(c)
+	}
 	if c.Catalog != nil {
 		for oid, n := range c.Catalog.Namespaces {
 			if n.Name == name {

@@ -68,7 +68,7 @@ func numericScales(k kernels) {
 }
 
 // clampScale bounds round's and trunc's second argument as PostgreSQL does.
-func clampScale(scale int32) int32 { return min(max(scale, -2000), 2000) }
+func clampScale(scale int32) int32 { return min(max(scale, -131073), 16383) }
 
 // numericFast runs small on numbers whose coefficients fit 64 bits and slow on
 // the others and where small gives up.
@@ -100,6 +100,9 @@ func numericFast(small func(a int64, as int32, b int64, bs int32) (int64, int32,
 				}
 			}
 			d, err := slow(decimalAt(x, i&xm), decimalAt(y, i&ym))
+			if err == nil {
+				err = c.poll(i)
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -229,10 +229,40 @@ func lnDecimal(a datum.Decimal) (datum.Decimal, error) {
 	return decimalOf(r, scale)
 }
 
+// maxLogged is the power of ten up to which lnPrecise tries exponents: apd's end at 100,000.
+const maxLogged = 90_000
+
+// lnBeyond is ln(a) of a number of more digits: ln(a / 10^k) + k ln(10). Of a's digits only those
+// count that the result shows.
+func lnBeyond(a *datum.Decimal, k int64, digits int) (*apd.Decimal, error) {
+	cut := max(k-int64(digits)-32, 0)
+	leading := signed(a)
+	leading.Quo(leading, pow10(cut+int64(a.Scale)))
+	small := datum.MakeDecimal(leading, int32(k-cut))
+	ten := datum.MakeDecimal(apd.NewBigInt(10), 0)
+	rest, err := lnPrecise(&small, digits)
+	if err != nil {
+		return nil, err
+	}
+	powers, err := lnPrecise(&ten, digits+6)
+	if err != nil {
+		return nil, err
+	}
+	ctx := precise(digits + 16)
+	if _, err := ctx.Mul(powers, powers, apd.New(k, 0)); err != nil {
+		return nil, err
+	}
+	_, err = ctx.Add(rest, rest, powers)
+	return rest, err
+}
+
 // lnPrecise is ln(a) with so many digits after the point, by Halley's method,
 // which triples the correct digits with each round.
 func lnPrecise(a *datum.Decimal, digits int) (*apd.Decimal, error) {
 	digits += 8
+	if k := int64(log10Of(a)); k > maxLogged {
+		return lnBeyond(a, k, digits)
+	}
 	ctx := precise(digits + 8)
 	x := apdOf(a)
 	y, err := new(apd.Decimal).SetFloat64(log10Of(a) * math.Ln10)
@@ -240,6 +270,17 @@ func lnPrecise(a *datum.Decimal, digits int) (*apd.Decimal, error) {
 		return nil, err
 	}
 	if near, _ := x.Float64(); near > 0.5 && near < 2 {
+		t := new(apd.Decimal)
+		if _, err := ctx.Sub(t, x, apd.New(1, 0)); err != nil {
+			return nil, err
+		}
+		if t.IsZero() || 2*(int64(t.Exponent)+t.NumDigits()) < -int64(digits) { // ln(1 + t) is t - t^2/2 + ...
+			half := new(apd.Decimal)
+			ctx.Mul(half, t, t)
+			ctx.Mul(half, half, apd.New(5, -1))
+			_, err := ctx.Sub(t, t, half)
+			return t, err
+		}
 		if y, err = new(apd.Decimal).SetFloat64(math.Log(near)); err != nil {
 			return nil, err
 		}
@@ -422,6 +463,11 @@ func powerInt(a *datum.Decimal, e int64) (datum.Decimal, error) {
 	case weight+1 < -float64(scale)-8:
 		return datum.MakeDecimal(new(apd.BigInt), scale), nil
 	}
+	if t := trimScale(*a); t.Scale == 0 && e > 0 { // which may be longer than apd's exponents
+		r := signed(&t)
+		r.Exp(r, apd.NewBigInt(e), nil)
+		return bounded(datum.MakeDecimal(r.Mul(r, pow10(int64(scale))), scale))
+	}
 	r := new(apd.Decimal)
 	ctx := precise(int(max(weight, 0)) + int(scale) + 16)
 	if _, err := ctx.Pow(r, apdOf(a), apd.New(e, 0)); err != nil {
@@ -445,7 +491,15 @@ func log10Of(a *datum.Decimal) float64 {
 func powerFraction(a, b datum.Decimal) (datum.Decimal, error) {
 	neg := a.Neg && isOdd(&b)
 	a.Neg = false
-	val := decimalToFloat(&b) * log10Of(&a) / 0.434294481903252
+	// How large the result is, is known from some digits of the logarithm: floats would overflow.
+	rough, err := lnPrecise(&a, max(8-lnWeight(&a), 0))
+	if err != nil {
+		return a, err
+	}
+	if _, err := precise(20).Mul(rough, rough, apdOf(&b)); err != nil {
+		return a, err
+	}
+	val, _ := rough.Float64()
 	if math.Abs(val) > 2000*3.01 || math.IsInf(val, 0) {
 		if val > 0 {
 			return a, errNumericOverflow

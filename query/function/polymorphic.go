@@ -8,7 +8,7 @@ import (
 // IsPolymorphic says whether a declared type stands for an actual one.
 func IsPolymorphic(t datum.OID) bool {
 	switch t {
-	case datum.AnyElement, datum.AnyArray, datum.AnyNonArray,
+	case datum.AnyElement, datum.AnyArray, datum.AnyNonArray, datum.AnyEnum,
 		datum.AnyCompatible, datum.AnyCompatibleArray, datum.AnyCompatibleNonArray:
 		return true
 	}
@@ -61,7 +61,7 @@ type polymorph struct {
 func (p *polymorph) bind(d datum.OID, t datum.Type) error {
 	unknown := t.OID == datum.Unknown || t.OID == 0
 	switch d {
-	case datum.AnyElement, datum.AnyNonArray:
+	case datum.AnyElement, datum.AnyNonArray, datum.AnyEnum:
 		p.usesElem = true
 		p.nonArray = p.nonArray || d == datum.AnyNonArray
 		if unknown {
@@ -160,7 +160,7 @@ func (p *polymorph) finishElem() error {
 // actual returns the type that a declared type stands for.
 func (p *polymorph) actual(d datum.OID, arg datum.Type) (datum.Type, error) {
 	switch d {
-	case datum.AnyElement, datum.AnyNonArray:
+	case datum.AnyElement, datum.AnyNonArray, datum.AnyEnum:
 		if p.elem.OID == 0 {
 			return datum.Type{}, pgerr.New(pgerr.DatatypeMismatch, "could not determine polymorphic type because input has type %s", "unknown")
 		}

@@ -27,7 +27,7 @@ func privilegeKinds() []privilegeKind {
 	return []privilegeKind{
 		{"table", tablePrivileges, findReg(datum.RegClass), func(c *Context, oid datum.OID) bool { return relationByOID(c, oid) != nil }},
 		{"any_column", "SELECT,INSERT,UPDATE,REFERENCES", findReg(datum.RegClass), func(c *Context, oid datum.OID) bool { return relationByOID(c, oid) != nil }},
-		{"sequence", "USAGE,SELECT,UPDATE", findSequence, func(*Context, datum.OID) bool { return false }},
+		{"sequence", "USAGE,SELECT,UPDATE", findSequence, func(c *Context, oid datum.OID) bool { return c.Catalog.Sequences[oid] != nil }},
 		{"schema", "CREATE,USAGE", findReg(datum.RegNamespace), func(c *Context, oid datum.OID) bool { return namespaceName(c, oid) != "" }},
 		{"database", "CREATE,TEMPORARY,TEMP,CONNECT", findDatabase, func(c *Context, oid datum.OID) bool { return oid == c.Catalog.DatabaseOID }},
 		{"function", "EXECUTE", findReg(datum.RegProcedure), func(_ *Context, oid datum.OID) bool { _, ok := procedureByOID(oid); return ok }},
@@ -51,7 +51,7 @@ func findReg(t datum.OID) func(*Context, string) (datum.OID, error) {
 
 func findSequence(c *Context, name string) (datum.OID, error) {
 	oid, err := findReg(datum.RegClass)(c, name)
-	if err == nil {
+	if err == nil && c.Catalog.Sequences[oid] == nil {
 		err = pgerr.New(pgerr.WrongObjectType, "\"%s\" is not a sequence", name)
 	}
 	return oid, err

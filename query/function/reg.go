@@ -70,6 +70,9 @@ func regOut(c *Context, t, oid datum.OID) string {
 	return name
 }
 
+// RelationText is a relation's name as regclass prints it.
+func RelationText(c *Context, oid datum.OID) string { return regOut(c, datum.RegClass, oid) }
+
 // A procedure is a function or aggregate by its signature.
 type procedure struct {
 	oid      datum.OID
@@ -153,22 +156,33 @@ func typeName(c *Context, t datum.Type) string {
 	if c.Catalog == nil || t.OID == 0 {
 		return ""
 	}
-	for _, tb := range c.Catalog.Tables {
-		r := tableRelation(c, tb)
-		switch t.OID {
-		case tb.RowTypeOID:
-			return quotedIn(r.schema, r.name, r.visible(c))
-		case tb.ArrayTypeOID:
-			return quotedIn(r.schema, r.name, r.visible(c)) + "[]"
+	ns, name, ok := c.Catalog.FindType(t.OID)
+	if !ok {
+		return ""
+	}
+	schemaName := namespaceName(c, ns)
+	text := quotedIn(schemaName, name, typeVisible(c, schemaName, name))
+	if t.OID.IsUserArray() {
+		text += "[]"
+	}
+	return text
+}
+
+// typeVisible says whether a type is what its name alone means.
+func typeVisible(c *Context, schemaName, name string) bool {
+	for _, ns := range searchPath(c) {
+		switch {
+		case ns == schemaName:
+			return true
+		case ns == "pg_catalog":
+			if _, ok := typeInfo(name); ok {
+				return false
+			}
+		case typeIn(c, ns, name) != 0:
+			return false
 		}
 	}
-	for _, v := range c.Catalog.Views {
-		if t.OID == v.RowTypeOID {
-			r := viewRelation(c, v)
-			return quotedIn(r.schema, r.name, r.visible(c))
-		}
-	}
-	return ""
+	return false
 }
 
 // collationNames are the collations that exist here.

@@ -79,6 +79,9 @@ func regByName(c *Context, t datum.OID, s string) (datum.OID, error) {
 	if err != nil {
 		return 0, err
 	}
+	if ns != "" && (t == datum.RegNamespace || t == datum.RegRole) {
+		return 0, pgerr.New(pgerr.InvalidName, "invalid name syntax")
+	}
 	switch t {
 	case datum.RegClass:
 		if r := relationByName(c, ns, name); r != nil {
@@ -105,9 +108,15 @@ func regByName(c *Context, t datum.OID, s string) (datum.OID, error) {
 // noSuchName is the error for a name that stands for nothing.
 func noSuchName(c *Context, t datum.OID, s string) error {
 	shown := s
-	if parts, err := qualifiedName(s); err == nil {
-		shown = strings.Join(parts, ".")
-		if len(parts) > 1 && t == datum.RegClass && namespaceOID(c, parts[len(parts)-2]) == 0 {
+	name, _, _ := strings.Cut(s, "(")
+	if i := strings.LastIndexByte(name, '.'); i >= 0 && t == datum.RegOper {
+		name = name[:i] + ".x" // for an operator is no identifier
+	}
+	if parts, err := qualifiedName(name); err == nil {
+		if name == s {
+			shown = strings.Join(parts, ".")
+		}
+		if len(parts) > 1 && t != datum.RegOperator && namespaceOID(c, parts[len(parts)-2]) == 0 {
 			return pgerr.New(pgerr.InvalidSchemaName, "schema \"%s\" does not exist", parts[len(parts)-2])
 		}
 	}
@@ -159,13 +168,9 @@ func typeByName(c *Context, s string) (datum.OID, error) {
 		if _, isArray := datum.Of(oid).Elem(); isArray {
 			array = oid
 		}
-	} else if r := relationByName(c, ns, name); r != nil && !r.index {
-		switch {
-		case r.table != nil:
-			oid, array = r.table.RowTypeOID, r.table.ArrayTypeOID
-		case r.view != nil:
-			oid = r.view.RowTypeOID
-		}
+	} else if oid = UserTypeByName(c, ns, name); oid != 0 {
+		arr, _ := datum.ArrayOf(datum.Of(oid))
+		array = arr.OID
 	}
 	if len(t.Dims) > 0 {
 		return array, nil

@@ -11,11 +11,10 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
-// This file translates PostgreSQL's advanced regular expressions (its
-// documentation, section 9.7.3) to those of package regexp, which match in
-// linear time. What these cannot say fails with 0A000: back-references,
-// look-around, and captures where greedy and non-greedy quantifiers are mixed so
-// that the two engines would divide a match differently.
+// This file reads PostgreSQL's advanced regular expressions (its documentation,
+// section 9.7.3). It makes expressions of package regexp of them, which match in
+// linear time, and trees for what these cannot say (regex_tree.go): back-references,
+// look-around, and how a match is divided among captures.
 
 // regexFlags are the options of a regular expression.
 type regexFlags struct {
@@ -71,12 +70,19 @@ func (f *regexFlags) set(r rune) error {
 
 // A regex is a compiled regular expression.
 type regex struct {
-	*regexp.Regexp
+	linear *regexp.Regexp // nil: only the tree will do
 	groups int
-	// captures are only right where the engines agree how to divide a match.
-	ambiguous bool
+	tree   *regexNode
+	// captureNodes are the nodes of captures.
+	captureNodes map[int]*regexNode
+	// filter, if there is no linear, matches what the tree matches and more; it may be nil.
+	filter *regexp.Regexp
+	// divides says that linear may divide a match otherwise than the tree.
+	divides bool
 	// behind says that it looks at what stands before a match (^, \A, \b...).
 	behind bool
+	// edges says that it looks for edges of words, which linear knows only of ASCII.
+	edges  bool
 	source string
 	// after matches at one place only, behind one character; made when needed.
 	after *regexp.Regexp
@@ -98,17 +104,21 @@ func compileRegex(pattern string, flags regexFlags) (*regex, error) {
 		return nil, err
 	}
 	overall := greedy
+	var tree *regexNode
 	if t.flags.literal {
 		t.out.WriteString(regexp.QuoteMeta(t.in))
+		tree = t.literalNode()
 	} else {
 		var err error
-		if overall, err = t.alternatives(0); err != nil {
+		if overall, tree, err = t.alternatives(0); err != nil {
 			return nil, err
 		}
 		if t.at < len(t.in) {
 			return nil, badRegex("parentheses () not balanced")
 		}
 	}
+	tree.number(0)
+	out := &regex{tree: tree, groups: t.groups, captureNodes: t.captures, behind: t.behind, divides: t.groups > 0 && !tree.plain()}
 	src := t.out.String()
 	if overall == lazy {
 		src = t.allLazy()
@@ -126,17 +136,21 @@ func compileRegex(pattern string, flags regexFlags) (*regex, error) {
 	if prefix != "" {
 		src = "(?" + prefix + ":" + src + ")"
 	}
-	re, err := regexp.Compile(src)
-	if err != nil {
-		return nil, pgerr.New(pgerr.InvalidRegexp, "invalid regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	linear, err := regexp.Compile(src)
+	if err != nil { // it is too large for the package
+		return out, nil
+	}
+	if t.treeOnly {
+		if !t.edges {
+			out.filter = linear
+		}
+		return out, nil
 	}
 	if overall != lazy {
-		re.Longest()
+		linear.Longest()
 	}
-	return &regex{
-		Regexp: re, groups: t.groups, behind: t.behind, source: src,
-		ambiguous: overall != lazy && t.anyLazy,
-	}, nil
+	out.linear, out.source, out.edges = linear, src, t.edges
+	return out, nil
 }
 
 func badRegex(format string, args ...any) error {
@@ -144,13 +158,18 @@ func badRegex(format string, args ...any) error {
 }
 
 type regexTranslator struct {
-	in      string
-	at      int
-	flags   regexFlags
-	out     strings.Builder
-	groups  int
-	behind  bool
-	anyLazy bool
+	in     string
+	at     int
+	flags  regexFlags
+	out    strings.Builder
+	groups int
+	behind bool
+	// treeOnly says that there is something that out cannot say: it matches more then, but for
+	// edges of words, which package regexp knows only of ASCII.
+	treeOnly bool
+	edges    bool
+	looking  int // how many look-arounds we are in, where parentheses do not capture
+	captures map[int]*regexNode
 	// quantifiers are the places in out right behind the quantifiers that are greedy.
 	quantifiers []int
 }
@@ -203,54 +222,77 @@ const maxRegexDepth = 250
 
 // alternatives translates branches up to a closing parenthesis or the end. With
 // more than one branch an expression is greedy.
-func (t *regexTranslator) alternatives(depth int) (greed, error) {
+func (t *regexTranslator) alternatives(depth int) (greed, *regexNode, error) {
 	if depth > maxRegexDepth {
-		return 0, badRegex("regular expression is too complex")
+		return 0, nil, badRegex("regular expression is too complex")
 	}
-	g, err := t.branch(depth)
+	g, n, err := t.branch(depth)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
+	branches := []*regexNode{n}
 	for t.more() && t.in[t.at] == '|' {
 		t.out.WriteByte('|')
 		t.at++
-		if _, err := t.branch(depth); err != nil {
-			return 0, err
+		if _, n, err = t.branch(depth); err != nil {
+			return 0, nil, err
 		}
+		branches = append(branches, n)
 		g = greedy
 	}
-	return g, nil
+	return g, altNode(branches), nil
 }
 
 // branch translates a concatenation; it has the preference of its first part
 // that has one.
-func (t *regexTranslator) branch(depth int) (greed, error) {
+func (t *regexTranslator) branch(depth int) (greed, *regexNode, error) {
 	g := noGreed
+	var pieces []regexPiece
 	for t.more() && t.in[t.at] != '|' && (t.in[t.at] != ')' || depth == 0) {
 		if t.skipExpanded() {
 			continue
 		}
 		if t.in[t.at] == ')' {
-			return 0, badRegex("parentheses () not balanced")
+			return 0, nil, badRegex("parentheses () not balanced")
 		}
-		ag, constraint, err := t.atom(depth)
+		ag, n, constraint, err := t.atom(depth)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		for t.skipExpanded() {
 		}
-		q, err := t.quantifier(constraint)
-		if err != nil {
-			return 0, err
+		p := regexPiece{node: n, low: 1, high: 1, grouped: n.op == opCapture || n.op == opBackref}
+		if err := t.quantifier(&p, constraint); err != nil {
+			return 0, nil, err
 		}
-		if q != noGreed {
-			ag = q
+		pieces = append(pieces, p)
+		if p.prefer != noGreed {
+			ag = p.prefer
 		}
 		if g == noGreed {
 			g = ag
 		}
 	}
-	return g, nil
+	return g, branchNode(pieces), nil
+}
+
+// literalNode is the tree of an expression that is no more than its characters.
+func (t *regexTranslator) literalNode() *regexNode {
+	var pieces []regexPiece
+	for _, r := range t.in {
+		pieces = append(pieces, regexPiece{node: t.charNode(regexp.QuoteMeta(string(r))), low: 1, high: 1})
+	}
+	return branchNode(pieces)
+}
+
+// charNode is the node of what is one character, as package regexp writes it.
+func (t *regexTranslator) charNode(text string) *regexNode {
+	return &regexNode{op: opChar, set: setOf(text, t.flags)}
+}
+
+// anchor is the node of a constraint.
+func (t *regexTranslator) anchor(op regexOp) *regexNode {
+	return &regexNode{op: op, multiline: t.flags.multiline}
 }
 
 // skipExpanded skips white space and comments in expanded syntax, and (?#...) always.
@@ -280,113 +322,164 @@ func (t *regexTranslator) skipExpanded() bool {
 }
 
 // atom translates one atom or constraint.
-func (t *regexTranslator) atom(depth int) (g greed, constraint bool, err error) {
+func (t *regexTranslator) atom(depth int) (g greed, n *regexNode, constraint bool, err error) {
+	from := t.out.Len()
 	switch c := t.in[t.at]; c {
 	case '(':
-		g, err = t.group(depth)
-		return g, false, err
+		return t.group(depth)
 	case '[':
-		return t.bracket()
+		if n, err := t.bracket(); n != nil || err != nil {
+			return noGreed, n, true, err
+		}
+		return noGreed, t.charNode(t.out.String()[from:]), false, nil
 	case '.':
 		t.at++
 		t.out.WriteByte('.')
-		return noGreed, false, nil
+		return noGreed, t.charNode("."), false, nil
 	case '^':
 		t.at++
 		t.behind = true
 		t.out.WriteByte('^')
-		return noGreed, true, nil
+		return noGreed, t.anchor(opBegin), true, nil
 	case '$':
 		t.at++
 		t.out.WriteByte('$')
-		return noGreed, true, nil
+		return noGreed, t.anchor(opEnd), true, nil
 	case '\\':
-		constraint, err = t.escape()
-		return noGreed, constraint, err
+		n, constraint, err = t.escape()
+		if n == nil && err == nil {
+			n = t.charNode(t.out.String()[from:])
+		}
+		return noGreed, n, constraint, err
 	case '*', '+', '?':
-		return 0, false, badRegex("quantifier operand invalid")
+		return 0, nil, false, badRegex("quantifier operand invalid")
 	case '{':
 		if t.at+1 < len(t.in) && isASCIIDigit(t.in[t.at+1]) {
-			return 0, false, badRegex("quantifier operand invalid")
+			return 0, nil, false, badRegex("quantifier operand invalid")
 		}
 	}
 	r, size := utf8.DecodeRuneInString(t.in[t.at:])
 	t.at += size
-	t.out.WriteString(regexp.QuoteMeta(string(r)))
-	return noGreed, false, nil
+	text := regexp.QuoteMeta(string(r))
+	t.out.WriteString(text)
+	return noGreed, t.charNode(text), false, nil
 }
 
 func isASCIIDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-func (t *regexTranslator) group(depth int) (greed, error) {
+// lookStarts are the beginnings of look-around.
+var lookStarts = []struct {
+	text           string
+	behind, negate bool
+}{{"(?=", false, false}, {"(?!", false, true}, {"(?<=", true, false}, {"(?<!", true, true}}
+
+func (t *regexTranslator) group(depth int) (g greed, n *regexNode, constraint bool, err error) {
+	for _, l := range lookStarts {
+		if t.peek(l.text) {
+			t.at += len(l.text)
+			t.treeOnly = true
+			t.looking++
+			from, quantifiers := t.out.String(), len(t.quantifiers)
+			_, sub, err := t.inParentheses(depth)
+			t.out.Reset()
+			t.out.WriteString(from)
+			t.quantifiers = t.quantifiers[:quantifiers]
+			t.looking--
+			return noGreed, &regexNode{op: opLook, subs: []*regexNode{sub}, behind: l.behind, negate: l.negate}, true, err
+		}
+	}
+	capture := 0
 	switch {
 	case t.peek("(?:"):
 		t.at += 3
 		t.out.WriteString("(?:")
-	case t.peek("(?=") || t.peek("(?!") || t.peek("(?<"):
-		return 0, pgerr.Unsupported("look-around in regular expressions is not supported")
 	case t.peek("(?"):
-		return 0, badRegex("quantifier operand invalid")
+		return 0, nil, false, badRegex("quantifier operand invalid")
+	case t.looking > 0:
+		t.at++
+		t.out.WriteString("(?:")
 	default:
 		t.at++
 		t.groups++
+		capture = t.groups
 		t.out.WriteByte('(')
 	}
-	g, err := t.alternatives(depth + 1)
+	if g, n, err = t.inParentheses(depth); err != nil {
+		return 0, nil, false, err
+	}
+	t.out.WriteByte(')')
+	if capture > 0 {
+		n = &regexNode{op: opCapture, subs: []*regexNode{n}, capture: capture, bits: n.bits | bitCapture}
+		if t.captures == nil {
+			t.captures = map[int]*regexNode{}
+		}
+		t.captures[capture] = n
+	}
+	return g, n, false, nil
+}
+
+// inParentheses translates what stands before the closing parenthesis, and passes that.
+func (t *regexTranslator) inParentheses(depth int) (greed, *regexNode, error) {
+	g, n, err := t.alternatives(depth + 1)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if !t.more() {
-		return 0, badRegex("parentheses () not balanced")
+		return 0, nil, badRegex("parentheses () not balanced")
 	}
 	t.at++
-	t.out.WriteByte(')')
-	return g, nil
+	return g, n, nil
 }
 
 // quantifier translates what follows an atom.
-func (t *regexTranslator) quantifier(constraint bool) (greed, error) {
+func (t *regexTranslator) quantifier(p *regexPiece, constraint bool) error {
 	if !t.more() {
-		return noGreed, nil
+		return nil
 	}
 	q, fixed := "", false
 	switch c := t.in[t.at]; {
-	case c == '*' || c == '+' || c == '?':
-		q = string(c)
+	case c == '*':
+		q, p.low, p.high = "*", 0, unbounded
+		t.at++
+	case c == '+':
+		q, p.low, p.high = "+", 1, unbounded
+		t.at++
+	case c == '?':
+		q, p.low, p.high = "?", 0, 1
 		t.at++
 	case c == '{' && t.at+1 < len(t.in) && isASCIIDigit(t.in[t.at+1]):
 		var err error
-		if q, fixed, err = t.bounds(); err != nil {
-			return 0, err
+		if q, fixed, err = t.bounds(p); err != nil {
+			return err
 		}
 	default:
-		return noGreed, nil
+		return nil
 	}
 	if constraint {
-		return 0, badRegex("quantifier operand invalid")
+		return badRegex("quantifier operand invalid")
 	}
 	isLazy := t.more() && t.in[t.at] == '?'
 	if isLazy {
 		t.at++
 	}
 	if t.more() && strings.IndexByte("*+?", t.in[t.at]) >= 0 {
-		return 0, badRegex("quantifier operand invalid")
+		return badRegex("quantifier operand invalid")
 	}
 	t.out.WriteString(q)
 	switch {
 	case fixed:
-		return noGreed, nil
 	case isLazy:
 		t.out.WriteByte('?')
-		t.anyLazy = true
-		return lazy, nil
+		p.prefer = lazy
+	default:
+		t.quantifiers = append(t.quantifiers, t.out.Len())
+		p.prefer = greedy
 	}
-	t.quantifiers = append(t.quantifiers, t.out.Len())
-	return greedy, nil
+	return nil
 }
 
 // bounds reads {m}, {m,} and {m,n}; fixed says that it is {m}.
-func (t *regexTranslator) bounds() (q string, fixed bool, err error) {
+func (t *regexTranslator) bounds(p *regexPiece) (q string, fixed bool, err error) {
 	end := strings.IndexByte(t.in[t.at:], '}')
 	if end < 0 {
 		return "", false, badRegex("braces {} not balanced")
@@ -398,10 +491,16 @@ func (t *regexTranslator) bounds() (q string, fixed bool, err error) {
 	if err != nil || m > 255 {
 		return "", false, badRegex("invalid repetition count(s)")
 	}
+	p.low, p.high = m, m
+	if ranged {
+		p.high = unbounded
+	}
 	if ranged && high != "" {
-		if n, err := strconv.Atoi(high); err != nil || n > 255 || n < m {
+		n, err := strconv.Atoi(high)
+		if err != nil || n > 255 || n < m {
 			return "", false, badRegex("invalid repetition count(s)")
 		}
+		p.high = n
 	}
 	return "{" + body + "}", !ranged, nil
 }
@@ -413,254 +512,9 @@ const (
 	classSpace = `\t-\r \x{85}\x{2028}\x{2029}\x{1680}\x{2000}-\x{2006}\x{2008}-\x{200a}\x{205f}\x{3000}`
 )
 
-// escape translates a backslash and what follows it.
-func (t *regexTranslator) escape() (constraint bool, err error) {
-	if t.at+1 == len(t.in) {
-		return false, badRegex("invalid escape \\ sequence")
-	}
-	c := t.in[t.at+1]
-	switch c {
-	case 'd', 'w', 's', 'D', 'W', 'S':
-		t.at += 2
-		class := map[byte]string{'d': classDigit, 'w': classWord, 's': classSpace}[c|0x20]
-		if c < 'a' {
-			t.out.WriteString("[^" + class + "]")
-		} else {
-			t.out.WriteString("[" + class + "]")
-		}
-		return false, nil
-	case 'A', 'Z', 'y', 'Y':
-		t.at += 2
-		t.behind = true
-		t.out.WriteString(map[byte]string{'A': `\A`, 'Z': `\z`, 'y': `\b`, 'Y': `\B`}[c])
-		return true, nil
-	case 'm', 'M':
-		t.at += 2
-		t.behind = true
-		return true, t.wordEdge(c == 'm')
-	}
-	if isASCIIDigit(c) && c != '0' {
-		return false, pgerr.Unsupported("back-references in regular expressions are not supported")
-	}
-	r, err := t.escapedRune()
-	if err != nil {
-		return false, err
-	}
-	t.out.WriteString(regexp.QuoteMeta(string(r)))
-	return false, nil
-}
-
-// wordEdge translates the start or the end of a word, which is a boundary with a
-// letter or digit known to stand at the inner side.
-func (t *regexTranslator) wordEdge(start bool) error {
-	inner := false
-	if start {
-		rest := t.in[t.at:]
-		inner = rest != "" && isWordByte(rest[0]) || strings.HasPrefix(rest, `\w`) || strings.HasPrefix(rest, `\d`)
-	} else if before := t.in[:t.at-2]; before != "" {
-		inner = isWordByte(before[len(before)-1]) || strings.HasSuffix(before, `\w+`)
-	}
-	if !inner {
-		return pgerr.Unsupported("this use of a word boundary in a regular expression is not supported")
-	}
-	t.out.WriteString(`\b`)
-	return nil
-}
-
-func isWordByte(c byte) bool {
-	return isASCIIDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'
-}
-
-// escapedRune reads an escape that stands for one character.
-func (t *regexTranslator) escapedRune() (rune, error) {
-	c, size := utf8.DecodeRuneInString(t.in[t.at+1:])
-	t.at += 1 + size
-	switch c {
-	case 'a':
-		return '\a', nil
-	case 'b':
-		return '\b', nil
-	case 'B':
-		return '\\', nil
-	case 'e':
-		return 0x1b, nil
-	case 'f':
-		return '\f', nil
-	case 'n':
-		return '\n', nil
-	case 'r':
-		return '\r', nil
-	case 't':
-		return '\t', nil
-	case 'v':
-		return '\v', nil
-	case 'c':
-		if !t.more() {
-			return 0, badRegex("invalid escape \\ sequence")
-		}
-		t.at++
-		return rune(t.in[t.at-1] & 0x1f), nil
-	case 'u':
-		return t.hexRune(4, 4)
-	case 'U':
-		return t.hexRune(8, 8)
-	case 'x':
-		return t.hexRune(1, 255)
-	case '0':
-		v, n := rune(0), 0
-		for n < 2 && t.more() && isOctal(t.in[t.at]) {
-			v = v<<3 | rune(t.in[t.at]-'0')
-			t.at++
-			n++
-		}
-		return v, nil
-	}
-	if unicode.IsLetter(c) || unicode.IsDigit(c) {
-		return 0, badRegex("invalid escape \\ sequence")
-	}
-	return c, nil
-}
-
-func (t *regexTranslator) hexRune(least, most int) (rune, error) {
-	v, n := uint32(0), 0
-	for n < most && t.more() {
-		d, ok := hexDigit(t.in[t.at])
-		if !ok {
-			break
-		}
-		v = v<<4 | uint32(d)
-		t.at++
-		n++
-	}
-	if n < least || v > unicode.MaxRune {
-		return 0, badRegex("invalid escape \\ sequence")
-	}
-	return rune(v), nil
-}
-
 // namedClasses are the POSIX classes, which in PostgreSQL know Unicode.
 var namedClasses = map[string]string{
 	"alpha": `\pL`, "digit": classDigit, "alnum": `\pL\pN`, "upper": `\p{Lu}`, "lower": `\p{Ll}`,
 	"space": classSpace, "blank": ` \t`, "punct": `!-/:-@\[-` + "`" + `{-~\pP\pS`, "cntrl": `\pC`,
 	"graph": `\pL\pM\pN\pP\pS`, "print": `\pL\pM\pN\pP\pS `, "xdigit": `0-9A-Fa-f`, "word": classWord,
-}
-
-// bracket translates a bracket expression.
-func (t *regexTranslator) bracket() (greed, bool, error) {
-	switch {
-	case t.peek("[[:<:]]"):
-		t.at += len("[[:<:]]")
-		t.behind = true
-		return noGreed, true, t.wordEdge(true)
-	case t.peek("[[:>:]]"):
-		t.at += len("[[:>:]]")
-		return noGreed, true, pgerr.Unsupported("this use of a word boundary in a regular expression is not supported")
-	}
-	t.at++
-	t.out.WriteByte('[')
-	if t.more() && t.in[t.at] == '^' {
-		t.at++
-		t.out.WriteByte('^')
-		if !t.flags.newlineDot {
-			t.out.WriteString(`\n`)
-		}
-	}
-	for first := true; ; first = false {
-		if !t.more() {
-			return 0, false, badRegex("brackets [] not balanced")
-		}
-		if t.in[t.at] == ']' && !first {
-			t.at++
-			t.out.WriteByte(']')
-			return noGreed, false, nil
-		}
-		if err := t.bracketItem(); err != nil {
-			return 0, false, err
-		}
-	}
-}
-
-// bracketItem translates a class, a character or a range.
-func (t *regexTranslator) bracketItem() error {
-	if t.peek("[:") {
-		end := strings.Index(t.in[t.at:], ":]")
-		if end < 0 {
-			return badRegex("brackets [] not balanced")
-		}
-		class, ok := namedClasses[t.in[t.at+2:t.at+end]]
-		if !ok {
-			return badRegex("invalid character class")
-		}
-		t.at += end + 2
-		t.out.WriteString(class)
-		return nil
-	}
-	if t.in[t.at] == '\\' && t.at+1 < len(t.in) {
-		class := ""
-		switch t.in[t.at+1] {
-		case 'd':
-			class = classDigit
-		case 'w':
-			class = classWord
-		case 's':
-			class = classSpace
-		case 'D', 'W', 'S':
-			return pgerr.Unsupported("complemented classes inside of brackets are not supported in regular expressions")
-		}
-		if class != "" {
-			t.at += 2
-			t.out.WriteString(class)
-			return nil
-		}
-	}
-	low, err := t.bracketRune()
-	if err != nil {
-		return err
-	}
-	high := low
-	if t.peek("-") && !t.peek("-]") {
-		t.at++
-		if !t.more() {
-			return badRegex("brackets [] not balanced")
-		}
-		if high, err = t.bracketRune(); err != nil {
-			return err
-		}
-		if high < low {
-			return badRegex("invalid character range")
-		}
-	}
-	t.out.WriteString(bracketLiteral(low))
-	if high != low {
-		t.out.WriteString("-" + bracketLiteral(high))
-	}
-	return nil
-}
-
-func bracketLiteral(r rune) string { return `\x{` + strconv.FormatInt(int64(r), 16) + `}` }
-
-func (t *regexTranslator) bracketRune() (rune, error) {
-	for _, d := range []string{".", "="} {
-		if t.peek("[" + d) {
-			end := strings.Index(t.in[t.at:], d+"]")
-			if end < 0 {
-				return 0, badRegex("brackets [] not balanced")
-			}
-			r, size := utf8.DecodeRuneInString(t.in[t.at+2 : t.at+end])
-			if size != end-2 {
-				return 0, badRegex("invalid collating element")
-			}
-			t.at += end + 2
-			return r, nil
-		}
-	}
-	if t.in[t.at] == '\\' {
-		if t.at+1 == len(t.in) {
-			return 0, badRegex("invalid escape \\ sequence")
-		}
-		return t.escapedRune()
-	}
-	r, size := utf8.DecodeRuneInString(t.in[t.at:])
-	t.at += size
-	return r, nil
 }

@@ -53,7 +53,7 @@ func regexKernels(k kernels) {
 // addRegex registers a strict function of texts and integers that compiles patterns.
 func addRegex(k kernels, f func(c *regexCache, args []datum.Value) (datum.Value, error), names ...string) {
 	k.add(func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
-		cache := &regexCache{}
+		cache := &regexCache{ctx: c}
 		return strictBoxed(func(_ *Context, vals []datum.Value, _ []datum.Type, _ datum.Type) (datum.Value, error) {
 			return f(cache, vals)
 		}, datum.Text)(c, regexArgs(args), n, ret)
@@ -75,13 +75,14 @@ func regexArgs(args []Vec) []Vec {
 
 func matchOperator(flags string, negate bool) evalFunc {
 	return func(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
-		cache := &regexCache{}
+		cache := &regexCache{ctx: c}
 		return fn2(func(s, pattern string) (bool, error) {
 			re, err := cache.get(pattern, flags)
 			if err != nil {
 				return false, err
 			}
-			return re.MatchString(s) != negate, nil
+			found, err := re.matches(c, s)
+			return found != negate, err
 		})(c, args, n, ret)
 	}
 }
@@ -120,7 +121,8 @@ func regexpLike(c *regexCache, args []datum.Value) (datum.Value, error) {
 	if err := c.notGlobal("regexp_like()", ""); err != nil {
 		return nil, err
 	}
-	return re.MatchString(args[0].(string)), nil
+	found, err := re.matches(c.ctx, args[0].(string))
+	return found, err
 }
 
 func regexpMatch(c *regexCache, args []datum.Value) (datum.Value, error) {
@@ -131,13 +133,10 @@ func regexpMatch(c *regexCache, args []datum.Value) (datum.Value, error) {
 	if err := c.notGlobal("regexp_match()", "Use the regexp_matches function instead."); err != nil {
 		return nil, err
 	}
-	if err := re.captures(); err != nil {
-		return nil, err
-	}
 	s := args[0].(string)
-	m := re.FindStringSubmatchIndex(s)
-	if m == nil {
-		return nil, nil
+	m, err := re.find(c.ctx, s)
+	if m == nil || err != nil {
+		return nil, err
 	}
 	return re.matchArray(s, m), nil
 }
@@ -157,7 +156,7 @@ func regexpReplace(c *regexCache, args []datum.Value) (datum.Value, error) {
 	if c.parsed.global {
 		n = 0
 	}
-	return re.replace(args[0].(string), args[2].(string), 0, n)
+	return re.replace(c.ctx, args[0].(string), args[2].(string), 0, n)
 }
 
 // regexpReplaceN is regexp_replace(text, pattern, replacement, start [, n [, flags]]).
@@ -181,7 +180,7 @@ func regexpReplaceN(c *regexCache, args []datum.Value) (datum.Value, error) {
 	if !ok {
 		return s, nil
 	}
-	return re.replace(s, args[2].(string), from, int(n))
+	return re.replace(c.ctx, s, args[2].(string), from, int(n))
 }
 
 // offsetOf returns the byte offset of a 1-based character position; ok is false
@@ -201,7 +200,7 @@ func regexpSplit(c *regexCache, args []datum.Value, name string) ([]datum.Value,
 	if err := c.notGlobal(name, ""); err != nil {
 		return nil, err
 	}
-	return re.split(args[0].(string))
+	return re.split(c.ctx, args[0].(string))
 }
 
 func regexpSplitArray(c *regexCache, args []datum.Value) (datum.Value, error) {
@@ -226,7 +225,7 @@ func regexpCount(c *regexCache, args []datum.Value) (datum.Value, error) {
 	if !ok {
 		return int32(0), nil
 	}
-	matches, err := re.all(s, from, -1)
+	matches, err := re.all(c.ctx, s, from, -1, false)
 	return int32(len(matches)), err
 }
 
@@ -249,16 +248,11 @@ func (c *regexCache) nth(name string, s, pattern, flags string, start, n, sub in
 	if err := c.notGlobal(name, ""); err != nil {
 		return nil, err
 	}
-	if sub > 0 {
-		if err := re.captures(); err != nil {
-			return nil, err
-		}
-	}
 	from, ok := offsetOf(s, start)
 	if !ok || int(sub) > re.groups {
 		return nil, nil
 	}
-	matches, err := re.all(s, from, int(n))
+	matches, err := re.all(c.ctx, s, from, int(n), sub > 0)
 	if err != nil || len(matches) < int(n) {
 		return nil, err
 	}
@@ -297,13 +291,10 @@ func substringFromRegex(c *regexCache, args []datum.Value) (datum.Value, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := re.captures(); err != nil {
-		return nil, err
-	}
 	s := args[0].(string)
-	m := re.FindStringSubmatchIndex(s)
-	if m == nil {
-		return nil, nil
+	m, err := re.find(c.ctx, s)
+	if m == nil || err != nil {
+		return nil, err
 	}
 	if re.groups > 0 {
 		if text, ok := group(s, m, 1); ok {
@@ -328,13 +319,10 @@ func (r *valueRows) Next() ([]datum.Value, error) {
 	return r.vals[r.next-1 : r.next : r.next], nil
 }
 
-func regexpMatches(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {
-	c := &regexCache{}
+func regexpMatches(ctx *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {
+	c := &regexCache{ctx: ctx}
 	re, err := c.get(args[1].(string), textArg(args, 2, ""))
 	if err != nil {
-		return nil, err
-	}
-	if err := re.captures(); err != nil {
 		return nil, err
 	}
 	limit := 1
@@ -342,7 +330,7 @@ func regexpMatches(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type)
 		limit = -1
 	}
 	s := args[0].(string)
-	matches, err := re.all(s, 0, limit)
+	matches, err := re.all(c.ctx, s, 0, limit, true)
 	if err != nil {
 		return nil, err
 	}
@@ -353,7 +341,7 @@ func regexpMatches(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type)
 	return rows, nil
 }
 
-func regexpSplitTable(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {
-	parts, err := regexpSplit(&regexCache{}, args, "regexp_split_to_table()")
+func regexpSplitTable(ctx *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {
+	parts, err := regexpSplit(&regexCache{ctx: ctx}, args, "regexp_split_to_table()")
 	return &valueRows{vals: parts}, err
 }

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"context"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ type regexCache struct {
 	flags   string
 	re      *regex
 	parsed  regexFlags
+	ctx     context.Context // of the statement
 }
 
 func (c *regexCache) get(pattern, flags string) (*regex, error) {
@@ -31,25 +33,34 @@ func (c *regexCache) get(pattern, flags string) (*regex, error) {
 	if err != nil {
 		return nil, err
 	}
-	*c = regexCache{pattern: strings.Clone(pattern), flags: flags, re: re, parsed: f}
+	c.pattern, c.flags, c.re, c.parsed = strings.Clone(pattern), flags, re, f
 	return re, nil
 }
 
-// captures refuses expressions whose captures would be wrong.
-func (re *regex) captures() error {
-	if re.ambiguous && re.groups > 0 {
-		return pgerr.Unsupported("captures of a regular expression with both greedy and non-greedy quantifiers are not supported")
-	}
-	return nil
+// onlyTree says that linear will not do for a text.
+func (re *regex) onlyTree(s string) bool {
+	return re.linear == nil || re.edges && strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0
 }
 
-// find returns the first match at or behind the byte offset from, as
-// regexp.FindStringSubmatchIndex does, or nil.
-func (re *regex) find(s string, from int) ([]int, error) {
-	if from > 0 && re.behind {
-		return nil, pgerr.Unsupported("this regular expression cannot be searched for from a position")
+// matches says whether there is a match.
+func (re *regex) matches(ctx context.Context, s string) (bool, error) {
+	if !re.onlyTree(s) {
+		return re.linear.MatchString(s), nil
 	}
-	return shifted(re.FindStringSubmatchIndex(s[from:]), from), nil
+	m, err := re.treeFind(ctx, s, 0)
+	return m != nil, err
+}
+
+// find returns the first match and its captures, as regexp.FindStringSubmatchIndex does, or nil.
+func (re *regex) find(ctx context.Context, s string) ([]int, error) {
+	if re.onlyTree(s) {
+		return re.treeFind(ctx, s, 0)
+	}
+	m := re.linear.FindStringSubmatchIndex(s)
+	if m == nil || !re.divides {
+		return m, nil
+	}
+	return re.divided(ctx, s, m)
 }
 
 func shifted(m []int, by int) []int {
@@ -61,19 +72,45 @@ func shifted(m []int, by int) []int {
 	return m
 }
 
+// maxMatches is how many matches may be found in one text. Each takes some 64 bytes.
+const maxMatches = 1 << 20
+
+var errTooManyMatches = pgerr.New(pgerr.ProgramLimitExceeded, "too many regular expression matches").
+	WithDetail("In one text there may be %d.", maxMatches)
+
 // all returns the matches from a byte offset on, at most limit (negative: all). A match ends
 // where the next may begin, also an empty one; behind an empty one the search goes
 // on with the next character. (package regexp leaves out an empty match that
-// follows another; these are put back in.)
-func (re *regex) all(s string, from, limit int) ([][]int, error) {
-	if from > 0 && re.behind {
-		return nil, pgerr.Unsupported("this regular expression cannot be searched for from a position")
+// follows another; these are put back in.) Their captures count only with captures.
+func (re *regex) all(ctx context.Context, s string, from, limit int, captures bool) ([][]int, error) {
+	if re.onlyTree(s) || from > 0 && re.behind {
+		return re.treeAll(ctx, s, from, limit)
 	}
-	found := re.FindAllStringSubmatchIndex(s[from:], limit)
+	found, err := re.linearAll(s, from, limit)
+	if err != nil || !captures || !re.divides {
+		return found, err
+	}
+	for i, m := range found {
+		if found[i], err = re.divided(ctx, s, m); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (re *regex) linearAll(s string, from, limit int) ([][]int, error) {
+	most := limit
+	if most < 0 {
+		most = maxMatches + 1
+	}
+	found := re.linear.FindAllStringSubmatchIndex(s[from:], most)
+	if len(found) > maxMatches {
+		return nil, errTooManyMatches
+	}
 	for _, m := range found {
 		shifted(m, from)
 	}
-	if !re.behind && !re.MatchString("") && !strings.Contains(re.source, "$") && !strings.Contains(re.source, `\z`) {
+	if !re.behind && !re.linear.MatchString("") && !strings.Contains(re.source, "$") && !strings.Contains(re.source, `\z`) {
 		return found, nil // it matches nothing empty
 	}
 	out := make([][]int, 0, len(found))
@@ -174,18 +211,13 @@ func parseReplacement(s string) replacement {
 }
 
 // replace replaces the n-th match from a character position on, or all with n 0.
-func (re *regex) replace(s, with string, from, n int) (string, error) {
+func (re *regex) replace(ctx context.Context, s, with string, from, n int) (string, error) {
 	r := parseReplacement(with)
-	if r.groups {
-		if err := re.captures(); err != nil {
-			return "", err
-		}
-	}
 	limit := n
 	if n == 0 {
 		limit = -1
 	}
-	matches, err := re.all(s, from, limit)
+	matches, err := re.all(ctx, s, from, limit, r.groups)
 	if err != nil {
 		return "", err
 	}
@@ -217,8 +249,8 @@ func (re *regex) replace(s, with string, from, n int) (string, error) {
 
 // split cuts s at the matches. An empty match at the start, at the end or right
 // behind another match does not count.
-func (re *regex) split(s string) ([]datum.Value, error) {
-	matches, err := re.all(s, 0, -1)
+func (re *regex) split(ctx context.Context, s string) ([]datum.Value, error) {
+	matches, err := re.all(ctx, s, 0, -1, false)
 	if err != nil {
 		return nil, err
 	}

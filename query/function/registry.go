@@ -23,8 +23,9 @@ type Registry struct {
 	castsByKey map[castKey]*Cast
 	// absent holds the names of PostgreSQL's functions that are not built in.
 	absent map[string]bool
-	// opNames maps the functions of operators to the operators' names.
-	opNames map[datum.OID]string
+	// opsByFn maps functions to their operators; "like" and such have several, of which the
+	// first by OID is the common one.
+	opsByFn map[datum.OID]*Operator
 }
 
 type castKey struct{ source, target datum.OID }
@@ -98,11 +99,24 @@ func (r *Registry) AllWindowFunctions() []*Function { return r.windows }
 
 // IsEquality and IsInequality say whether a function is that of an operator =
 // or <>.
-func (r *Registry) IsEquality(f *Function) bool   { return r.opNames[f.OID] == "=" }
-func (r *Registry) IsInequality(f *Function) bool { return r.opNames[f.OID] == "<>" }
+func (r *Registry) IsEquality(f *Function) bool   { return r.OperatorName(f) == "=" }
+func (r *Registry) IsInequality(f *Function) bool { return r.OperatorName(f) == "<>" }
 
 // OperatorName returns the name of the operator that a function is of, or "".
-func (r *Registry) OperatorName(f *Function) string { return r.opNames[f.OID] }
+func (r *Registry) OperatorName(f *Function) string {
+	if op := r.OperatorOf(f); op != nil {
+		return op.Name
+	}
+	return ""
+}
+
+// OperatorOf returns the operator that a function is of, or nil.
+func (r *Registry) OperatorOf(f *Function) *Operator {
+	if f == nil {
+		return nil
+	}
+	return r.opsByFn[f.OID]
+}
 
 // Absent says whether PostgreSQL has a function of this name that is not built
 // in here: a call is then "not supported" rather than "does not exist".
@@ -120,11 +134,15 @@ func newRegistry() *Registry {
 		aggsByOID:  map[datum.OID]*Aggregate{},
 		castsByKey: map[castKey]*Cast{},
 		absent:     map[string]bool{},
-		opNames:    map[datum.OID]string{},
+		opsByFn:    map[datum.OID]*Operator{},
 	}
 	r.loadFunctions(builtinKernels())
 	for _, f := range ownFunctions() {
 		r.addFunction(f)
+	}
+	for _, f := range sessionFunctions() {
+		r.windows = append(r.windows, f)
+		r.byOID[f.OID] = f
 	}
 	r.loadOperators()
 	r.loadCasts()

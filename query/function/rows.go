@@ -164,6 +164,9 @@ func rows[R scalar](c *Context, args []Vec, n int, ret datum.Type, f func(i int)
 			continue
 		}
 		r, err := f(i)
+		if err == nil {
+			err = c.poll(i)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -187,6 +190,9 @@ func fixedRows[R fixed](c *Context, args []Vec, n int, ret datum.Type, f func(i 
 			continue
 		}
 		r, err := f(i)
+		if err == nil {
+			err = c.poll(i)
+		}
 		if err != nil {
 			out.release()
 			return nil, err
@@ -291,7 +297,7 @@ func boxedTyped(f func(c *Context, args []datum.Value, argTypes []datum.Type, re
 				argTypes[j] = datum.Of(types[min(j, len(types)-1)])
 			}
 		}
-		b := array.NewBuilder(c.Mem, ret.Arrow())
+		b := array.NewBuilder(c.Mem, resultType(ret, args))
 		defer b.Release()
 		b.Reserve(n)
 		vals := make([]datum.Value, len(args))
@@ -300,6 +306,9 @@ func boxedTyped(f func(c *Context, args []datum.Value, argTypes []datum.Type, re
 				vals[j] = valueAt(argTypes[j], a, i)
 			}
 			v, err := f(c, vals, argTypes, ret)
+			if err == nil {
+				err = c.poll(i)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -307,6 +316,28 @@ func boxedTyped(f func(c *Context, args []datum.Value, argTypes []datum.Type, re
 		}
 		return b.NewArray(), nil
 	}
+}
+
+// resultType is the Arrow type of a result: an array of records has them as an argument that
+// is one does, or as one that becomes its element, for the type does not say of what.
+func resultType(ret datum.Type, args []Vec) arrow.DataType {
+	if ret.OID != datum.RecordArray {
+		return ret.Arrow()
+	}
+	for _, a := range args {
+		t, ok := a.DataType().(*arrow.StructType)
+		if !ok {
+			continue
+		}
+		elem, isArray := datum.ElementsOf(t)
+		if !isArray {
+			return datum.ArraysOf(t)
+		}
+		if row, ok := elem.(*arrow.StructType); ok && row.NumFields() > 0 {
+			return t
+		}
+	}
+	return ret.Arrow()
 }
 
 // strictBoxed is boxedTyped for strict functions: f sees no NULL.

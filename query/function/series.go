@@ -122,13 +122,12 @@ func unnest(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetRe
 	return &valueRows{vals: args[0].(datum.Array).Values}, nil
 }
 
-func subscripts(c *Context, args []datum.Value, types []datum.Type, ret datum.Type) (SetResult, error) {
-	n := int32(len(args[0].(datum.Array).Values))
-	if n == 0 || args[1].(int32) != 1 {
+func subscripts(c *Context, args []datum.Value, _ []datum.Type, ret datum.Type) (SetResult, error) {
+	dims, i := args[0].(datum.Array).Shape(), int(args[1].(int32))
+	if i < 1 || i > len(dims) {
 		return &valueRows{}, nil
 	}
-	first := baseIndex(types[0])
-	last := first + n - 1
+	first, last := dims[i-1].Lower, dims[i-1].Upper()
 	if len(args) > 2 && args[2].(bool) {
 		return seriesOf[int32](c, []datum.Value{last, first, int32(-1)}, nil, ret)
 	}

@@ -42,7 +42,9 @@ func sessionKernels(k kernels) {
 	k.add(fn1c(func(c *Context, pid int32) (bool, error) { return signalBackend(c, pid, true) }), "pg_terminate_backend")
 	settingKernels(k)
 	randomKernels(k)
+	sequenceKernels(k)
 	sleepKernels(k)
+	lockKernels(k)
 	constantKernels(k)
 }
 
@@ -218,8 +220,20 @@ func sleep(c *Context, seconds float64) error {
 	}
 }
 
+// myTempSchema is the session's schema of temporary relations, 0 if it has none.
+func myTempSchema(c *Context) datum.OID {
+	for _, name := range searchPath(c) {
+		for oid, ns := range c.Catalog.Namespaces {
+			if ns.Temporary && ns.Name == name {
+				return oid
+			}
+		}
+	}
+	return 0
+}
+
 // constantKernels answer for what this server does not have: a standby's
-// recovery, triggers, temporary schemas and so on.
+// recovery, triggers and so on.
 func constantKernels(k kernels) {
 	no := fn0(func(*Context) (bool, error) { return false, nil })
 	k.add(no, "pg_is_in_recovery", "pg_jit_available")
@@ -228,20 +242,23 @@ func constantKernels(k kernels) {
 			WithHint("Recovery control functions can only be executed during recovery.")
 	}), "pg_is_wal_replay_paused")
 	k.add(fn0(func(*Context) (int32, error) { return 0, nil }), "pg_trigger_depth")
-	k.add(fn0(func(*Context) (datum.OID, error) { return 0, nil }), "pg_my_temp_schema")
-	k.add(fn1(func(datum.OID) (bool, error) { return false, nil }), "pg_is_other_temp_schema", "row_security_active")
-	k.add(fn1(func(int32) (datum.Array, error) { return datum.Array{Elem: datum.Of(datum.Int4)}, nil }), "pg_blocking_pids")
+	k.add(fn0(func(c *Context) (datum.OID, error) { return myTempSchema(c), nil }), "pg_my_temp_schema")
+	k.add(fn1c(func(c *Context, oid datum.OID) (bool, error) {
+		ns := c.Catalog.Namespaces[oid]
+		return ns != nil && ns.Temporary && oid != myTempSchema(c), nil
+	}), "pg_is_other_temp_schema")
+	k.add(fn1(func(datum.OID) (bool, error) { return false, nil }), "row_security_active")
 	nothing := voidFunc(func(*Context, []Vec) (func(int) error, error) { return func(int) error { return nil }, nil })
-	k.add(nothing, "pg_advisory_unlock_all", "pg_stat_clear_snapshot")
+	k.add(nothing, "pg_stat_clear_snapshot")
 	unknown := boxed(func(*Context, []datum.Value) (datum.Value, error) { return nil, nil }, datum.AnyOID)
 	k.add(unknown, "inet_client_port", "inet_server_port")
 	k.addSet(func(*Context, []datum.Value, []datum.Type, datum.Type) (SetResult, error) { return &valueRows{}, nil },
-		"pg_listening_channels", "pg_partition_ancestors", "pg_partition_tree")
+		"pg_partition_ancestors", "pg_partition_tree")
 }
 
 // typeOf is pg_typeof, for any argument.
 func typeOf(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, error) {
-	t := args[0].T.OID
+	t := args[0].T.Declared()
 	if t == 0 {
 		t = datum.Unknown
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/function"
 )
 
@@ -27,8 +28,14 @@ func (testSession) SearchPath(implicit bool) []string {
 	}
 	return []string{"public"}
 }
-func (testSession) Cancel(int32, bool) bool     { return false }
-func (testSession) TransactionStart() time.Time { return testTime }
-func (testSession) PauseCompaction(bool) bool   { return false }
-func (testSession) TableSize(datum.OID) int64   { return 8192 }
-func (s testSession) Random() *function.Random  { return s.random }
+func (testSession) Cancel(int32, bool) bool                         { return false }
+func (testSession) TransactionStart() time.Time                     { return testTime }
+func (testSession) Position() int64                                 { return 0 }
+func (testSession) PauseCompaction(bool) bool                       { return false }
+func (testSession) TableSize(datum.OID) int64                       { return 8192 }
+func (testSession) ExprText(sql string, _ datum.OID, _ bool) string { return sql }
+func (testSession) WritableColumns(*schema.View) []bool             { return nil }
+func (testSession) Sequences() function.Sequences                   { return nil }
+func (testSession) Locks() function.Locks                           { return nil }
+func (testSession) Channels() function.Channels                     { return nil }
+func (s testSession) Random() *function.Random                      { return s.random }

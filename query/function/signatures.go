@@ -37,9 +37,10 @@ var (
 type kernels map[string]kernel
 
 type kernel struct {
-	eval  evalFunc
-	set   setFunc
-	total bool
+	eval   evalFunc
+	set    setFunc
+	record recordFunc
+	total  bool
 }
 
 // add sets the implementation of one or more kernel names.
@@ -77,7 +78,7 @@ func (r *Registry) loadFunctions(k kernels) {
 				continue
 			}
 		}
-		f.Eval, f.EvalSet, f.Total = impl.eval, impl.set, impl.total
+		f.Eval, f.EvalSet, f.EvalRecord, f.Total = impl.eval, impl.set, impl.record, impl.total
 		r.addFunction(f)
 	}
 }
@@ -156,8 +157,8 @@ func (r *Registry) loadOperators() {
 		r.operators = append(r.operators, op)
 		r.opsByName[op.Name] = append(r.opsByName[op.Name], op)
 		r.opsByOID[op.OID] = op
-		if r.opNames[fn.OID] == "" {
-			r.opNames[fn.OID] = op.Name // "like" and such have several; the first is the common one
+		if r.opsByFn[fn.OID] == nil {
+			r.opsByFn[fn.OID] = op
 		}
 	}
 }
@@ -214,15 +215,16 @@ func (r *Registry) loadAggregates(impls map[string]aggregateKernel) {
 			}
 		}
 		a := &Aggregate{
-			OID:        parseOID(w[0]),
-			Name:       w[1],
-			Args:       parseOIDs(w[2]),
-			Variadic:   strings.Contains(w[4], "v"),
-			Ret:        parseOID(w[3]),
-			Ordered:    impl.ordered,
-			OrderedSet: w[4][0] != 'n',
-			New:        impl.new,
-			Scan:       impl.scan,
+			OID:          parseOID(w[0]),
+			Name:         w[1],
+			Args:         parseOIDs(w[2]),
+			Variadic:     strings.Contains(w[4], "v"),
+			Ret:          parseOID(w[3]),
+			Ordered:      impl.ordered,
+			OrderedSet:   w[4][0] != 'n',
+			Hypothetical: w[4][0] == 'h',
+			New:          impl.new,
+			Scan:         impl.scan,
 		}
 		a.Direct, _ = strconv.Atoi(w[5])
 		r.addAggregate(a)

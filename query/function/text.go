@@ -12,8 +12,9 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
-// maxText is PostgreSQL's limit of one value, 1 GB less its header.
-const maxText = 1<<30 - 5
+// maxText is the most bytes of one value. PostgreSQL's limit is 1 GB less its header; a
+// value is here several times in memory: as it is made, in its array, on its way to the client.
+const maxText = 128 << 20
 
 var errTextTooLong = pgerr.New(pgerr.ProgramLimitExceeded, "requested length too large")
 

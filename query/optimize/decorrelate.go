@@ -59,7 +59,7 @@ func (c *Context) semiJoin(input plan.Node, cond expr.Expr) plan.Node {
 			any.Kind = expr.AnySubquery
 			any.Ops = nil
 			for _, op := range s.Ops {
-				o := c.ops[op]
+				o := c.Registry.OperatorOf(op)
 				any.Ops = append(any.Ops, c.find("=", o.Left, o.Right).Fn)
 			}
 			return c.anyJoin(input, &any, true)
@@ -73,7 +73,7 @@ func allNegated(c *Context, s *expr.Subquery) bool {
 	if len(s.Ops) != 1 {
 		return false
 	}
-	op := c.ops[s.Ops[0]]
+	op := c.Registry.OperatorOf(s.Ops[0])
 	return op != nil && op.Name == "<>" && c.find("=", op.Left, op.Right) != nil
 }
 
@@ -126,7 +126,7 @@ func (c *Context) anyJoin(input plan.Node, s *expr.Subquery, negated bool) plan.
 	right := s.Plan.(plan.Node)
 	width := len(input.Fields())
 	for _, op := range s.Ops {
-		if o := c.ops[op]; o == nil || negated && o.Name != "=" {
+		if o := c.Registry.OperatorOf(op); o == nil || negated && o.Name != "=" {
 			return nil
 		}
 	}
@@ -229,7 +229,7 @@ func usesParamsIn(e expr.Expr, s *expr.Subquery) bool {
 
 func usesParams(n plan.Node, s *expr.Subquery) bool {
 	found := false
-	walkDeep(n, func(m plan.Node) {
+	plan.WalkDeep(n, func(m plan.Node) {
 		for _, e := range plan.Exprs(m) {
 			found = found || plan.Any(e, func(x expr.Expr) bool {
 				p, ok := x.(*expr.Param)

@@ -1,6 +1,8 @@
 package optimize
 
 import (
+	"slices"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
@@ -37,6 +39,7 @@ func truth(v bool) expr.Expr { return &expr.Const{Value: v, T: datum.Of(datum.Bo
 
 // fold simplifies an expression from the leaves up.
 func (c *Context) fold(e expr.Expr) expr.Expr {
+	c.poll()
 	switch x := e.(type) {
 	case *expr.Const, *expr.Column, *expr.CaseBase:
 		return e
@@ -49,20 +52,33 @@ func (c *Context) fold(e expr.Expr) expr.Expr {
 	case *expr.Or:
 		return c.foldLogic(x.Args, true)
 	}
+	was := e
 	e = plan.MapChildren(e, c.fold)
 	switch x := e.(type) {
 	case *expr.Not:
 		return c.foldNot(x)
 	case *expr.Call:
-		if x.Fn.Strict && !x.Fn.RetSet {
-			for _, a := range x.Args {
-				if v, ok := constant(a); ok && v == nil {
-					return &expr.Const{T: x.T}
-				}
-			}
+		if x.Fn.Strict && !x.Fn.RetSet && slices.ContainsFunc(x.Args, isNull) && !c.fails(was.(*expr.Call), x) {
+			return &expr.Const{T: x.T}
 		}
 	}
 	return c.evaluate(e)
+}
+
+func isNull(e expr.Expr) bool {
+	v, ok := constant(e)
+	return ok && v == nil
+}
+
+// fails says whether an argument of a call has one value always and yet none was found when it was
+// folded, as of 1/0: as in PostgreSQL, the error comes before a NULL beside it.
+func (c *Context) fails(was, folded *expr.Call) bool {
+	for i, a := range folded.Args {
+		if _, ok := constant(a); !ok && c.Eval != nil && plan.IsImmutableConst(was.Args[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // evaluate replaces an expression of constants by its value. What fails stays:
@@ -94,6 +110,10 @@ func (c *Context) paramsKnown(e expr.Expr) bool {
 	})
 }
 
+// maxCompared is how many conditions are compared with each other: of more it would take
+// long, and they are a program's, which has no reason to repeat itself.
+const maxCompared = 64
+
 // foldLogic simplifies AND (or false) and OR (or true): decisive is the value
 // that decides it, the other one falls away.
 func (c *Context) foldLogic(args []expr.Expr, decisive bool) expr.Expr {
@@ -106,11 +126,7 @@ func (c *Context) foldLogic(args []expr.Expr, decisive bool) expr.Expr {
 			}
 			continue
 		}
-		dup := false
-		for _, o := range out {
-			dup = dup || plan.Equal(o, a) && !plan.IsVolatile(a)
-		}
-		if !dup {
+		if len(out) > maxCompared || plan.IsVolatile(a) || !slices.ContainsFunc(out, func(o expr.Expr) bool { return plan.Equal(o, a) }) {
 			out = append(out, a)
 		}
 	}
@@ -145,7 +161,7 @@ func (c *Context) foldNot(n *expr.Not) expr.Expr {
 	case *expr.Or:
 		return c.foldLogic(negated(x.Args), false)
 	case *expr.AnyAll:
-		if op := c.ops[x.Op]; op != nil && op.Negator != "" {
+		if op := c.Registry.OperatorOf(x.Op); op != nil && op.Negator != "" {
 			if neg := c.find(op.Negator, op.Left, op.Right); neg != nil {
 				return &expr.AnyAll{Op: neg.Fn, L: x.L, R: x.R, All: !x.All}
 			}

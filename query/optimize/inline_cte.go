@@ -50,7 +50,7 @@ func inlinable(d plan.CTEDef, w *plan.CTE) bool {
 	}
 	refs, inStep := 0, false
 	count := func(n plan.Node, step bool) {
-		walkDeep(n, func(m plan.Node) {
+		plan.WalkDeep(n, func(m plan.Node) {
 			if s, ok := m.(*plan.CTEScan); ok && s.ID == d.ID {
 				refs++
 				inStep = inStep || step
@@ -70,25 +70,11 @@ func inlinable(d plan.CTEDef, w *plan.CTE) bool {
 	return refs == 1 || d.Materialized != nil && !*d.Materialized
 }
 
-// walkDeep visits the nodes of a plan and of the subqueries in it.
-func walkDeep(n plan.Node, f func(plan.Node)) {
-	plan.WalkNodes(n, func(m plan.Node) bool {
-		f(m)
-		for _, e := range plan.Exprs(m) {
-			plan.Walk(e, func(x expr.Expr) bool {
-				if s, ok := x.(*expr.Subquery); ok {
-					walkDeep(s.Plan.(plan.Node), f)
-				}
-				return true
-			})
-		}
-		return true
-	})
-}
-
 func volatileDeep(n plan.Node) bool {
 	found := false
-	walkDeep(n, func(m plan.Node) {
+	plan.WalkDeep(n, func(m plan.Node) {
+		_, locks := m.(*plan.LockRows)
+		found = found || locks
 		for _, e := range plan.Exprs(m) {
 			found = found || plan.IsVolatile(e)
 		}
@@ -100,7 +86,7 @@ func volatileDeep(n plan.Node) bool {
 // parameters count too: then it is merely left as it is).
 func usesOuter(n plan.Node) bool {
 	found := false
-	walkDeep(n, func(m plan.Node) {
+	plan.WalkDeep(n, func(m plan.Node) {
 		for _, e := range plan.Exprs(m) {
 			found = found || plan.Any(e, func(x expr.Expr) bool {
 				p, ok := x.(*expr.Param)

@@ -1,15 +1,18 @@
 package optimize
 
 import (
-	"github.com/phyllodb/phyllo/chunk"
+	"math/bits"
+	"slices"
+
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
-// orderJoins orders the inputs of neighbouring inner joins: the largest one is
-// read as it comes (the probe side), the others are built into hash tables,
-// smallest first among those that a condition connects. Outer joins keep their
-// place; a left join whose left side is much the smaller one becomes a right join.
+// orderJoins orders the inputs of neighbouring inner joins. It begins with the largest one
+// and joins next, of those that a condition connects, the one that leaves the fewest rows.
+// The smaller side of each join is built into a hash table, the larger one is read as it
+// comes. Outer joins keep their place; a left join whose left side is much the smaller one
+// becomes a right join.
 func (c *Context) orderJoins(n plan.Node) plan.Node {
 	if j, ok := n.(*plan.Join); ok && j.Kind == plan.InnerJoin {
 		return c.orderCluster(j)
@@ -28,6 +31,9 @@ type cluster struct {
 	start  []int // first column of each input
 	width  int
 	conds  []expr.Expr // over the columns of all
+	// uses are the inputs whose columns a condition has, as bits; equal says that it is an equality.
+	uses  []uint64
+	equal []bool
 }
 
 func (c *Context) collect(n plan.Node, cl *cluster) {
@@ -50,41 +56,160 @@ func (c *Context) collect(n plan.Node, cl *cluster) {
 const maxCluster = 64
 
 func (c *Context) orderCluster(j *plan.Join) plan.Node {
+	c.poll()
+	if n, ok := orderable(j); !ok || n > maxCluster {
+		return plan.MapInputs(j, c.orderJoins)
+	}
 	cl := &cluster{}
 	c.collect(j, cl)
 	n := len(cl.inputs)
-	for _, e := range cl.conds {
-		if plan.IsVolatile(e) {
-			n = 0
-		}
+	c.describe(cl)
+	t := &tree{context: c, cluster: cl, done: make([]bool, len(cl.conds)), at: make([]int, cl.width)}
+	for i := range t.at {
+		t.at[i] = -1
 	}
-	if n < 2 || n > maxCluster {
-		return plan.MapInputs(j, c.orderJoins)
+	for _, in := range cl.inputs {
+		t.sizes = append(t.sizes, c.estimate(in))
 	}
-	size := make([]float64, n)
+	t.begin(t.largest())
+	for bits.OnesCount64(t.used) < n {
+		t.join(t.next())
+	}
+	return t.result(j.Out)
+}
+
+// A tree is what of a cluster has been joined.
+type tree struct {
+	context *Context
+	*cluster
+	sizes []*estimated // of the inputs
+	used  uint64       // inputs, as bits
+	done  []bool       // of the conditions
+	at    []int        // of each column in node, -1 if it is not there
+	node  plan.Node
+	size  *estimated
+}
+
+// largest returns the first of the inputs that are the largest by far.
+func (t *tree) largest() int {
 	first := 0
-	for i, in := range cl.inputs {
-		size[i] = c.estimate(in)
-		if size[i] > size[first]*1.2 {
+	for i, s := range t.sizes {
+		if s.rows > t.sizes[first].rows*1.2 {
 			first = i
 		}
 	}
-	order := []int{first}
-	used := map[int]bool{first: true}
-	for len(order) < n {
-		best, bestConnected := -1, false
-		for i := range cl.inputs {
-			if used[i] {
-				continue
-			}
-			connected := c.connected(cl, used, i)
-			if best < 0 || connected && !bestConnected || connected == bestConnected && size[i] < size[best] {
-				best, bestConnected = i, connected
+	return first
+}
+
+func (t *tree) begin(i int) {
+	t.node, t.size, t.used = t.inputs[i], t.sizes[i], 1<<i
+	for k := range t.inputs[i].Fields() {
+		t.at[t.start[i]+k] = k
+	}
+}
+
+// next returns the input to be joined next.
+func (t *tree) next() int {
+	best, bestConnected, bestRows := -1, false, 0.0
+	for i := range t.inputs {
+		if t.used>>i&1 == 1 {
+			continue
+		}
+		connected := t.connected(i)
+		if best >= 0 && bestConnected && !connected {
+			continue
+		}
+		rows := t.rowsWith(i)
+		if best < 0 || connected && !bestConnected || rows < bestRows || rows == bestRows && t.sizes[i].rows < t.sizes[best].rows {
+			best, bestConnected, bestRows = i, connected, rows
+		}
+	}
+	return best
+}
+
+// rowsWith guesses how many rows there are when an input is joined.
+func (t *tree) rowsWith(i int) float64 {
+	both := &estimated{rows: t.size.rows * t.sizes[i].rows, columns: append(slices.Clone(t.size.columns), t.sizes[i].columns...)}
+	_, conds := t.ready(i, len(t.node.Fields()))
+	return bounded(both.rows * t.context.pairs(t.size, t.sizes[i], both, nil, conds))
+}
+
+// ready returns the conditions that can be asked when an input is joined, over the columns of the
+// tree and, from column width on, of the input.
+func (t *tree) ready(i, width int) (which []int, conds []expr.Expr) {
+	place := func(col int) int {
+		if t.inputOf(col) == i {
+			return col - t.start[i] + width
+		}
+		return t.at[col]
+	}
+	for k, e := range t.conds {
+		if !t.done[k] && t.uses[k]&^(t.used|1<<i) == 0 {
+			which = append(which, k)
+			conds = append(conds, plan.MapColumns(e, func(col *expr.Column) expr.Expr {
+				return &expr.Column{Index: place(col.Index), Name: col.Name, T: col.T}
+			}))
+		}
+	}
+	return which, conds
+}
+
+// join joins an input.
+func (t *tree) join(i int) {
+	left, right := t.node, t.inputs[i]
+	lw, rw := len(left.Fields()), len(right.Fields())
+	which, conds := t.ready(i, lw)
+	for _, k := range which {
+		t.done[k] = true
+	}
+	for k := range rw {
+		t.at[t.start[i]+k] = lw + k
+	}
+	if t.used |= 1 << i; t.size.rows < t.sizes[i].rows { // the right side is the one that is built
+		left, right = right, left
+		swap := func(col int) int { return (col + rw) % (lw + rw) }
+		for k, e := range conds {
+			conds[k] = plan.MapColumns(e, func(col *expr.Column) expr.Expr {
+				return &expr.Column{Index: swap(col.Index), Name: col.Name, T: col.T}
+			})
+		}
+		for col, at := range t.at {
+			if at >= 0 {
+				t.at[col] = swap(at)
 			}
 		}
-		order, used[best] = append(order, best), true
 	}
-	return cl.build(order, j.Out)
+	t.node = &plan.Join{Kind: plan.InnerJoin, Left: left, Right: right, Cond: plan.And(conds...),
+		Out: append(append([]plan.Field(nil), left.Fields()...), right.Fields()...)}
+	t.size = t.context.estimate(t.node)
+}
+
+// result brings the columns back into the order of out.
+func (t *tree) result(out []plan.Field) plan.Node {
+	same := true
+	es := make([]expr.Expr, t.width)
+	for col := range es {
+		es[col] = &expr.Column{Index: t.at[col], Name: out[col].Name, T: out[col].Type}
+		same = same && t.at[col] == col
+	}
+	if same {
+		return t.node
+	}
+	return &plan.Project{Input: t.node, Exprs: es, Out: out}
+}
+
+// orderable counts the inputs of a cluster; ok is false if a condition is volatile.
+func orderable(n plan.Node) (inputs int, ok bool) {
+	j, isJoin := n.(*plan.Join)
+	if !isJoin || j.Kind != plan.InnerJoin {
+		return 1, true
+	}
+	if j.Cond != nil && plan.IsVolatile(j.Cond) {
+		return 0, false
+	}
+	l, ok1 := orderable(j.Left)
+	r, ok2 := orderable(j.Right)
+	return l + r, ok1 && ok2
 }
 
 // inputOf returns the number of the input that a column belongs to.
@@ -96,87 +221,33 @@ func (cl *cluster) inputOf(col int) int {
 	return i
 }
 
-// connected says whether an equality joins input i with those used.
-func (c *Context) connected(cl *cluster, used map[int]bool, i int) bool {
+// describe finds out what the conditions use.
+func (c *Context) describe(cl *cluster) {
 	for _, e := range cl.conds {
-		op, _ := c.operator(e)
-		if op == nil || op.Name != "=" {
-			continue
-		}
-		cols := map[int]bool{}
+		cols, uses := map[int]bool{}, uint64(0)
 		plan.Columns(e, cols)
-		hasI, others, ok := false, false, true
 		for col := range cols {
-			in := cl.inputOf(col)
-			switch {
-			case in == i:
-				hasI = true
-			case used[in]:
-				others = true
-			default:
-				ok = false
-			}
+			uses |= 1 << cl.inputOf(col)
 		}
-		if hasI && others && ok {
+		op, _ := c.operator(e)
+		cl.uses, cl.equal = append(cl.uses, uses), append(cl.equal, op != nil && op.Name == "=")
+	}
+}
+
+// connected says whether an equality joins input i with those that are joined.
+func (t *tree) connected(i int) bool {
+	for k, uses := range t.uses {
+		if t.equal[k] && uses>>i&1 == 1 && uses&t.used != 0 && uses&^(t.used|1<<i) == 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// build makes a left-deep tree of joins in the order given, and brings the
-// columns back into the order of out.
-func (cl *cluster) build(order []int, out []plan.Field) plan.Node {
-	at := make([]int, cl.width) // of each column in the tree so far, -1 if not there
-	for i := range at {
-		at[i] = -1
-	}
-	place := func(in, from int) {
-		for k := range cl.inputs[in].Fields() {
-			at[cl.start[in]+k] = from + k
-		}
-	}
-	n := cl.inputs[order[0]]
-	place(order[0], 0)
-	done := make([]bool, len(cl.conds))
-	for _, i := range order[1:] {
-		left := n.Fields()
-		place(i, len(left))
-		var conds []expr.Expr
-		for k, e := range cl.conds {
-			cols := map[int]bool{}
-			plan.Columns(e, cols)
-			ready := !done[k]
-			for col := range cols {
-				ready = ready && at[col] >= 0
-			}
-			if ready {
-				done[k] = true
-				conds = append(conds, plan.MapColumns(e, func(col *expr.Column) expr.Expr {
-					return &expr.Column{Index: at[col.Index], Name: col.Name, T: col.T}
-				}))
-			}
-		}
-		n = &plan.Join{Kind: plan.InnerJoin, Left: n, Right: cl.inputs[i], Cond: plan.And(conds...),
-			Out: append(append([]plan.Field(nil), left...), cl.inputs[i].Fields()...)}
-	}
-	same := true
-	es := make([]expr.Expr, cl.width)
-	for col := range es {
-		es[col] = &expr.Column{Index: at[col], Name: out[col].Name, T: out[col].Type}
-		same = same && at[col] == col
-	}
-	if same {
-		return n
-	}
-	return &plan.Project{Input: n, Exprs: es, Out: out}
-}
-
 // swapLeft builds the hash table of a left join from its left side, if that is
 // much the smaller one.
 func (c *Context) swapLeft(j *plan.Join) plan.Node {
-	l, r := c.estimate(j.Left), c.estimate(j.Right)
-	if l*4 > r {
+	if c.estimate(j.Left).rows*4 > c.estimate(j.Right).rows {
 		return j
 	}
 	lw, rw := len(j.Left.Fields()), len(j.Right.Fields())
@@ -199,112 +270,4 @@ func (c *Context) swapLeft(j *plan.Join) plan.Node {
 		es[col] = &expr.Column{Index: move(col), Name: j.Out[col].Name, T: j.Out[col].Type}
 	}
 	return &plan.Project{Input: swapped, Exprs: es, Out: j.Out}
-}
-
-// Guesses where nothing is known.
-const (
-	virtualRows   = 200
-	functionRows  = 100
-	recursiveRows = 1000
-)
-
-// estimate guesses how many rows a node yields.
-func (c *Context) estimate(n plan.Node) float64 {
-	switch m := n.(type) {
-	case *plan.Scan:
-		rows := 1000.0
-		if c.Rows != nil {
-			rows = float64(max(c.Rows(m.Table.OID), 1))
-		}
-		for _, e := range m.Filter {
-			rows *= c.selectivity(e)
-		}
-		for _, p := range m.Spec.Filter {
-			if p.Op == chunk.OpEQ {
-				rows *= 0.01
-			} else {
-				rows *= 0.3
-			}
-		}
-		return max(rows, 1)
-	case *plan.VirtualScan:
-		return virtualRows
-	case *plan.Values:
-		return float64(len(m.Rows))
-	case *plan.FunctionScan:
-		return functionRows
-	case *plan.Filter:
-		rows := c.estimate(m.Input)
-		for _, e := range plan.Conjuncts(m.Cond) {
-			rows *= c.selectivity(e)
-		}
-		return max(rows, 1)
-	case *plan.Aggregate:
-		if len(m.Keys) == 0 {
-			return 1
-		}
-		return max(c.estimate(m.Input)*0.1, 1)
-	case *plan.ScanAggregate:
-		return 1
-	case *plan.Limit:
-		rows := c.estimate(m.Input)
-		if v, ok := constant(m.Count); ok {
-			if k, isInt := v.(int64); isInt {
-				return min(rows, float64(k))
-			}
-		}
-		return rows
-	case *plan.Distinct:
-		return max(c.estimate(m.Input)*0.2, 1)
-	case *plan.Join:
-		l, r := c.estimate(m.Left), c.estimate(m.Right)
-		switch m.Kind {
-		case plan.SemiJoin, plan.AntiJoin, plan.NullAntiJoin:
-			return max(l*0.5, 1)
-		}
-		if m.Cond == nil && len(m.EquiLeft) == 0 {
-			return l * r
-		}
-		return max(l, r)
-	case *plan.Apply:
-		return c.estimate(m.Left) * 2
-	case *plan.SetOp:
-		return c.estimate(m.Left) + c.estimate(m.Right)
-	case *plan.CTE:
-		return c.estimate(m.Body)
-	case *plan.CTEScan:
-		return recursiveRows
-	}
-	if in := n.Inputs(); len(in) == 1 {
-		return c.estimate(in[0])
-	}
-	return recursiveRows
-}
-
-// selectivity guesses which part of the rows passes a condition.
-func (c *Context) selectivity(e expr.Expr) float64 {
-	switch x := e.(type) {
-	case *expr.AnyAll:
-		return 0.05
-	case *expr.IsNull:
-		if x.Not {
-			return 0.9
-		}
-		return 0.1
-	case *expr.Or:
-		p := 1.0
-		for _, a := range x.Args {
-			p *= 1 - c.selectivity(a)
-		}
-		return 1 - p
-	}
-	if op, _ := c.operator(e); op != nil {
-		switch op.Name {
-		case "=":
-			return 0.01
-		case "<>":
-			return 0.9
-		}
-	}
-	return 0.3
 }

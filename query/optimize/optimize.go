@@ -10,6 +10,7 @@ package optimize
 import (
 	"time"
 
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
@@ -22,17 +23,18 @@ type Context struct {
 	Eval *expr.Context
 	// Rows estimates how many rows a table has; nil: unknown.
 	Rows func(table datum.OID) int64
+	// Statistics estimates the values of a table; nil, or one that returns nil: unknown. It is
+	// asked of tables that are joined.
+	Statistics func(table datum.OID) *chunk.Statistics
 	// Registry says what functions mean; nil: function.Builtins().
 	Registry *function.Registry
 	// Off switches rules off, for tests.
 	Off Rules
-
-	ops map[*function.Function]*function.Operator
 }
 
 // Rules names the rules that can be switched off.
 type Rules struct {
-	Fold, InlineCTE, Decorrelate, Pushdown, JoinOrder, ScanPredicate, Prune, TopK, ScanAggregate bool
+	Fold, InlineCTE, Decorrelate, Pushdown, JoinOrder, ScanPath, ScanPredicate, Prune, TopK, ScanAggregate bool
 }
 
 // zone is the session's time zone.
@@ -43,23 +45,48 @@ func (c *Context) zone() *time.Location {
 	return c.Eval.Env.Zone
 }
 
-// Optimize rewrites a plan and the plans of the subqueries in it.
-func Optimize(c *Context, n plan.Node) plan.Node {
-	if c.Registry == nil {
-		c.Registry = function.Builtins()
-	}
-	if c.ops == nil {
-		c.ops = operatorsByFunction(c.Registry)
-	}
+// Optimize rewrites a plan and the plans of the subqueries in it. It fails only when
+// the statement is cancelled.
+func Optimize(c *Context, n plan.Node) (_ plan.Node, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case interrupted:
+			err = p.err
+		default:
+			panic(p)
+		}
+	}()
+	c.prepare()
 	if !c.Off.InlineCTE {
 		n = inlineCTEs(n)
 	}
-	return c.optimize(n, allColumns(n))
+	return c.optimize(n, allColumns(n)), nil
+}
+
+func (c *Context) prepare() {
+	if c.Registry == nil {
+		c.Registry = function.Builtins()
+	}
+}
+
+// interrupted carries the end of a cancelled statement from any rule to Optimize.
+type interrupted struct{ err error }
+
+// poll is called by the rules where a large statement makes them take long.
+func (c *Context) poll() {
+	if c.Eval == nil || c.Eval.Context == nil || c.Eval.Context.Context == nil {
+		return
+	}
+	if err := c.Eval.Context.Context.Err(); err != nil {
+		panic(interrupted{err})
+	}
 }
 
 // optimize runs the rules over a plan of which the parent needs some columns;
 // the others become NULL constants or keep their place, so that numbers stay.
 func (c *Context) optimize(n plan.Node, need []bool) plan.Node {
+	c.poll()
 	if !c.Off.Fold {
 		n = c.foldPlan(n)
 	}
@@ -78,6 +105,9 @@ func (c *Context) optimize(n plan.Node, need []bool) plan.Node {
 		n = c.orderJoins(n)
 	}
 	n = c.equiJoins(n)
+	if !c.Off.ScanPath {
+		n = c.scanPaths(n)
+	}
 	if !c.Off.ScanPredicate {
 		n = c.scanPredicates(n)
 	}
@@ -133,23 +163,13 @@ func allColumns(n plan.Node) []bool {
 	return need
 }
 
-func operatorsByFunction(r *function.Registry) map[*function.Function]*function.Operator {
-	m := map[*function.Function]*function.Operator{}
-	for _, op := range r.AllOperators() {
-		if _, taken := m[op.Fn]; !taken {
-			m[op.Fn] = op
-		}
-	}
-	return m
-}
-
 // operator returns the operator that a binary call is, or nil.
 func (c *Context) operator(e expr.Expr) (*function.Operator, *expr.Call) {
 	call, ok := e.(*expr.Call)
 	if !ok || len(call.Args) != 2 {
 		return nil, nil
 	}
-	op := c.ops[call.Fn]
+	op := c.Registry.OperatorOf(call.Fn)
 	if op == nil || op.Left == 0 {
 		return nil, nil
 	}

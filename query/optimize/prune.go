@@ -1,6 +1,9 @@
 package optimize
 
 import (
+	"slices"
+
+	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/plan"
@@ -134,6 +137,12 @@ func prune(n plan.Node, need []bool) (plan.Node, []int) {
 		}
 		in, at := prune(m.Input, need)
 		return &plan.Limit{Input: in, Count: m.Count, Offset: m.Offset, WithTies: movedKeys(m.WithTies, at)}, at
+	case *plan.LockRows:
+		for _, l := range m.Locks {
+			use(need, l.Keys...)
+		}
+		in, at := prune(m.Input, need)
+		return plan.MapExprs(plan.WithInputs(m, []plan.Node{in}), func(e expr.Expr) expr.Expr { return moved(e, at) }), at
 	case *plan.Distinct:
 		if m.On == nil {
 			return pruneAll(n)
@@ -149,6 +158,8 @@ func prune(n plan.Node, need []bool) (plan.Node, []int) {
 		return &plan.FirstOf{Input: in, Column: at[m.Column]}, at
 	case *plan.Join:
 		return pruneJoin(m, need)
+	case *plan.AsofJoin:
+		return pruneAsofJoin(m, need)
 	case *plan.Apply:
 		return pruneApply(m, need)
 	case *plan.SetOp:
@@ -229,8 +240,21 @@ func pruneScan(s *plan.Scan, need []bool) (plan.Node, []int) {
 	out := *s
 	out.Out = pick(s.Out, need)
 	out.Spec.Columns = pick[schema.ColumnID](s.Spec.Columns, need)
+	out.Spec.Paths = usedPaths(&out)
 	out.Filter = movedAll(s.Filter, at)
 	return &out, at
+}
+
+// usedPaths are the paths of a scan that it returns or filters by.
+func usedPaths(s *plan.Scan) (used []chunk.PathColumn) {
+	for _, p := range s.Spec.Paths {
+		if slices.Contains(s.Spec.Columns, p.ID) ||
+			slices.ContainsFunc(s.Spec.Filter, func(f chunk.Predicate) bool { return f.Column == p.ID }) ||
+			slices.ContainsFunc(s.Dynamic, func(d plan.DynamicPredicate) bool { return d.Column == p.ID }) {
+			used = append(used, p)
+		}
+	}
+	return used
 }
 
 func pruneProject(p *plan.Project, need []bool) (plan.Node, []int) {
@@ -393,4 +417,22 @@ func pruneApply(a *plan.Apply, need []bool) (plan.Node, []int) {
 	out := &plan.Apply{Kind: a.Kind, Left: l, Right: r, Outer: movedAll(a.Outer, la), FirstParam: a.FirstParam, Cond: moved(a.Cond, at)}
 	out.Out = append(append([]plan.Field(nil), l.Fields()...), r.Fields()...)
 	return out, at
+}
+
+// pruneAsofJoin keeps the order of the right columns, which decides between rows of one time.
+func pruneAsofJoin(j *plan.AsofJoin, need []bool) (plan.Node, []int) {
+	lw := len(j.Left.Fields())
+	both := append([]bool(nil), need...)
+	use(both, j.Cond)
+	use(both[:lw], append(j.EquiLeft[:len(j.EquiLeft):len(j.EquiLeft)], j.TimeLeft)...)
+	use(both[lw:], append(j.EquiRight[:len(j.EquiRight):len(j.EquiRight)], j.TimeRight)...)
+	l, la := prune(j.Left, both[:lw])
+	r, ra := prune(j.Right, both[lw:])
+	at := joined(la, ra, len(l.Fields()))
+	out := *j
+	out.Left, out.Right = l, r
+	out.EquiLeft, out.EquiRight = movedAll(j.EquiLeft, la), movedAll(j.EquiRight, ra)
+	out.TimeLeft, out.TimeRight, out.Cond = moved(j.TimeLeft, la), moved(j.TimeRight, ra), moved(j.Cond, at)
+	out.Out = append(append([]plan.Field(nil), l.Fields()...), r.Fields()...)
+	return &out, at
 }

@@ -22,10 +22,14 @@ func (c *Context) push(n plan.Node, conds []expr.Expr) plan.Node {
 		return c.pushProject(m, conds)
 	case *plan.Join:
 		return c.pushJoin(m, conds)
+	case *plan.AsofJoin:
+		return c.pushAsofJoin(m, conds)
 	case *plan.Apply:
 		return c.pushApply(m, conds)
 	case *plan.Aggregate:
 		return c.pushAggregate(m, conds)
+	case *plan.Gapfill:
+		return c.pushGapfill(m, conds)
 	case *plan.Window:
 		return c.pushPart(m, conds, func(col int) bool { return windowKey(m, col) })
 	case *plan.Number:

@@ -5,6 +5,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -112,6 +113,9 @@ var flippedOps = map[string]string{"=": "=", "<>": "<>", "<": ">", "<=": ">=", "
 func (c *Context) callPredicate(s *plan.Scan, call *expr.Call) pushed {
 	if p, ok := c.prefixPredicate(s, call); ok {
 		return p
+	}
+	if isGeo(call, function.BoxName) {
+		return c.boxPredicate(s, call)
 	}
 	op, _ := c.operator(call)
 	if op == nil {
@@ -235,7 +239,7 @@ func startValue(e expr.Expr) bool {
 
 // listPredicate is column = ANY (constants) and column <> ALL (constants).
 func (c *Context) listPredicate(s *plan.Scan, e *expr.AnyAll) pushed {
-	op := c.ops[e.Op]
+	op := c.Registry.OperatorOf(e.Op)
 	k, ok := e.R.(*expr.Const)
 	if op == nil || !ok {
 		return c.dynamicList(s, e)
@@ -307,7 +311,7 @@ func (c *Context) equals(s *plan.Scan, l expr.Expr, k *expr.Const) pushed {
 
 // dynamicList is column = ANY (array known at the start).
 func (c *Context) dynamicList(s *plan.Scan, e *expr.AnyAll) pushed {
-	op, col := c.ops[e.Op], plainColumn(e.L)
+	op, col := c.Registry.OperatorOf(e.Op), plainColumn(e.L)
 	if op == nil || op.Name != "=" || e.All || col == nil || !prunable(col.T.OID) || hasColumn(e.R) || !startValue(e.R) {
 		return pushed{}
 	}
@@ -354,7 +358,7 @@ func (c *Context) prefixPredicate(s *plan.Scan, call *expr.Call) (pushed, bool) 
 	if col == nil || !isText(col.T.OID) || !ok || !isString {
 		return pushed{}, false
 	}
-	op := c.ops[call.Fn]
+	op := c.Registry.OperatorOf(call.Fn)
 	starts := call.Fn.Name == "starts_with" || op != nil && op.Name == "^@"
 	if starts {
 		return exactly(columnPredicate(s, col, chunk.OpPrefix, pattern)), true

@@ -7,6 +7,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -84,6 +85,9 @@ func (c *Context) compareFunction(s *plan.Scan, l expr.Expr, op string, k *expr.
 			return c.compareCast(s, col, call, op, k)
 		}
 		return pushed{}
+	}
+	if isGeo(call, function.DistanceName) {
+		return c.distancePredicate(s, call, op, k)
 	}
 	col, b := c.bucketOf(call)
 	if col == nil {

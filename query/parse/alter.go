@@ -3,6 +3,7 @@ package parse
 import (
 	"strings"
 
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 )
 
@@ -21,6 +22,10 @@ func (p *parser) alter() ast.Stmt {
 		kind = ast.IndexObject
 	case p.accept("sequence"):
 		kind = ast.SequenceObject
+	case p.accept("type"):
+		return p.alterType(t, ast.TypeObject)
+	case p.accept("domain"):
+		return p.alterType(t, ast.DomainObject)
 	case p.is("role"), p.is("user") && !p.peek(1).is("mapping"), p.is("group"):
 		return p.alterRole(t)
 	default:
@@ -30,6 +35,10 @@ func (p *parser) alter() ast.Stmt {
 		return p.skipStatement(t, "ALTER "+string(kind))
 	}
 	s := at(t, &ast.AlterTable{Kind: kind, IfExists: p.accept("if", "exists"), Table: p.relation()})
+	if kind == ast.SequenceObject && p.sequenceOptionAhead() {
+		s.Actions = []ast.AlterAction{{Pos: pos(p.t), Kind: ast.SequenceOptions, Options: p.sequenceOptions()}}
+		return s
+	}
 	for {
 		if len(s.Actions) > 0 && (p.is("rename") || p.is("set") && p.peek(1).is("schema")) {
 			p.fail() // they stand alone
@@ -65,9 +74,9 @@ func (p *parser) alterRole(t token) ast.Stmt {
 func (p *parser) alterOther(t token) ast.Stmt {
 	words := []string{"ALTER", strings.ToUpper(p.t.text)}
 	switch p.t.text {
-	case "aggregate", "collation", "conversion", "database", "domain", "extension", "function", "language", "operator",
+	case "aggregate", "collation", "conversion", "database", "extension", "function", "language", "operator",
 		"policy", "procedure", "publication", "routine", "rule", "schema", "server", "statistics", "subscription",
-		"system", "tablespace", "trigger", "type":
+		"system", "tablespace", "trigger":
 		p.advance()
 	case "default", "event", "foreign", "large", "text", "user", "procedural":
 		p.advance()
@@ -95,6 +104,9 @@ func (p *parser) alterAction() ast.AlterAction {
 	case p.accept("owner"):
 		p.expect("to")
 		a.Kind, a.NewName = ast.OwnerTo, p.roleName()
+	case p.accept("validate"):
+		p.expect("constraint")
+		a.Kind, a.NewName = ast.ValidateConstraint, p.colID()
 	case p.accept("set", "schema"):
 		a.Kind, a.NewName = ast.SetSchema, p.colID()
 	case p.is("set") && p.peek(1).kind == '(':
@@ -164,12 +176,53 @@ func (p *parser) alterColumn(a *ast.AlterAction) {
 		a.Kind = ast.SetNotNull
 	case p.accept("drop", "not", "null"):
 		a.Kind = ast.DropNotNull
-	case p.is("set"), p.is("reset"), p.is("add"), p.is("drop"), p.is("restart"):
+	case p.is("add") && p.peek(1).is("generated"):
+		p.advance()
+		t := p.advance()
+		a.Kind, a.Constraint = ast.AddIdentity, &ast.Constraint{Pos: pos(t)}
+		if p.generated(a.Constraint); a.Constraint.Kind != ast.IdentityConstraint {
+			p.errorf(t.pos, pgerr.SyntaxError, "syntax error at or near \"(\"")
+		}
+	case p.accept("drop", "expression"):
+		a.Kind, a.IfExists = ast.DropExpression, p.accept("if", "exists")
+	case p.accept("drop", "identity"):
+		a.Kind, a.IfExists = ast.DropIdentity, p.accept("if", "exists")
+	case p.is("restart"), p.is("set") && p.identityOptionAhead():
+		a.Kind, a.Options = ast.SetIdentity, p.identityOptions()
+	case p.is("set"), p.is("reset"), p.is("add"), p.is("drop"):
 		a.Kind = ast.AlterColumnOther
 		p.skipAction()
 	default:
 		p.fail()
 	}
+}
+
+// identityOptionAhead looks for an option of a sequence, or GENERATED, after SET.
+func (p *parser) identityOptionAhead() bool {
+	switch next := p.peek(1).text; next {
+	case "generated", "increment", "minvalue", "maxvalue", "cache", "start", "restart", "cycle", "no", "sequence", "as", "owned":
+		return p.peek(1).kind == tKeyword
+	}
+	return false
+}
+
+// identityOptions reads RESTART, SET GENERATED and SET with options of the sequence.
+func (p *parser) identityOptions() (list []ast.Option) {
+	for p.is("restart") || p.is("set") {
+		p.accept("set")
+		o := ast.Option{Pos: pos(p.t)}
+		switch {
+		case p.accept("generated", "always"):
+			o.Name, o.Kind, o.Value = "generated", ast.OptionWord, "always"
+		case p.accept("generated"):
+			p.expect("by", "default")
+			o.Name, o.Kind, o.Value = "generated", ast.OptionWord, "by default"
+		case !p.sequenceOption(&o):
+			p.fail()
+		}
+		list = append(list, o)
+	}
+	return list
 }
 
 func (p *parser) alterRename(a *ast.AlterAction) {

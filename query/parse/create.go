@@ -3,6 +3,7 @@ package parse
 import (
 	"strings"
 
+	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 )
 
@@ -31,6 +32,10 @@ func (p *parser) create() ast.Stmt {
 		return p.createTableAs(t, persistence, true)
 	case p.accept("schema"):
 		return p.createSchema(t)
+	case p.accept("type"):
+		return p.createType(t)
+	case p.accept("domain"):
+		return p.createDomain(t)
 	case p.is("unique"), p.is("index"):
 		return p.createIndex(t)
 	case p.accept("extension"):
@@ -57,7 +62,7 @@ func (p *parser) create() ast.Stmt {
 		if p.t.kind == tKeyword {
 			words = append(words, strings.ToUpper(p.t.text))
 		}
-	case "function", "procedure", "aggregate", "trigger", "type", "domain", "rule", "policy", "cast", "collation",
+	case "function", "procedure", "aggregate", "trigger", "rule", "policy", "cast", "collation",
 		"conversion", "language", "publication", "subscription", "server", "statistics", "tablespace", "transform":
 	default:
 		p.failAt(object)
@@ -162,12 +167,26 @@ func (p *parser) createView(t token, replace bool, persistence ast.Persistence) 
 	body := p.t
 	s.Query = p.selectStmt()
 	s.QueryText = p.source(body)
-	if p.accept("with") {
+	if t := p.t; p.accept("with") {
 		s.CheckOption = "cascaded"
+		if s.Recursive {
+			p.errorf(t.pos, pgerr.FeatureNotSupported, "WITH CHECK OPTION not supported on recursive views")
+		}
 		if p.oneOf("cascaded", "local") == "local" {
 			s.CheckOption = "local"
 		}
 		p.expect("check", "option")
+	}
+	return s
+}
+
+func (p *parser) refresh() ast.Stmt {
+	t := p.advance()
+	p.expect("materialized", "view")
+	s := at(t, &ast.RefreshView{Concurrently: p.accept("concurrently"), Name: p.qualifiedName()})
+	if p.accept("with") {
+		s.NoData = p.accept("no")
+		p.expect("data")
 	}
 	return s
 }
@@ -178,6 +197,17 @@ func (p *parser) createSequence(t token, persistence ast.Persistence) ast.Stmt {
 	s.Name = p.qualifiedName()
 	s.Options = p.sequenceOptions()
 	return s
+}
+
+// sequenceOptionAhead says whether an option of a sequence follows.
+func (p *parser) sequenceOptionAhead() bool {
+	if p.is("owned") { // and not OWNER TO
+		return true
+	}
+	saved := *p
+	defer func() { *p = saved }()
+	var o ast.Option
+	return p.t.kind == tKeyword && p.sequenceOption(&o)
 }
 
 func (p *parser) sequenceOptions() []ast.Option {
@@ -228,6 +258,23 @@ func (p *parser) sequenceOption(o *ast.Option) bool {
 		o.Name, o.Kind, o.List = "sequence name", ast.OptionList, p.anyName()
 	}
 	return true
+}
+
+func (p *parser) reindex() ast.Stmt {
+	s := at(p.advance(), &ast.Reindex{})
+	if p.t.kind == '(' {
+		for _, o := range p.relOptions() {
+			s.Concurrently = s.Concurrently || o.Name == "concurrently"
+		}
+	}
+	word := p.oneOf("index", "table", "schema", "database", "system")
+	if word == "" {
+		p.fail()
+	}
+	s.Kind = ast.ObjectKind(strings.ToUpper(word))
+	s.Concurrently = p.accept("concurrently") || s.Concurrently
+	s.Name = p.qualifiedName()
+	return s
 }
 
 func (p *parser) createIndex(t token) ast.Stmt {

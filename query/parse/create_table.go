@@ -1,6 +1,9 @@
 package parse
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 )
@@ -69,7 +72,9 @@ func (p *parser) createTableAs(t token, persistence ast.Persistence, materialize
 	if p.is("execute") {
 		s.Query = p.execute()
 	} else {
+		body := p.t
 		s.Query = p.selectStmt()
+		s.QueryText = p.source(body)
 	}
 	if p.accept("with") {
 		s.NoData = p.accept("no")
@@ -151,7 +156,9 @@ func (p *parser) tableElements(s *ast.CreateTable, typed bool) {
 	for {
 		switch {
 		case p.is("like"):
-			s.Likes = append(s.Likes, p.tableLike())
+			l := p.tableLike()
+			l.Before = len(s.Columns)
+			s.Likes = append(s.Likes, l)
 		case p.tableConstraintAhead():
 			s.Constraints = append(s.Constraints, p.tableConstraint())
 		default:
@@ -167,14 +174,26 @@ func (p *parser) tableElements(s *ast.CreateTable, typed bool) {
 func (p *parser) tableLike() ast.TableLike {
 	l := ast.TableLike{Pos: pos(p.advance()), Source: p.qualifiedName()}
 	for {
-		switch p.oneOf("including", "excluding") {
-		case "including":
-			l.Including = append(l.Including, p.label())
-		case "excluding":
-			l.Excluding = append(l.Excluding, p.label())
-		default:
+		which := p.oneOf("including", "excluding")
+		if which == "" {
 			return l
 		}
+		what := p.t.text
+		switch what {
+		case "all", "comments", "compression", "constraints", "defaults", "generated", "identity", "indexes", "statistics", "storage":
+			p.advance()
+		default:
+			p.fail()
+		}
+		in, out := &l.Including, &l.Excluding
+		if which == "excluding" {
+			in, out = out, in
+		}
+		if what == "all" {
+			l.Including, l.Excluding = nil, nil
+		}
+		*out = slices.DeleteFunc(*out, func(o string) bool { return o == what })
+		*in = append(*in, what)
 	}
 }
 
@@ -271,6 +290,7 @@ func (p *parser) inParens() ast.Expr {
 }
 
 func (p *parser) generated(k *ast.Constraint) {
+	when := p.t
 	if k.Always = p.accept("always"); !k.Always {
 		p.expect("by", "default")
 	}
@@ -286,6 +306,9 @@ func (p *parser) generated(k *ast.Constraint) {
 	k.Kind = ast.GeneratedConstraint
 	k.Expr = p.inParens()
 	p.expect("stored")
+	if !k.Always {
+		panic(bailout{pgerr.New(pgerr.SyntaxError, "for a generated column, GENERATED ALWAYS must be specified").At(int(when.pos))})
+	}
 }
 
 // indexParameters reads what may follow UNIQUE and PRIMARY KEY.
@@ -310,24 +333,25 @@ func (p *parser) references(k *ast.Constraint) {
 		}
 	}
 	for p.is("on") && (p.peek(1).is("delete") || p.peek(1).is("update")) {
-		p.advance()
-		action := &k.OnDelete
+		on := p.advance()
+		action, columns := &k.OnDelete, &k.OnDeleteColumns
 		if p.advance().text == "update" {
-			action = &k.OnUpdate
+			action, columns = &k.OnUpdate, new([]string)
 		}
 		switch {
 		case p.accept("no", "action"):
 			*action = "no action"
 		case p.accept("set", "null"):
-			*action = "set null"
-			p.columnList()
+			*action, *columns = "set null", p.columnList()
 		case p.accept("set", "default"):
-			*action = "set default"
-			p.columnList()
+			*action, *columns = "set default", p.columnList()
 		default:
 			if *action = p.oneOf("restrict", "cascade"); *action == "" {
 				p.fail()
 			}
+		}
+		if columns != &k.OnDeleteColumns && *columns != nil {
+			panic(bailout{pgerr.Unsupported("a column list with %s is only supported for ON DELETE actions", strings.ToUpper(*action)).At(int(on.pos))})
 		}
 	}
 }

@@ -108,6 +108,7 @@ func (p *parser) onConflict() *ast.OnConflict {
 		p.expect("constraint")
 		c.Constraint = p.colID()
 	} else if p.t.kind == '(' {
+		c.TargetPos = int(p.t.pos)
 		c.Target = p.indexElems()
 		c.Where = p.where()
 	}

@@ -49,12 +49,12 @@ func (p *parser) joinAhead() (kind ast.JoinKind, natural, ok bool) {
 	return 0, false, natural
 }
 
-// asofAhead says whether ASOF [LEFT] JOIN comes here.
+// asofAhead says whether ASOF [INNER | LEFT] JOIN comes here.
 func (p *parser) asofAhead() bool {
 	if p.t.kind != tIdent || p.t.text != "asof" || p.lex.src[p.t.off] == '"' {
 		return false
 	}
-	return p.peek(1).is("join") || p.peek(1).is("left") && (p.peek(2).is("join") || p.peek(2).is("outer"))
+	return p.peek(1).is("join") || p.peek(1).is("inner") && p.peek(2).is("join") || p.peek(1).is("left") && (p.peek(2).is("join") || p.peek(2).is("outer"))
 }
 
 // joins extends left by the joins after it. The right side of a qualified join
@@ -120,11 +120,45 @@ func (p *parser) tablePrimary() ast.TableExpr {
 		return p.functionRef(t, lateral)
 	}
 	r := p.relation()
+	if p.asOf() {
+		r.AsOf = p.expr()
+	}
 	r.Alias = p.alias()
 	if s := p.t; p.accept("tablesample") {
 		r.Sample = p.tableSample(s)
 	}
 	return r
+}
+
+// asOf reads FOR SYSTEM_TIME AS OF, as in the standard, or AS OF in short. That an alias of PostgreSQL may
+// be "of" is told by what follows: no alias is followed by a value.
+func (p *parser) asOf() bool {
+	if p.is("for") && p.peek(1).text == "system_time" && p.peek(2).is("as") && p.peek(3).is("of") {
+		p.advance()
+		p.advance()
+	} else if !p.is("as") || !p.peek(1).is("of") || !p.peek(2).beginsValue() {
+		return false
+	}
+	p.advance()
+	p.advance()
+	return true
+}
+
+// beginsValue says whether a token begins a value and cannot come after a table's alias.
+func (t token) beginsValue() bool {
+	switch t.kind {
+	case tString, tInt, tFloat, tParam, tIdent:
+		return true
+	case tKeyword:
+		if _, ok := sqlValues[t.text]; ok {
+			return true
+		}
+		switch t.text {
+		case "timestamp", "cast", "interval":
+			return true
+		}
+	}
+	return false
 }
 
 // functionAhead says whether a call stands here, and not a table's name.

@@ -37,7 +37,7 @@ func (p *parser) drop() ast.Stmt {
 	t := p.advance()
 	s := at(t, &ast.Drop{Kind: p.objectKind()})
 	switch s.Kind {
-	case ast.TableObject, ast.ViewObject, ast.MatViewObject, ast.IndexObject, ast.SequenceObject, ast.TypeObject, "DOMAIN",
+	case ast.TableObject, ast.ViewObject, ast.MatViewObject, ast.IndexObject, ast.SequenceObject, ast.TypeObject, ast.DomainObject,
 		ast.SchemaObject, ast.DatabaseObject, ast.ExtensionObject, ast.RoleObject:
 	default:
 		return p.skipStatement(t, "DROP "+string(s.Kind))
@@ -90,7 +90,7 @@ func (p *parser) comment() ast.Stmt {
 		p.expect("on")
 		p.accept("domain")
 		s.Name = p.qualifiedName()
-	case ast.TableObject, ast.ViewObject, ast.MatViewObject, ast.IndexObject, ast.SequenceObject, ast.TypeObject,
+	case ast.TableObject, ast.ViewObject, ast.MatViewObject, ast.IndexObject, ast.SequenceObject, ast.TypeObject, ast.DomainObject,
 		ast.SchemaObject, ast.DatabaseObject, ast.ExtensionObject, ast.RoleObject:
 		s.Name = p.qualifiedName()
 	default:

@@ -69,6 +69,7 @@ func TestDifferences(t *testing.T) {
 		{"select 'a\x00b'", "22021 invalid byte sequence for encoding \"UTF8\": 0x00 @0"},
 		{"select 'a\xffb'", "22021 invalid byte sequence for encoding \"UTF8\": 0xff @0"},
 		{"select * from a asof join b on a.t >= b.t", "ok"},
+		{"select * from a asof inner join b on a.t >= b.t", "ok"},
 		{"select * from a asof left join b on a.t >= b.t", "ok"},
 		{"select * from a as asof left join b on a.t >= b.t, c asof", "ok"},
 	} {

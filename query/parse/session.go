@@ -28,9 +28,7 @@ func (p *parser) prepare() ast.Stmt {
 		p.expectKind(')')
 	}
 	p.expect("as")
-	body := p.t
 	s.Stmt = p.preparable()
-	s.Text = p.source(body)
 	return s
 }
 
@@ -85,9 +83,7 @@ func (p *parser) declare() ast.Stmt {
 		p.expect("hold")
 	}
 	p.expect("for")
-	body := p.t
 	s.Query = p.selectStmt()
-	s.Text = p.source(body)
 	return s
 }
 
@@ -177,6 +173,16 @@ func (p *parser) discard() ast.Stmt {
 }
 
 func (p *parser) checkpoint() ast.Stmt { return at(p.advance(), &ast.Checkpoint{}) }
+
+// backup reads BACKUP, which is no keyword.
+func (p *parser) backup() ast.Stmt {
+	s := at(p.advance(), &ast.Backup{})
+	if p.t.kind == tString {
+		s.Chunks = p.str()
+	}
+	p.expect("to", "stdout")
+	return s
+}
 
 // vacuum reads VACUUM and ANALYZE.
 func (p *parser) vacuum() ast.Stmt {

@@ -11,6 +11,9 @@ func (p *parser) statement() ast.Stmt {
 	if p.t.kind == '(' {
 		return p.preparable()
 	}
+	if p.t.kind == tIdent && p.t.text == "backup" { // which is no keyword of PostgreSQL's
+		return p.backup()
+	}
 	if p.t.kind != tKeyword {
 		p.fail()
 	}
@@ -43,7 +46,7 @@ func init() { // a literal would be an initialisation cycle
 		"vacuum": (*parser).vacuum, "analyze": (*parser).vacuum, "analyse": (*parser).vacuum,
 		"lock": (*parser).lock, "listen": (*parser).listen, "notify": (*parser).notify, "unlisten": (*parser).unlisten,
 		"call": (*parser).call, "do": (*parser).do,
-		"cluster": (*parser).otherStatement, "reindex": (*parser).otherStatement, "refresh": (*parser).otherStatement,
+		"cluster": (*parser).otherStatement, "reindex": (*parser).reindex, "refresh": (*parser).refresh,
 		"import": (*parser).otherStatement, "load": (*parser).otherStatement, "reassign": (*parser).otherStatement,
 		"security": (*parser).otherStatement,
 	}

@@ -97,6 +97,9 @@ func sameHead(a, b expr.Expr) bool {
 	case *expr.IOCast:
 		_, ok := b.(*expr.IOCast)
 		return ok
+	case *expr.ToDomain:
+		_, ok := b.(*expr.ToDomain)
+		return ok
 	case *expr.Relabel:
 		_, ok := b.(*expr.Relabel)
 		return ok
@@ -104,13 +107,18 @@ func sameHead(a, b expr.Expr) bool {
 		_, ok := b.(*expr.ArrayCast)
 		return ok
 	case *expr.Subscript:
-		_, ok := b.(*expr.Subscript)
-		return ok
+		b, ok := b.(*expr.Subscript)
+		return ok && len(a.Index) == len(b.Index)
 	case *expr.Slice:
 		b, ok := b.(*expr.Slice)
-		return ok && (a.Lower == nil) == (b.Lower == nil)
+		return ok && sameBounds(a.Lower, b.Lower) && sameBounds(a.Upper, b.Upper)
 	}
 	return false
+}
+
+// sameBounds says whether the same bounds of slices are given.
+func sameBounds(a, b []expr.Expr) bool {
+	return slices.EqualFunc(a, b, func(x, y expr.Expr) bool { return (x == nil) == (y == nil) })
 }
 
 // SameValue says whether two values of a type are the same to the last bit of
@@ -121,7 +129,7 @@ func SameValue(t datum.Type, a, b datum.Value) bool {
 	}
 	switch a := a.(type) {
 	case bool, int16, int32, int64, datum.OID, string, datum.Days, datum.Micros,
-		datum.TimeTZValue, datum.IntervalValue, datum.UUIDValue, float32, float64:
+		datum.TimeTZValue, datum.IntervalValue, datum.UUIDValue: // not floats, of which NaN is not itself
 		return a == b && string(datum.AppendText(nil, t, a, nil)) == string(datum.AppendText(nil, t, b, nil))
 	case []byte:
 		b, ok := b.([]byte)

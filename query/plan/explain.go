@@ -34,8 +34,8 @@ type Run struct {
 // An Explainer writes plans for people.
 type Explainer struct {
 	Options ExplainOptions
-	// Rows estimates the rows of a table; nil: unknown.
-	Rows func(table datum.OID) int64
+	// Rows estimates how many rows a node yields; nil: unknown.
+	Rows func(Node) int64
 	// Runs has what happened; nil without ANALYZE.
 	Runs Runs
 	// Show writes an expression over the columns of fields; nil means ExprText.
@@ -57,6 +57,7 @@ type shown struct {
 	// or "InitPlan 1" for a subquery.
 	relation string
 	label    string // a line of its own above the node in text
+	rows     int64  // how many are expected, -1 if that is not known
 	run      *Run
 }
 
@@ -136,6 +137,9 @@ func (x *Explainer) jsonNode(s *shown) object {
 	for _, p := range s.props {
 		o = append(o, field{p.name, p.value})
 	}
+	if s.rows >= 0 && x.Options.Costs {
+		o = append(o, field{"Plan Rows", s.rows})
+	}
 	if s.run != nil {
 		o = append(o, field{"Actual Rows", s.run.Rows}, field{"Actual Loops", s.run.Loops})
 		if x.Options.Timing {
@@ -190,14 +194,12 @@ func (x *Explainer) textNode(sb *strings.Builder, s *shown, depth int) {
 
 // inTitle are properties that stand in the title in text.
 var inTitle = map[string]bool{"Relation Name": true, "Schema": true, "Alias": true, "Function Name": true, "CTE Name": true,
-	"Join Type": true, "Strategy": true, "Command": true, "Operation": true, "Plan Rows": true}
+	"Join Type": true, "Strategy": true, "Command": true, "Operation": true}
 
 func (x *Explainer) actual(s *shown) string {
 	var sb strings.Builder
-	for _, p := range s.props {
-		if p.name == "Plan Rows" && x.Options.Costs {
-			fmt.Fprintf(&sb, "  (rows=%v)", p.value)
-		}
+	if s.rows >= 0 && x.Options.Costs {
+		fmt.Fprintf(&sb, "  (rows=%d)", s.rows)
 	}
 	switch {
 	case x.Runs == nil:
@@ -254,9 +256,9 @@ func (x *Explainer) keys(keys []SortKey, columns []string) []string {
 }
 
 // predicateText writes a pushed predicate.
-func (x *Explainer) predicateText(t *schema.Table, p chunk.Predicate) string {
-	c := t.Column(p.Column)
-	if c == nil {
+func (x *Explainer) predicateText(s *Scan, p chunk.Predicate) string {
+	c, ok := s.ColumnField(p.Column)
+	if !ok {
 		return fmt.Sprintf("column %d", p.Column)
 	}
 	value := func(v datum.Value) string { return x.text(&expr.Const{Value: v, T: datum.Of(c.Type.OID)}, nil) }

@@ -26,7 +26,10 @@ func (x *Explainer) top(n Node) *shown {
 
 // show describes a node and those below it.
 func (x *Explainer) show(n Node, parent Node) *shown {
-	s := &shown{}
+	s := &shown{rows: -1}
+	if x.Rows != nil {
+		s.rows = x.Rows(n)
+	}
 	if x.Runs != nil {
 		if r, ok := x.Runs.Run(n); ok {
 			s.run = &r
@@ -139,7 +142,6 @@ func (x *Explainer) describe(s *shown, n Node) {
 		if len(m.Rows) == 0 {
 			s.add("One-Time Filter", "false")
 		}
-		s.add("Plan Rows", len(m.Rows))
 	case *FunctionScan:
 		set("Function Scan")
 		var fns []string
@@ -167,6 +169,8 @@ func (x *Explainer) describe(s *shown, n Node) {
 			aggs = append(aggs, x.scanAggText(m, a))
 		}
 		s.add("Aggregates", aggs)
+	case *Gapfill:
+		x.describeGapfill(s, m)
 	case *Window:
 		set("WindowAgg")
 		s.addIf("Partition By", x.texts(m.PartitionBy, names(m.Input.Fields())))
@@ -180,6 +184,8 @@ func (x *Explainer) describe(s *shown, n Node) {
 		s.add("Sort Key", x.keys(m.Keys, names(m.Input.Fields())))
 	case *Limit:
 		set("Limit")
+	case *LockRows:
+		set("LockRows")
 	case *Distinct:
 		set("HashAggregate")
 		s.add("Strategy", "Distinct")
@@ -190,6 +196,8 @@ func (x *Explainer) describe(s *shown, n Node) {
 		}
 	case *Join:
 		x.describeJoin(s, m)
+	case *AsofJoin:
+		x.describeAsofJoin(s, m)
 	case *Apply:
 		set("Nested Loop")
 		if m.Kind == LeftJoin {
@@ -229,19 +237,16 @@ func (x *Explainer) describeScan(s *shown, m *Scan) {
 	s.title += " on " + m.Table.Name + aliasText(m.Alias, m.Table.Name)
 	s.add("Relation Name", m.Table.Name)
 	s.add("Alias", m.Alias)
-	if x.Rows != nil {
-		s.add("Plan Rows", x.Rows(m.Table.OID))
-	}
 	var cols []string
 	for _, id := range m.Spec.Columns {
-		if c := m.Table.Column(id); c != nil {
+		if c, ok := m.ColumnField(id); ok {
 			cols = append(cols, c.Name)
 		}
 	}
 	s.addIf("Columns", cols)
 	var pushed []string
 	for _, p := range m.Spec.Filter {
-		pushed = append(pushed, x.predicateText(m.Table, p))
+		pushed = append(pushed, x.predicateText(m, p))
 	}
 	for _, d := range m.Dynamic {
 		pushed = append(pushed, x.dynamicText(m, d))
@@ -252,6 +257,9 @@ func (x *Explainer) describeScan(s *shown, m *Scan) {
 	if len(m.Filter) > 0 {
 		s.add("Filter", x.condition(m.Filter, names(m.Out)))
 	}
+	if m.AsOf != nil {
+		s.add("As Of", x.texts([]expr.Expr{m.AsOf}, nil))
+	}
 	if m.Limit > 0 {
 		s.add("Rows Wanted", m.Limit)
 	}
@@ -259,7 +267,7 @@ func (x *Explainer) describeScan(s *shown, m *Scan) {
 
 func (x *Explainer) dynamicText(m *Scan, d DynamicPredicate) string {
 	name := fmt.Sprintf("column %d", d.Column)
-	if c := m.Table.Column(d.Column); c != nil {
+	if c, ok := m.ColumnField(d.Column); ok {
 		name = c.Name
 	}
 	vs := strings.Join(x.texts(d.Values, nil), ", ")
@@ -315,7 +323,7 @@ func (x *Explainer) scanAggText(m *ScanAggregate, a chunk.Aggregate) string {
 	if a.Func == chunk.AggCountStar {
 		return "count(*)"
 	}
-	if c := m.Scan.Table.Column(a.Column); c != nil {
+	if c, ok := m.Scan.ColumnField(a.Column); ok {
 		return name + "(" + c.Name + ")"
 	}
 	return name
@@ -345,6 +353,57 @@ func (x *Explainer) describeJoin(s *shown, m *Join) {
 	if m.Cond != nil {
 		s.add("Join Filter", x.condition(Conjuncts(m.Cond), append(l, r...)))
 	}
+}
+
+func (x *Explainer) describeAsofJoin(s *shown, m *AsofJoin) {
+	s.title, s.nodeType = "Asof Join", "Asof Join"
+	if m.Kind == LeftJoin {
+		s.title = "Asof Left Join"
+	}
+	s.add("Join Type", joinNames[m.Kind])
+	l, r := names(m.Left.Fields()), names(m.Right.Fields())
+	var conds []string
+	for i := range m.EquiLeft {
+		conds = append(conds, "("+x.text(m.EquiLeft[i], l)+" = "+x.text(m.EquiRight[i], r)+")")
+	}
+	conds = append(conds, "("+x.text(m.TimeLeft, l)+" "+string(m.Op)+" "+x.text(m.TimeRight, r)+")")
+	s.add("Asof Cond", strings.Join(conds, " AND "))
+	if m.Cond != nil {
+		s.add("Join Filter", x.condition(Conjuncts(m.Cond), append(l, r...)))
+	}
+}
+
+func (x *Explainer) describeGapfill(s *shown, m *Gapfill) {
+	s.title, s.nodeType = "Gapfill", "Gapfill"
+	cols := names(m.Input.Fields())
+	var groups []string
+	for _, g := range m.Groups {
+		groups = append(groups, cols[g])
+	}
+	s.addIf("Group Key", groups)
+	s.add("Bucket Width", x.text(m.Width, nil))
+	bounds := func(name, inclusive, exclusive string, bs []FillBound) {
+		var list []string
+		for _, b := range bs {
+			op := inclusive
+			if b.After {
+				op = exclusive
+			}
+			list = append(list, op+" "+x.text(b.At, nil))
+		}
+		s.addIf(name, list)
+	}
+	bounds("Start", ">=", ">", m.Start)
+	bounds("Finish", "<", "<=", m.Finish)
+	var calls []string
+	for _, c := range m.Calls {
+		name := "locf"
+		if c.Interpolate {
+			name = "interpolate"
+		}
+		calls = append(calls, name+"("+x.text(c.Arg, cols)+")")
+	}
+	s.addIf("Fill", calls)
 }
 
 func (x *Explainer) describeSetOp(s *shown, m *SetOp) {
@@ -389,6 +448,9 @@ func (x *Explainer) showRun(s *shown) {
 	stage("Partitions", st.PartitionsSkipped, st.PartitionsTotal, st.RowsSkippedPartitions)
 	stage("Slices", st.SlicesSkipped, st.SlicesTotal, st.RowsSkippedSlices)
 	stage("Chunks", st.ChunksSkipped, st.ChunksTotal, st.RowsSkippedChunks)
+	if st.ChunksSkippedBloom > 0 {
+		s.add("Chunks Skipped By Bloom Filters", st.ChunksSkippedBloom)
+	}
 	if st.ChunksFromManifest > 0 {
 		s.add("Chunks From Manifest", st.ChunksFromManifest)
 	}

@@ -17,10 +17,19 @@ func ExprText(e expr.Expr, columns []string, env *datum.Env) string {
 	return w.text(e)
 }
 
+// DefinitionText writes an expression of a definition; relation names those that are
+// constants in it. Pretty leaves out parentheses that PostgreSQL's pretty text leaves out.
+func DefinitionText(e expr.Expr, columns []string, env *datum.Env, relation func(datum.OID) string, pretty bool) string {
+	w := exprWriter{columns: columns, env: env, ops: operatorNames(), relation: relation, pretty: pretty}
+	return w.text(e)
+}
+
 type exprWriter struct {
-	columns []string
-	env     *datum.Env
-	ops     map[*function.Function]string
+	relation func(datum.OID) string // of text of definitions; nil: as numbers
+	pretty   bool
+	columns  []string
+	env      *datum.Env
+	ops      map[*function.Function]string
 }
 
 func (w exprWriter) list(es []expr.Expr) string {
@@ -31,12 +40,12 @@ func (w exprWriter) list(es []expr.Expr) string {
 	return strings.Join(out, ", ")
 }
 
-func (w exprWriter) join(es []expr.Expr, word string) string {
+func (w exprWriter) join(parent expr.Expr, es []expr.Expr, word string) string {
 	out := make([]string, len(es))
 	for i, e := range es {
-		out[i] = w.text(e)
+		out[i] = w.in(e, parent)
 	}
-	return "(" + strings.Join(out, word) + ")"
+	return w.outer(strings.Join(out, word))
 }
 
 func (w exprWriter) text(e expr.Expr) string {
@@ -46,10 +55,14 @@ func (w exprWriter) text(e expr.Expr) string {
 	case *expr.Const:
 		return w.constant(x)
 	case *expr.Column:
+		name := x.Name
 		if x.Index < len(w.columns) && w.columns[x.Index] != "" {
-			return ast.QuoteIdent(w.columns[x.Index])
+			name = w.columns[x.Index]
 		}
-		return ast.QuoteIdent(x.Name)
+		if strings.HasPrefix(name, "(") && strings.HasSuffix(name, ")") {
+			return name // of what a scan computes
+		}
+		return ast.QuoteIdent(name)
 	case *expr.Param:
 		if x.Outer {
 			return fmt.Sprintf("$outer%d", x.Index)
@@ -58,22 +71,22 @@ func (w exprWriter) text(e expr.Expr) string {
 	case *expr.Call:
 		return w.call(x)
 	case *expr.And:
-		return w.join(x.Args, " AND ")
+		return w.join(x, x.Args, " AND ")
 	case *expr.Or:
-		return w.join(x.Args, " OR ")
+		return w.join(x, x.Args, " OR ")
 	case *expr.Not:
-		return "(NOT " + w.text(x.Arg) + ")"
+		return w.outer("NOT " + w.in(x.Arg, x))
 	case *expr.IsNull:
 		if x.Not {
-			return "(" + w.text(x.Arg) + " IS NOT NULL)"
+			return w.outer(w.in(x.Arg, x) + " IS NOT NULL")
 		}
-		return "(" + w.text(x.Arg) + " IS NULL)"
+		return w.outer(w.in(x.Arg, x) + " IS NULL")
 	case *expr.IsDistinct:
 		not := ""
 		if x.Not {
 			not = "NOT "
 		}
-		return "(" + w.text(x.L) + " IS " + not + "DISTINCT FROM " + w.text(x.R) + ")"
+		return w.outer(w.in(x.L, x) + " IS " + not + "DISTINCT FROM " + w.in(x.R, x))
 	case *expr.Case:
 		return w.caseText(x)
 	case *expr.CaseBase:
@@ -91,17 +104,27 @@ func (w exprWriter) text(e expr.Expr) string {
 		if x.All {
 			word = " ALL ("
 		}
-		return "(" + w.text(x.L) + " " + w.opName(x.Op) + word + w.text(x.R) + "))"
+		return w.outer(w.in(x.L, x) + " " + w.opName(x.Op) + word + w.array(x.R) + ")")
 	case *expr.IOCast:
-		return "(" + w.text(x.Arg) + ")::" + x.T.String()
+		return w.castText(x, x.Arg, x.T)
+	case *expr.ToDomain:
+		return w.outer(w.in(x.Arg, x)) + "::" + x.Name
 	case *expr.Relabel:
-		return "(" + w.text(x.Arg) + ")::" + x.T.String()
+		return w.castText(x, x.Arg, x.T)
 	case *expr.ArrayCast:
-		return "(" + w.text(x.Arg) + ")::" + x.T.String()
+		return w.castText(x, x.Arg, x.T)
 	case *expr.Subscript:
-		return "(" + w.text(x.Arg) + ")[" + w.text(x.Index) + "]"
+		s := "(" + w.text(x.Arg) + ")"
+		for _, i := range x.Index {
+			s += "[" + w.text(i) + "]"
+		}
+		return s
 	case *expr.Slice:
-		return "(" + w.text(x.Arg) + ")[" + w.text(x.Lower) + ":" + w.text(x.Upper) + "]"
+		s := "(" + w.text(x.Arg) + ")"
+		for i := range x.Lower {
+			s += "[" + w.text(x.Lower[i]) + ":" + w.text(x.Upper[i]) + "]"
+		}
+		return s
 	case *expr.Subquery:
 		return w.subquery(x)
 	}
@@ -144,9 +167,12 @@ func (w exprWriter) caseText(x *expr.Case) string {
 
 func (w exprWriter) constant(x *expr.Const) string {
 	if x.Value == nil {
-		return "NULL::" + datum.Of(x.T.OID).String()
+		return "NULL::" + w.env.TypeText(datum.Of(x.T.OID))
 	}
 	s := string(datum.AppendText(nil, x.T, x.Value, w.env))
+	if x.T.OID == datum.RegClass && w.relation != nil {
+		s = w.relation(x.Value.(datum.OID))
+	}
 	switch x.T.OID {
 	case datum.Int4, datum.Bool:
 		if x.T.OID == datum.Bool {
@@ -163,7 +189,7 @@ func (w exprWriter) constant(x *expr.Const) string {
 			return s
 		}
 	}
-	return ast.QuoteLiteral(s) + "::" + datum.Of(x.T.OID).String()
+	return ast.QuoteLiteral(s) + "::" + w.env.TypeText(datum.Of(x.T.OID))
 }
 
 // call writes operators as operators and casts as casts.
@@ -171,15 +197,36 @@ func (w exprWriter) call(x *expr.Call) string {
 	if op, ok := w.ops[x.Fn]; ok {
 		switch len(x.Args) {
 		case 2:
-			return "(" + w.text(x.Args[0]) + " " + op + " " + w.text(x.Args[1]) + ")"
+			return w.outer(w.in(x.Args[0], x) + " " + op + " " + w.in(x.Args[1], x))
 		case 1:
-			return "(" + op + " " + w.text(x.Args[0]) + ")"
+			return w.outer(op + " " + w.in(x.Args[0], x))
 		}
 	}
 	if len(x.Args) > 0 && isCast(x) {
-		return "(" + w.text(x.Args[0]) + ")::" + x.T.String()
+		return w.castText(x, x.Args[0], x.T)
 	}
 	return x.Fn.Name + "(" + w.list(x.Args) + ")"
+}
+
+func (w exprWriter) castText(cast, arg expr.Expr, t datum.Type) string {
+	return w.outer(w.in(arg, cast)) + "::" + w.env.TypeText(t)
+}
+
+// array is the right side of = ANY: in definitions, a list of constants as it was written.
+func (w exprWriter) array(e expr.Expr) string {
+	k, ok := e.(*expr.Const)
+	if !ok || w.relation == nil {
+		return w.text(e)
+	}
+	list, ok := k.Value.(datum.Array)
+	if !ok {
+		return w.text(e)
+	}
+	out := make([]string, len(list.Values))
+	for i, v := range list.Values {
+		out[i] = w.constant(&expr.Const{T: list.Elem, Value: v})
+	}
+	return "ARRAY[" + strings.Join(out, ", ") + "]"
 }
 
 func isCast(x *expr.Call) bool {

@@ -3,26 +3,8 @@ package plan
 import (
 	"fmt"
 
-	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
 )
-
-// immutableIO says whether a conversion through text depends on no setting of
-// the session: dates, times, floats and bytea are shown as the session likes.
-func immutableIO(c *expr.IOCast) bool {
-	for _, t := range []datum.Type{c.T, c.Arg.Type()} {
-		if e, ok := t.Elem(); ok {
-			t = e
-		}
-		switch t.OID {
-		case datum.Bool, datum.Int2, datum.Int4, datum.Int8, datum.Numeric, datum.UUID, datum.Unknown,
-			datum.Text, datum.Varchar, datum.BPChar, datum.Name, datum.Char, datum.JSON, datum.JSONB, datum.OIDType:
-		default:
-			return false
-		}
-	}
-	return true
-}
 
 // WalkNodes calls f for n and the nodes below it; where f returns false those are left out.
 // Plans of subqueries are not visited.
@@ -85,7 +67,7 @@ func MapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 	switch n := n.(type) {
 	case *Scan:
 		c := *n
-		c.Filter = list(n.Filter)
+		c.Filter, c.AsOf = list(n.Filter), one(n.AsOf)
 		c.Dynamic = append([]DynamicPredicate(nil), n.Dynamic...)
 		for i := range c.Dynamic {
 			c.Dynamic[i].Values = list(c.Dynamic[i].Values)
@@ -132,6 +114,23 @@ func MapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 		c := *n
 		c.Finish = list(n.Finish)
 		return &c
+	case *Gapfill:
+		c := *n
+		c.Width, c.Zone = one(n.Width), one(n.Zone)
+		bounds := func(bs []FillBound) (out []FillBound) {
+			for _, b := range bs {
+				out = append(out, FillBound{At: one(b.At), After: b.After})
+			}
+			return out
+		}
+		c.Start, c.Finish = bounds(n.Start), bounds(n.Finish)
+		c.Calls = make([]FillCall, len(n.Calls))
+		for i, k := range n.Calls {
+			k.Arg, k.NullIsMissing = one(k.Arg), one(k.NullIsMissing)
+			k.Prev, k.PrevAt, k.Next, k.NextAt = one(k.Prev), one(k.PrevAt), one(k.Next), one(k.NextAt)
+			c.Calls[i] = k
+		}
+		return &c
 	case *Window:
 		c := *n
 		c.PartitionBy, c.OrderBy = list(n.PartitionBy), keys(n.OrderBy)
@@ -146,11 +145,22 @@ func MapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 		return &Sort{Input: n.Input, Keys: keys(n.Keys), TopK: one(n.TopK)}
 	case *Limit:
 		return &Limit{Input: n.Input, Count: one(n.Count), Offset: one(n.Offset), WithTies: keys(n.WithTies)}
+	case *LockRows:
+		c := &LockRows{Input: n.Input, Count: one(n.Count), Offset: one(n.Offset), Locks: append([]RowLock(nil), n.Locks...)}
+		for i := range c.Locks {
+			c.Locks[i].Keys = list(c.Locks[i].Keys)
+		}
+		return c
 	case *Distinct:
 		return &Distinct{Input: n.Input, On: list(n.On)}
 	case *Join:
 		c := *n
 		c.EquiLeft, c.EquiRight, c.Cond = list(n.EquiLeft), list(n.EquiRight), one(n.Cond)
+		return &c
+	case *AsofJoin:
+		c := *n
+		c.EquiLeft, c.EquiRight, c.Cond = list(n.EquiLeft), list(n.EquiRight), one(n.Cond)
+		c.TimeLeft, c.TimeRight = one(n.TimeLeft), one(n.TimeRight)
 		return &c
 	case *Apply:
 		c := *n
@@ -183,6 +193,10 @@ func WithInputs(n Node, in []Node) Node {
 		c := *n
 		c.Scan = in[0].(*Scan)
 		return &c
+	case *Gapfill:
+		c := *n
+		c.Input = in[0]
+		return &c
 	case *Window:
 		c := *n
 		c.Input = in[0]
@@ -195,11 +209,19 @@ func WithInputs(n Node, in []Node) Node {
 		c := *n
 		c.Input = in[0]
 		return &c
+	case *LockRows:
+		c := *n
+		c.Input = in[0]
+		return &c
 	case *Distinct:
 		c := *n
 		c.Input = in[0]
 		return &c
 	case *Join:
+		c := *n
+		c.Left, c.Right = in[0], in[1]
+		return &c
+	case *AsofJoin:
 		c := *n
 		c.Left, c.Right = in[0], in[1]
 		return &c

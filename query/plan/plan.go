@@ -5,6 +5,7 @@ package plan
 import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/internal/datum"
+	"github.com/phyllodb/phyllo/internal/locking"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
@@ -38,9 +39,26 @@ type Scan struct {
 	// Dynamic are predicates whose values become known only when the scan
 	// starts: exec evaluates them and adds them to Spec.Filter.
 	Dynamic []DynamicPredicate
-	Out     []Field
+	// AsOf is the time (timestamptz), or the position (bigint), as of which the table is read;
+	// nil: now. It is evaluated when the scan starts.
+	AsOf expr.Expr
+	Out  []Field
 	// Limit, if positive, says that the parent needs only so many rows.
 	Limit int64
+}
+
+// ColumnField returns the name and the type of a column that the scan may read, of the
+// table or of a path; ok is false if there is none.
+func (n *Scan) ColumnField(id schema.ColumnID) (f Field, ok bool) {
+	if c := n.Table.Column(id); c != nil {
+		return Field{Name: c.Name, Type: c.Type}, true
+	}
+	for i := range n.Spec.Paths {
+		if p := &n.Spec.Paths[i]; p.ID == id {
+			return Field{Name: p.Name, Type: p.Type()}, true
+		}
+	}
+	return Field{}, false
 }
 
 // A DynamicPredicate is a chunk.Predicate over expressions without columns
@@ -80,6 +98,8 @@ type SetCall struct {
 	Args []expr.Expr
 	T    datum.Type
 	Cols []Field
+	// Defined says that Cols are those of a column definition list.
+	Defined bool
 }
 
 // Filter keeps the rows for which Cond is true.
@@ -133,6 +153,43 @@ type ScanAggregate struct {
 	Aggs   []chunk.Aggregate
 	Finish []expr.Expr // over one row with the Aggs' results as columns
 	Out    []Field
+}
+
+// Gapfill adds rows for the buckets of time that its input has no row of: of each group that it
+// has rows of (or of all, if there are no Groups), from Start up to Finish. Its input is sorted by
+// Groups, which are columns, and then by the column Time; in rows that are added, other columns are
+// NULL. Its output is the input's columns, then the calls.
+type Gapfill struct {
+	Input  Node
+	Groups []int
+	Time   int
+	Width  expr.Expr // of a bucket, as time_bucket takes it
+	Zone   expr.Expr // nil: buckets are not by a zone's clocks
+	// The latest one of Start and the earliest one of Finish count. None of them is an error when
+	// the plan is run: the optimiser may find them in conditions that come from outside.
+	Start, Finish []FillBound
+	Calls         []FillCall
+	Out           []Field
+}
+
+// A FillBound bounds the times of Gapfill; it has no columns. After says that what is meant is the
+// next value of the type: that of > and <=.
+type FillBound struct {
+	At    expr.Expr
+	After bool
+}
+
+// A FillCall is locf or interpolate: the value of Arg, and where there is none one that is made of those
+// of other rows of the group.
+type FillCall struct {
+	Interpolate bool
+	Arg         expr.Expr
+	// Prev is the value before the first one of a group, over the columns of Groups; nil: NULL.
+	// Of interpolate PrevAt is its time, and Next and NextAt are those of the one after the last.
+	Prev, PrevAt, Next, NextAt expr.Expr
+	// NullIsMissing says whether locf also replaces NULLs of rows that the input has; nil: not.
+	NullIsMissing expr.Expr
+	T             datum.Type
 }
 
 // A WindowCall is one window function or aggregate over a window.
@@ -205,6 +262,23 @@ type Limit struct {
 	WithTies      []SortKey // FETCH FIRST .. WITH TIES
 }
 
+// LockRows locks the rows of tables that its rows come of, for FOR UPDATE and its kin, and leaves
+// out those that are to be skipped. It locks no more than the Limit above it, which Count
+// and Offset are of, wants.
+type LockRows struct {
+	Input         Node
+	Locks         []RowLock
+	Count, Offset expr.Expr
+}
+
+// A RowLock is a table whose rows are locked.
+type RowLock struct {
+	Table    *schema.Table
+	Keys     []expr.Expr // the columns of the primary key, in key order; none if it has no key
+	Strength locking.Strength
+	Wait     locking.Wait
+}
+
 // Distinct removes duplicate rows. With On, it keeps the first row of each
 // group of equal On values; the input is sorted by them first.
 type Distinct struct {
@@ -248,6 +322,37 @@ type Apply struct {
 	Cond        expr.Expr
 	Out         []Field
 }
+
+// AsofJoin joins each left row with one right row at most: of those whose keys are equal
+// (EquiLeft[i] = EquiRight[i], over the left and the right input's columns) the one whose
+// time is nearest to the left row's on the side that Op says. Where several right rows have
+// that time, it is the one that ORDER BY all of the right input's columns would put last. A
+// NULL among the keys and times matches nothing. The two have nothing to do with each other
+// if Cond, over the left then the right columns, does not hold of them. The times of a pair,
+// and its keys, are of one type with an order. Kind is Inner or Left; output as Join's.
+type AsofJoin struct {
+	Kind                JoinKind
+	Left, Right         Node
+	EquiLeft, EquiRight []expr.Expr
+	TimeLeft, TimeRight expr.Expr
+	Op                  AsofOp // of TimeLeft with TimeRight
+	Cond                expr.Expr
+	Out                 []Field
+}
+
+// An AsofOp is how a left row's time compares with those that it may be joined with.
+type AsofOp string
+
+const (
+	AsofGE AsofOp = ">=" // the last right row up to the left row's time
+	AsofGT AsofOp = ">"  // the last right row before
+	AsofLE AsofOp = "<=" // the first right row from the left row's time on
+	AsofLT AsofOp = "<"  // the first right row after
+)
+
+// Strict says whether equal times do not match, Forward whether the right row is the later one.
+func (op AsofOp) Strict() bool  { return op == AsofGT || op == AsofLT }
+func (op AsofOp) Forward() bool { return op == AsofLE || op == AsofLT }
 
 // Number adds an int8 column that is different for each row of its input, from 0 on
 // without many gaps. FirstOf finds rows by it that a join has made several of.
@@ -317,11 +422,14 @@ func (n *Project) Fields() []Field       { return n.Out }
 func (n *ProjectSet) Fields() []Field    { return n.Out }
 func (n *Aggregate) Fields() []Field     { return n.Out }
 func (n *ScanAggregate) Fields() []Field { return n.Out }
+func (n *Gapfill) Fields() []Field       { return n.Out }
 func (n *Window) Fields() []Field        { return n.Out }
 func (n *Sort) Fields() []Field          { return n.Input.Fields() }
 func (n *Limit) Fields() []Field         { return n.Input.Fields() }
+func (n *LockRows) Fields() []Field      { return n.Input.Fields() }
 func (n *Distinct) Fields() []Field      { return n.Input.Fields() }
 func (n *Join) Fields() []Field          { return n.Out }
+func (n *AsofJoin) Fields() []Field      { return n.Out }
 func (n *Apply) Fields() []Field         { return n.Out }
 func (n *Number) Fields() []Field        { return n.Out }
 func (n *FirstOf) Fields() []Field       { return n.Input.Fields() }
@@ -338,11 +446,14 @@ func (n *Project) Inputs() []Node       { return []Node{n.Input} }
 func (n *ProjectSet) Inputs() []Node    { return []Node{n.Input} }
 func (n *Aggregate) Inputs() []Node     { return []Node{n.Input} }
 func (n *ScanAggregate) Inputs() []Node { return []Node{n.Scan} }
+func (n *Gapfill) Inputs() []Node       { return []Node{n.Input} }
 func (n *Window) Inputs() []Node        { return []Node{n.Input} }
 func (n *Sort) Inputs() []Node          { return []Node{n.Input} }
 func (n *Limit) Inputs() []Node         { return []Node{n.Input} }
+func (n *LockRows) Inputs() []Node      { return []Node{n.Input} }
 func (n *Distinct) Inputs() []Node      { return []Node{n.Input} }
 func (n *Join) Inputs() []Node          { return []Node{n.Left, n.Right} }
+func (n *AsofJoin) Inputs() []Node      { return []Node{n.Left, n.Right} }
 func (n *Apply) Inputs() []Node         { return []Node{n.Left, n.Right} }
 func (n *Number) Inputs() []Node        { return []Node{n.Input} }
 func (n *FirstOf) Inputs() []Node       { return []Node{n.Input} }

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"slices"
+
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/query/expr"
 	"github.com/phyllodb/phyllo/query/function"
 )
@@ -38,16 +41,77 @@ func IsVolatile(e expr.Expr) bool {
 	})
 }
 
-// NodeIsVolatile says whether an expression of a plan is volatile.
+// TakeTurns says whether expressions of one row see what others of it do to a sequence, so
+// that a row must be done with before the next one begins.
+func TakeTurns(exprs []expr.Expr) bool {
+	takes, looks := 0, 0
+	for _, e := range exprs {
+		Any(e, func(x expr.Expr) bool {
+			for _, f := range functionsOf(x) {
+				switch f.Name {
+				case "nextval", "setval":
+					takes++
+				case "currval", "lastval":
+					looks++
+				}
+			}
+			return false
+		})
+	}
+	return takes > 1 || takes > 0 && looks > 0
+}
+
+// NodeIsVolatile says whether an expression of a plan is volatile, or the plan locks rows.
 func NodeIsVolatile(n Node) bool {
 	found := false
 	WalkNodes(n, func(m Node) bool {
+		_, locks := m.(*LockRows)
+		found = found || locks
 		for _, e := range Exprs(m) {
 			found = found || IsVolatile(e)
 		}
 		return !found
 	})
 	return found
+}
+
+// IsImmutable says whether an expression depends on its columns and on nothing else.
+func IsImmutable(e expr.Expr) bool {
+	return !Any(e, func(x expr.Expr) bool {
+		switch x.(type) {
+		case *expr.Param, *expr.Subquery:
+			return true
+		}
+		return mutable(x)
+	})
+}
+
+// mutable says whether what an expression node does itself depends on more than its arguments.
+func mutable(x expr.Expr) bool {
+	switch x := x.(type) {
+	case *expr.IOCast:
+		return !immutableText(x.T) || !immutableText(x.Arg.Type())
+	case *expr.Call:
+		// A text and a value of another type: stable only for the sake of the value's text.
+		if x.Fn.Name == "textanycat" || x.Fn.Name == "anytextcat" {
+			return slices.ContainsFunc(x.Args, func(a expr.Expr) bool { return !immutableText(a.Type()) })
+		}
+	}
+	return slices.ContainsFunc(functionsOf(x), func(f *function.Function) bool { return f.Volatility != function.Immutable })
+}
+
+// immutableText says whether the text of a type depends on no setting of the session: dates,
+// times, floats and bytea are shown as the session likes.
+func immutableText(t datum.Type) bool {
+	if e, ok := t.Elem(); ok {
+		t = e
+	}
+	switch t.OID {
+	case datum.Bool, datum.Int2, datum.Int4, datum.Int8, datum.Numeric, datum.UUID, datum.Unknown,
+		datum.Text, datum.Varchar, datum.BPChar, datum.Name, datum.Char, datum.JSON, datum.JSONB, datum.OIDType:
+		return true
+	}
+	return false
 }
 
 // IsStableConst says whether an expression has one value during a statement: no
@@ -76,17 +140,7 @@ func IsImmutableConst(e expr.Expr) bool {
 		return false
 	}
 	return !Any(e, func(x expr.Expr) bool {
-		switch x := x.(type) {
-		case *expr.Param:
-			return true
-		case *expr.IOCast:
-			return !immutableIO(x)
-		}
-		for _, f := range functionsOf(x) {
-			if f.Volatility != function.Immutable {
-				return true
-			}
-		}
-		return false
+		_, param := x.(*expr.Param)
+		return param || mutable(x)
 	})
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/phyllodb/phyllo/query/expr"
 )
@@ -40,20 +41,23 @@ func WithChildren(e expr.Expr, c []expr.Expr) expr.Expr {
 		return &expr.AnyAll{Op: e.Op, L: c[0], R: c[1], All: e.All}
 	case *expr.IOCast:
 		return &expr.IOCast{Arg: c[0], T: e.T}
+	case *expr.ToDomain:
+		return &expr.ToDomain{Arg: c[0], T: e.T, Name: e.Name, NotNull: e.NotNull, Checks: e.Checks}
 	case *expr.Relabel:
 		return &expr.Relabel{Arg: c[0], T: e.T}
 	case *expr.ArrayCast:
 		return &expr.ArrayCast{Arg: c[0], Elem: c[1], T: e.T}
 	case *expr.Subscript:
-		return &expr.Subscript{Arg: c[0], Index: c[1], T: e.T}
+		return &expr.Subscript{Arg: c[0], Index: c[1:], T: e.T}
 	case *expr.Slice:
-		s := &expr.Slice{Arg: c[0], T: e.T}
+		s := &expr.Slice{Arg: c[0], Lower: slices.Clone(e.Lower), Upper: slices.Clone(e.Upper), T: e.T}
 		c = c[1:]
-		if e.Lower != nil {
-			s.Lower, c = c[0], c[1:]
-		}
-		if e.Upper != nil {
-			s.Upper = c[0]
+		for i := range s.Lower {
+			for _, bound := range []*expr.Expr{&s.Lower[i], &s.Upper[i]} {
+				if *bound != nil {
+					*bound, c = c[0], c[1:]
+				}
+			}
 		}
 		return s
 	case *expr.Subquery:

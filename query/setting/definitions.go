@@ -33,7 +33,8 @@ var definitions = []Def{
 	{Name: "cpu_tuple_cost", Kind: Real, Default: "0.01", Max: math.MaxFloat64, Scope: User, Category: "Query Tuning / Planner Cost Constants", Desc: "Sets the planner's estimate of the cost of processing each tuple (row)."},
 	{Name: "cursor_tuple_fraction", Kind: Real, Default: "0.1", Max: 1, Scope: User, Category: "Query Tuning / Other Planner Options", Desc: "Sets the planner's estimate of the fraction of a cursor's rows that will be retrieved."},
 	{Name: "data_checksums", Kind: Bool, Default: "on", Scope: Internal, Category: "Preset Options", Desc: "Shows whether data checksums are turned on for this cluster."},
-	{Name: "DateStyle", Kind: String, Default: "ISO, MDY", Scope: User, Report: true, Category: "Client Connection Defaults / Locale and Formatting", Desc: "Sets the display format for date and time values.", Check: checkDateStyle},
+	{Name: "DateStyle", Kind: String, Default: "ISO, MDY", Scope: User, Report: true, Category: "Client Connection Defaults / Locale and Formatting", Desc: "Sets the display format for date and time values.", Check: checkDateStyle, Complete: completeDateStyle},
+	{Name: "deadlock_timeout", Kind: Integer, Default: "1000", Unit: "ms", Min: 1, Max: maxInt, Scope: Superuser, Category: "Lock Management", Desc: "Sets the time to wait on a lock before checking for deadlock."},
 	{Name: "default_table_access_method", Kind: String, Default: "phyllo", Scope: User, Category: "Client Connection Defaults / Statement Behavior", Desc: "Sets the default table access method for new tables.", Check: checkAccessMethod},
 	{Name: "default_tablespace", Kind: String, Scope: User, Category: "Client Connection Defaults / Statement Behavior", Desc: "Sets the default tablespace to create tables and indexes in."},
 	{Name: "default_text_search_config", Kind: String, Default: "pg_catalog.simple", Scope: User, Category: "Client Connection Defaults / Locale and Formatting", Desc: "Sets default text search configuration."},
@@ -74,6 +75,7 @@ var definitions = []Def{
 	{Name: "max_identifier_length", Kind: Integer, Default: "63", Min: 63, Max: 63, Scope: Internal, Category: "Preset Options", Desc: "Shows the maximum identifier length."},
 	{Name: "max_index_keys", Kind: Integer, Default: "32", Min: 32, Max: 32, Scope: Internal, Category: "Preset Options", Desc: "Shows the maximum number of index keys."},
 	{Name: "max_parallel_workers_per_gather", Kind: Integer, Default: "2", Max: 1024, Scope: User, Category: "Resource Usage / Asynchronous Behavior", Desc: "Sets the maximum number of parallel processes per executor node."},
+	{Name: "max_stack_depth", Kind: Integer, Default: "2048", Unit: "kB", Min: 100, Max: maxInt, Scope: User, Category: "Resource Usage / Memory", Desc: "Sets the maximum stack depth, in kilobytes."},
 	{Name: "password_encryption", Kind: Enum, Default: "scram-sha-256", Enum: []string{"scram-sha-256"}, Scope: User, Category: "Connections and Authentication / Authentication", Desc: "Chooses the algorithm for encrypting passwords."},
 	{Name: "plan_cache_mode", Kind: Enum, Default: "auto", Enum: []string{"auto", "force_generic_plan", "force_custom_plan"}, Scope: User, Category: "Query Tuning / Other Planner Options", Desc: "Controls the planner's selection of custom or generic plan."},
 	{Name: "quote_all_identifiers", Kind: Bool, Default: "off", Scope: User, Category: "Version and Platform Compatibility", Desc: "When generating SQL fragments, quote all identifiers."},
@@ -103,7 +105,7 @@ var definitions = []Def{
 	{Name: "xmlbinary", Kind: Enum, Default: "base64", Enum: []string{"base64", "hex"}, Scope: User, Category: "Client Connection Defaults / Statement Behavior", Desc: "Sets how binary values are to be encoded in XML."},
 	{Name: "xmloption", Kind: Enum, Default: "content", Enum: []string{"content", "document"}, Scope: User, Category: "Client Connection Defaults / Statement Behavior", Desc: "Sets whether XML data in implicit parsing and serialization operations is to be considered as documents or content fragments."},
 
-	{Name: "phyllo.pruning", Kind: String, Default: "all", Scope: User, Category: "Phyllo", Desc: "Stages of pruning that scans use: all, or a list of partitions, slices, chunks, manifest, vectors, encoded, late. Answers never depend on it.", Check: checkPruning},
+	{Name: "phyllo.pruning", Kind: String, Default: "all", Scope: User, Category: "Phyllo", Desc: "Stages of pruning that scans use: all, or a list of partitions, slices, chunks, manifest, blooms, vectors, encoded, late. Answers never depend on it.", Check: checkPruning},
 	{Name: "phyllo.freshness", Kind: Enum, Default: "recent", Enum: []string{"recent", "latest"}, Scope: User, Category: "Phyllo", Desc: "What statements see of other nodes: what was committed up to a second ago, or all that was committed when they began."},
 	{Name: "phyllo.read_consistency", Kind: String, Default: "default", Scope: User, Category: "Phyllo", Desc: "Level at which a cluster's replicas are asked by queries: default is the configured one.", Check: checkConsistency},
 	{Name: "phyllo.workers", Kind: Integer, Default: "0", Max: 1024, Scope: User, Category: "Phyllo", Desc: "Threads that a query uses; 0 is one for each processor."},
@@ -137,9 +139,11 @@ func checkAccessMethod(v string) (string, error) {
 		WithDetail("Table access method %q does not exist.", v)
 }
 
-// checkDateStyle completes a DateStyle such as "iso" or "German, DMY".
-func checkDateStyle(v string) (string, error) {
-	style, order := "ISO", "MDY"
+func checkDateStyle(v string) (string, error) { return completeDateStyle("ISO, MDY", v) }
+
+// completeDateStyle takes what a DateStyle such as "iso" or "DMY" does not say from the present one.
+func completeDateStyle(present, v string) (string, error) {
+	style, order, _ := strings.Cut(present, ", ")
 	german := false
 	for _, word := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' }) {
 		switch w := strings.ToUpper(word); {
@@ -168,7 +172,7 @@ func checkDateStyle(v string) (string, error) {
 }
 
 // Stages are the names that phyllo.pruning takes.
-var Stages = []string{"partitions", "slices", "chunks", "manifest", "vectors", "encoded", "late"}
+var Stages = []string{"partitions", "slices", "chunks", "manifest", "blooms", "vectors", "encoded", "late"}
 
 // Levels are the names that phyllo.read_consistency takes beside default.
 var Levels = []string{"ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_ONE", "LOCAL_QUORUM", "EACH_QUORUM", "SERIAL", "LOCAL_SERIAL"}

@@ -16,7 +16,7 @@ func Pruning(value string) chunk.PruningOff {
 		on[strings.TrimSpace(word)] = true
 	}
 	return chunk.PruningOff{
-		Partitions: !on["partitions"], Slices: !on["slices"], Chunks: !on["chunks"], Manifest: !on["manifest"],
+		Partitions: !on["partitions"], Slices: !on["slices"], Chunks: !on["chunks"], Manifest: !on["manifest"], Blooms: !on["blooms"],
 		Vectors: !on["vectors"], Encoded: !on["encoded"], Late: !on["late"],
 	}
 }

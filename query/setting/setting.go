@@ -49,6 +49,8 @@ type Def struct {
 	Desc     string
 	// Check canonicalises a value; nil accepts what the kind accepts.
 	Check func(string) (string, error)
+	// Complete makes a whole value of one that changes but a part of the present one; nil takes it as it is.
+	Complete func(present, v string) (string, error)
 }
 
 // Lookup finds a parameter's definition by its name in any case.

@@ -1,6 +1,7 @@
 package setting
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -46,6 +47,9 @@ func NewValues(initial map[string]string, report func(name, value string)) (*Val
 	return v, nil
 }
 
+// customName is how placeholders may be called.
+var customName = regexp.MustCompile(`^[A-Za-z_\x{80}-\x{10ffff}][\w$\x{80}-\x{10ffff}]*(\.[A-Za-z_\x{80}-\x{10ffff}][\w$\x{80}-\x{10ffff}]*)+$`)
+
 // resolve finds a definition; names with a dot that nobody defined are
 // placeholders, which have no definition and take any string.
 func resolve(name string) (*Def, string, error) {
@@ -54,6 +58,10 @@ func resolve(name string) (*Def, string, error) {
 		return d, key, nil
 	}
 	if strings.Contains(key, ".") && !strings.HasPrefix(key, "phyllo.") {
+		if !customName.MatchString(name) {
+			return nil, key, pgerr.New(pgerr.InvalidName, "invalid configuration parameter name %q", name).
+				WithDetail("Custom parameter names must be two or more simple identifiers separated by dots.")
+		}
 		return nil, key, nil
 	}
 	return nil, key, pgerr.New(pgerr.UndefinedObject, "unrecognized configuration parameter %q", name)
@@ -93,6 +101,12 @@ func (v *Values) Set(name, value string, local bool) error {
 		if err := d.settable(); err != nil {
 			return err
 		}
+		if d.Complete != nil {
+			present, _ := v.Raw(key)
+			if value, err = d.Complete(present, value); err != nil {
+				return err
+			}
+		}
 		if value, err = d.Canonical(value); err != nil {
 			return err
 		}
@@ -122,16 +136,21 @@ func (v *Values) Reset(name string) error {
 			return err
 		}
 	}
-	def, had := v.defaults[key]
-	v.put(key, def, had, false)
+	v.reset(d, key)
 	return nil
+}
+
+// reset returns a parameter to the session's default; a placeholder that has none is empty then.
+func (v *Values) reset(d *Def, key string) {
+	def, had := v.defaults[key]
+	_, known := v.current[key]
+	v.put(key, def, had || d == nil && known, false)
 }
 
 // ResetAll returns every parameter to the session's default.
 func (v *Values) ResetAll() {
 	for key := range v.current {
-		def, had := v.defaults[key]
-		v.put(key, def, had, false)
+		v.reset(byName[key], key)
 	}
 }
 

@@ -39,7 +39,7 @@ func sample(t testing.TB, f Format, rows int) []byte {
 		row := make([][]byte, len(columns))
 		for c, v := range values[i%len(values)] {
 			if v != nil {
-				row[c] = datum.AppendBinary(nil, columns[c].Type, v)
+				row[c] = datum.AppendBinary(nil, columns[c].Type, v, nil)
 			}
 		}
 		if err := w.Append(row); err != nil {

@@ -225,7 +225,7 @@ func (e *Encoder) slow(a arrow.Array, c encoderColumn) func(dst []byte, i int) (
 			return append(dst, 0xff, 0xff, 0xff, 0xff), nil
 		}
 		at := len(dst)
-		dst = datum.AppendBinary(append(dst, 0, 0, 0, 0), c.to, v)
+		dst = datum.AppendBinary(append(dst, 0, 0, 0, 0), c.to, v, nil)
 		size := len(dst) - at - 4
 		if size > math.MaxInt32 {
 			return dst, errors.New("the value is too long")

@@ -141,7 +141,7 @@ func (w *Writer) Append(values [][]byte) error {
 			w.builder.Field(i).AppendNull()
 			continue
 		}
-		v, err := datum.ParseBinary(w.columns[i].Type, b)
+		v, err := datum.ParseBinary(w.columns[i].Type, b, nil)
 		if err == nil {
 			err = appendValue(w.builder.Field(i), w.columns[i].Type, v)
 		}
@@ -190,6 +190,10 @@ func appendValue(b array.Builder, t datum.Type, v datum.Value) error {
 		a, ok := v.(datum.Array)
 		if !ok {
 			return fmt.Errorf("%T is no array", v)
+		}
+		if a.Dims != nil && t.OID != datum.Int2Vector && t.OID != datum.OIDVector {
+			return pgerr.Unsupported("lists of a file have one dimension counted from 1: an array with others cannot be written").
+				WithHint("Cast it to text.")
 		}
 		b.Append(true)
 		for _, e := range a.Values {

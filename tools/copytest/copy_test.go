@@ -1,4 +1,4 @@
-// Package copytest holds the tests of phyllo copy, phyllo doctor and the warnings
+// Package copytest holds the tests of phyllo copy, inspect, doctor and the warnings
 // of phyllo serve on a real cluster: at PHYLLO_TEST_CASSANDRA.
 package copytest
 

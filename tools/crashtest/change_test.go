@@ -112,7 +112,7 @@ func vacuum(p *process, _ *ledger, rng *rand.Rand) error {
 	}
 	defer conn.Close(ctx)
 	time.Sleep(time.Duration(rng.IntN(200)) * time.Millisecond)
-	_, err = conn.Exec(ctx, []string{"VACUUM", "VACUUM moved, state", "VACUUM FULL state", "CHECKPOINT"}[rng.IntN(4)])
+	_, err = conn.Exec(ctx, []string{"VACUUM", "VACUUM moved, state, kept", "VACUUM FULL state", "CHECKPOINT"}[rng.IntN(4)])
 	return err
 }
 

@@ -27,6 +27,7 @@ type ledger struct {
 	rows    map[int64]int  // by batch: how many rows it has
 	acked   map[int64]bool // by batch
 	changes *changes
+	kept    *kept
 }
 
 func (l *ledger) begin(rows int) int64 {
@@ -43,7 +44,8 @@ func (l *ledger) ack(batch int64) {
 	l.acked[batch] = true
 }
 
-// TestKill kills the server under concurrent COPY, INSERT, HTTP, UPDATE, DELETE and VACUUM.
+// TestKill kills the server under concurrent COPY, INSERT, HTTP, UPDATE, DELETE and VACUUM,
+// while rows get too old to be kept.
 func TestKill(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
@@ -51,7 +53,7 @@ func TestKill(t *testing.T) {
 	t.Logf("seed %d (give it back with -seed)", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	store := newStore(t)
-	l := &ledger{rows: map[int64]int{}, acked: map[int64]bool{}, changes: newChanges()}
+	l := &ledger{rows: map[int64]int{}, acked: map[int64]bool{}, changes: newChanges(), kept: newKept()}
 	// Buffers that seal often put flushes and commits into the way of the kill.
 	env := []string{"PHYLLO_SEAL_AGE=150ms", "PHYLLO_MEMORY_BUFFERS_MIB=16"}
 	p := start(t, store, env...)
@@ -74,7 +76,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	p.stop()
-	t.Logf("%d rounds, %d batches sent, %d acknowledged, %d changed", *rounds, sent, acked, changed)
+	t.Logf("%d rounds, %d batches sent, %d acknowledged, %d changed, %d too old", *rounds, sent, acked, changed, l.kept.expired)
 	if acked < *rounds || changed < *rounds {
 		t.Errorf("only %d batches were acknowledged: the test did not test", acked)
 	}
@@ -106,6 +108,7 @@ func create(t *testing.T, p *process) {
 	for _, sql := range append([]string{
 		`CREATE TABLE events (batch bigint, n int, ts timestamptz, value double precision) PARTITION BY HASH (n) WITH (partitions = 4, slice = '1 hour')`,
 		`CREATE TABLE keyed (n int, ts timestamptz, batch bigint, PRIMARY KEY (n, batch, ts)) PARTITION BY HASH (n) WITH (partitions = 2)`,
+		keptTable,
 	}, changeTables...) {
 		if _, err := conn.Exec(context.Background(), sql); err != nil {
 			t.Fatal(err)
@@ -117,7 +120,7 @@ func create(t *testing.T, p *process) {
 func work(t *testing.T, p *process, l *ledger, d time.Duration, seed uint64) {
 	var wg sync.WaitGroup
 	for i, writer := range []func(*process, *ledger, *rand.Rand) error{copyBatch, copyBatch, insertBatch, insertBatch, httpBatch, httpBatch, largeCopy,
-		l.changes.changeBatch, l.changes.changeBatch, vacuum} {
+		l.changes.changeBatch, l.changes.changeBatch, l.kept.insertBatch, vacuum} {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -241,6 +244,15 @@ func verify(t *testing.T, p *process, l *ledger) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
+	verifyBatches(t, conn, l)
+	l.changes.verify(t, conn)
+	l.kept.verify(t, conn)
+}
+
+// verifyBatches checks those that are only inserted.
+func verifyBatches(t *testing.T, conn *pgx.Conn, l *ledger) {
+	t.Helper()
+	ctx := context.Background()
 	found := map[int64]int{}
 	for _, table := range []string{"events", "keyed"} {
 		rows, err := conn.Query(ctx, `SELECT batch, sum(times)::bigint, count(*) FROM (SELECT batch, n, count(*) AS times FROM `+table+` GROUP BY batch, n) AS r GROUP BY batch`)
@@ -261,7 +273,6 @@ func verify(t *testing.T, p *process, l *ledger) {
 			t.Fatal(err)
 		}
 	}
-	l.changes.verify(t, conn)
 	for batch, want := range l.rows {
 		switch got := found[batch]; {
 		case got == want:

@@ -43,11 +43,3 @@ func readStatements(t *testing.T, path string) []statement {
 	}
 	return out
 }
-
-// ordered says whether a query fixes the order of its rows: its outermost
-// ORDER BY is the last clause. Queries in testdata order by enough to be total.
-func ordered(sql string) bool {
-	lower := strings.ToLower(sql)
-	i := strings.LastIndex(lower, "order by")
-	return i >= 0 && strings.Count(lower[i:], ")") <= strings.Count(lower[i:], "(")
-}

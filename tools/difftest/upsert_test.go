@@ -14,7 +14,7 @@ var seed = flag.Uint64("seed", 0, "seed of the random choices; 0 takes one from 
 
 // pruning are values of phyllo.pruning: all stages, each one alone switched off, none.
 func pruning() []string {
-	stages := []string{"partitions", "slices", "chunks", "manifest", "vectors", "encoded", "late"}
+	stages := []string{"partitions", "slices", "chunks", "manifest", "blooms", "vectors", "encoded", "late"}
 	out := []string{"all"}
 	for i := range stages {
 		out = append(out, strings.Join(append(append([]string(nil), stages[:i]...), stages[i+1:]...), ","))

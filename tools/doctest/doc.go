@@ -1,4 +1,4 @@
-// Package doctest keeps README.md and docs/*.md true. Its tests run the examples
+// Package doctest keeps README.md, docs/*.md and docs/sql/*.md true. Its tests run the examples
 // and compare the tables of the reference with the program.
 //
 // Examples are fenced blocks, run file by file from top to bottom in a folder of

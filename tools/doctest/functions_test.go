@@ -61,7 +61,7 @@ func userFunctions() (must, may map[string]bool) {
 func TestFunctions(t *testing.T) {
 	must, may := userFunctions()
 	listed := map[string]bool{}
-	for _, row := range tableRows(readPage(t, "docs/functions.md").section(t, "Functions")) {
+	for _, row := range tableRows(readPage(t, "docs/sql/functions.md").section(t, "Functions")) {
 		for _, name := range codes(row[0]) {
 			name, _, _ = strings.Cut(name, "(")
 			if listed[name] {

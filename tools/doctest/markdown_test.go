@@ -40,15 +40,11 @@ type heading struct {
 
 func (b *block) has(word string) bool { _, ok := b.words[word]; return ok }
 
-// pages reads README.md and docs/*.md.
+// pages reads README.md, docs/*.md and docs/sql/*.md.
 func pages(t testing.TB) []*page {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out []*page
-	for _, name := range append([]string{filepath.Join(root, "README.md")}, names...) {
+	for _, name := range pageFiles(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -64,6 +60,18 @@ func pages(t testing.TB) []*page {
 		out = append(out, p)
 	}
 	return out
+}
+
+func pageFiles(t testing.TB) []string {
+	names := []string{filepath.Join(root, "README.md")}
+	for _, pattern := range []string{"docs/*.md", "docs/sql/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pattern)))
+		if err != nil || found == nil {
+			t.Fatalf("%s: %d pages, %v", pattern, len(found), err)
+		}
+		names = append(names, found...)
+	}
+	return names
 }
 
 // readPage reads one of them.

@@ -10,7 +10,7 @@ import (
 // TestSettings compares the tables of session settings with the program.
 func TestSettings(t *testing.T) {
 	listed := map[string]bool{}
-	for _, row := range tableRows(readPage(t, "docs/sql.md").section(t, "Session settings")) {
+	for _, row := range tableRows(readPage(t, "docs/sql/settings.md").section(t, "Session settings")) {
 		name := strings.Join(codes(row[0]), "")
 		d, ok := setting.Lookup(name)
 		if !ok || d.Name != name {

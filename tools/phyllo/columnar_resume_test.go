@@ -30,7 +30,7 @@ func numbers(t testing.TB, path string, rows int) {
 		t.Fatal(err)
 	}
 	for i := range rows {
-		id := datum.AppendBinary(nil, datum.Of(datum.Int8), int64(i))
+		id := datum.AppendBinary(nil, datum.Of(datum.Int8), int64(i), nil)
 		if err := w.Append([][]byte{id, fmt.Appendf(nil, "row %d", i)}); err != nil {
 			t.Fatal(err)
 		}

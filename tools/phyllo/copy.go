@@ -174,13 +174,24 @@ func (j *copyJob) findTables(ctx context.Context) error {
 		wanted[name] = true
 	}
 	all := len(wanted) == 0
+	views := len(c.Views)
 	for _, def := range c.Tables {
 		ns := c.Namespaces[def.Namespace]
 		if ns == nil || isCopyProgress(ns.Name, def.Name) {
 			continue
 		}
+		if def.Materialized != nil {
+			views++
+			continue
+		}
 		name := ns.Name + "." + def.Name
 		if all || wanted[name] {
+			if q := sequenceOf(c, def); q != nil {
+				return fmt.Errorf("%s takes values from sequence %s, which is not copied\nhint: Copy other tables, or use phyllo backup and phyllo restore, which have sequences.", name, q.Name)
+			}
+			if def.UsesTypes() {
+				return fmt.Errorf("%s has columns of types that users have defined, which are not copied\nhint: Copy other tables, or use phyllo backup and phyllo restore, which have types.", name)
+			}
 			print, err := fingerprint(ctx, j.snapshot, def)
 			if err != nil {
 				return err
@@ -193,8 +204,8 @@ func (j *copyJob) findTables(ctx context.Context) error {
 		return fmt.Errorf("%s has no table %s", j.from.name, name)
 	}
 	slices.SortFunc(j.tables, func(a, b *tableCopy) int { return strings.Compare(a.name, b.name) })
-	if all && len(c.Views) > 0 {
-		j.out.line("Views are not copied: %s. Their definitions are in pg_views.", plural(int64(len(c.Views)), "view"))
+	if all && views > 0 {
+		j.out.line("Views are not copied: %s. Their definitions are in pg_views and pg_matviews.", plural(int64(views), "view"))
 	}
 	return nil
 }

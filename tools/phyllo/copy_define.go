@@ -11,6 +11,7 @@ import (
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
+	"github.com/phyllodb/phyllo/query/function"
 )
 
 // ignoreRetention makes sameDefinition not look at the retention: while a table is
@@ -21,8 +22,9 @@ const ignoreRetention = true
 // portable returns what of a definition is the same in every store.
 func portable(t *schema.Table, ignore ...bool) schema.Table {
 	p := *t
-	p.OID, p.Namespace, p.Owner, p.PrimaryKeyOID, p.IndexOID, p.RowTypeOID, p.ArrayTypeOID, p.Storage, p.Version = 0, 0, "", 0, 0, 0, 0, 0, 0
-	p.Comment, p.PrimaryKeyName = "", ""
+	p.OID, p.Namespace, p.Owner, p.PrimaryKeyOID, p.IndexOID, p.Storage, p.Version = 0, 0, "", 0, 0, 0, 0
+	p.Comment, p.PrimaryKeyName, p.HistoryFrom = "", "", 0
+	p.Placements, p.Generation, p.Gone, p.NullsRefused = nil, 0, nil, nil
 	p.Columns = slices.Clone(t.Columns)
 	for i := range p.Columns {
 		p.Columns[i].Comment = ""
@@ -30,6 +32,11 @@ func portable(t *schema.Table, ignore ...bool) schema.Table {
 	if len(ignore) > 0 {
 		p.Retention = 0
 	}
+	p.Checks = slices.Clone(t.Checks)
+	for i := range p.Checks {
+		p.Checks[i].OID, p.Checks[i].Comment = 0, ""
+	}
+	p.Indexes, p.ForeignKeys = nil, nil // which are declared only
 	// Lists that are empty and those that are missing are the same.
 	for _, ids := range []*[]schema.ColumnID{&p.PrimaryKey, &p.PartitionColumns} {
 		if len(*ids) == 0 {
@@ -114,18 +121,39 @@ func (t *tableCopy) create(ctx context.Context, tx *engine.Txn) error {
 	if err := ensureOwner(ctx, tx, t.def.Owner); err != nil {
 		return err
 	}
-	first, err := tx.TakeOIDs(ctx, 5)
+	const own = 3
+	first, err := tx.TakeOIDs(ctx, own+len(t.def.Checks))
 	if err != nil {
 		return err
 	}
 	def := *t.def
-	def.OID, def.RowTypeOID, def.ArrayTypeOID, def.PrimaryKeyOID, def.IndexOID = first, first+1, first+2, 0, 0
+	def.Indexes, def.ForeignKeys, def.Checks = nil, nil, slices.Clone(def.Checks)
+	for i := range def.Checks {
+		def.Checks[i].OID = first + own + datum.OID(i)
+	}
+	def.OID, def.PrimaryKeyOID, def.IndexOID = first, 0, 0
 	if def.Keyed() {
-		def.PrimaryKeyOID, def.IndexOID = first+3, first+4
+		def.PrimaryKeyOID, def.IndexOID = first+1, first+2
 	}
 	def.Namespace, def.Storage, def.Version, def.Retention = ns, 0, 0, 0
+	def.Placements, def.Generation, def.Gone, def.NullsRefused = nil, 0, nil, nil // of rows that are not copied as they lie
 	t.target = &def
 	return tx.Apply(ctx, schema.Change{PutTable: &def})
+}
+
+// sequenceOf returns a sequence that a table takes values from, nil if there is none.
+func sequenceOf(c *schema.Catalog, t *schema.Table) *schema.Sequence {
+	for _, col := range t.Live() {
+		if q := c.SequenceOf(t.OID, col.ID); q != nil {
+			return q
+		}
+		for _, oid := range function.StoredRelations(col.Default) {
+			if q := c.Sequences[oid]; q != nil {
+				return q
+			}
+		}
+	}
+	return nil
 }
 
 // namespaceOID finds a schema, or makes it.

@@ -26,13 +26,13 @@ import (
 	"github.com/phyllodb/phyllo/tools/server"
 )
 
-// copySide says how to reach a cluster, by side. What a configuration file says
+// copySide says how to reach a cluster, by side of a copy. What a configuration file says
 // is for its side alone, and then the environment is not; without a file the
 // environment is for both.
 type copySide struct {
-	Config  *string `help:"YAML file with the settings of serve for a cluster on this side: password, TLS, consistency. In place of PHYLLO_CASSANDRA_..." placeholder:"FILE"`
-	User    *string `help:"User of the cluster on this side; the password comes from PHYLLO_CASSANDRA_PASSWORD or the file." placeholder:"NAME"`
-	LocalDC *string `name:"local-dc" help:"Data centre to work with on this side." placeholder:"NAME"`
+	Config  *string `help:"YAML file with the settings of serve for this cluster: password, TLS, consistency. In place of PHYLLO_CASSANDRA_..." placeholder:"FILE"`
+	User    *string `help:"User of the cluster; the password comes from PHYLLO_CASSANDRA_PASSWORD or the file." placeholder:"NAME"`
+	LocalDC *string `name:"local-dc" help:"Data centre to work with." placeholder:"NAME"`
 }
 
 // copyRole says what a store is opened for.
@@ -113,7 +113,7 @@ func parseClusterStore(text string) (hosts, keyspace string, err error) {
 	case !ok || hosts == "" || keyspace == "" || strings.ContainsAny(keyspace, "/?#"):
 		return "", "", fmt.Errorf("a cluster is given as %sHOST[:PORT][,HOST...]/KEYSPACE", cassandraScheme)
 	case strings.Contains(hosts, "@"):
-		return "", "", fmt.Errorf("user and password do not belong there, for others can see a command line: see --from-user, --to-user, --from-config, --to-config")
+		return "", "", fmt.Errorf("user and password do not belong there, for others can see a command line: see the flags --...user and --...config")
 	}
 	if keyspace, err = url.PathUnescape(keyspace); err != nil {
 		return "", "", err

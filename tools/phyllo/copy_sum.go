@@ -80,7 +80,7 @@ func (s *summer) row(dst []byte, b arrow.RecordBatch, row int) []byte {
 			continue
 		}
 		at := len(dst)
-		dst = datum.AppendBinaryAt(append(dst, 0, 0, 0, 0), t, a, row)
+		dst = datum.AppendBinaryAt(append(dst, 0, 0, 0, 0), t, a, row, nil)
 		binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	}
 	return dst

@@ -145,7 +145,7 @@ func TestCopy(t *testing.T) {
 			if !sameDefinition(readings, got) || got.Retention != readings.Retention || got.Owner != "ann" || c.Roles["ann"] == nil {
 				t.Errorf("definition: %+v", got)
 			}
-			if got.IndexOID == 0 || got.RowTypeOID == 0 || got.OID == got.RowTypeOID {
+			if got.IndexOID == 0 || got.OID == got.IndexOID {
 				t.Errorf("OIDs: %+v", got)
 			}
 			return nil

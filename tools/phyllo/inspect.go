@@ -13,18 +13,42 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 )
 
-// inspectCommand shows what a data folder holds, level by level: folder, table,
+// inspectCommand shows what a store holds, level by level: folder (or keyspace), table,
 // partition, chunk, column. It changes nothing and takes no lock.
 type inspectCommand struct {
-	Dir       string `arg:"" help:"Data folder; a server may be using it."`
+	Dir       string `arg:"" help:"Data folder, or cassandra://HOST[:PORT][,HOST...]/KEYSPACE; servers may be using it."`
 	Table     string `arg:"" optional:"" help:"Table, or schema.table."`
 	Partition string `arg:"" optional:"" help:"Partition: its number in the listing of the table, or its key in hexadecimal."`
 	Chunk     string `arg:"" optional:"" help:"Chunk: its number in the listing of the partition, or the beginning of its ID."`
 	Column    string `arg:"" optional:"" help:"Column of the chunk."`
 
+	Why bool    `help:"Of a chunk or a column: the encodings that were weighed, their sizes and what they cost to decode."`
+	Map bool    `help:"Of a table or a partition: draw its chunks over time and key."`
+	SVG *string `name:"svg" help:"Draw them into an SVG file as well." placeholder:"FILE"`
+
 	Verify bool `help:"Read everything and check every checksum and every value; the exit status is 1 if something is damaged."`
 	JSON   bool `name:"json" help:"Print JSON, for programs."`
 	ASCII  bool `name:"ascii" help:"Print plain ASCII; the default where the locale is not UTF-8."`
+
+	copySide
+
+	width int // of the terminal, 0 if there is none
+}
+
+// drawn says whether chunks are drawn, of which all are not needed at once.
+func (c *inspectCommand) drawn() bool { return c.Map || c.SVG != nil }
+
+// check refuses flags where they say nothing.
+func (c *inspectCommand) check() error {
+	switch {
+	case c.Why && c.Chunk == "":
+		return errors.New("--why explains the columns of a chunk: name a table, a partition and a chunk")
+	case c.drawn() && (c.Table == "" || c.Chunk != ""):
+		return errors.New("--map and --svg draw the chunks of a table, or of one of its partitions: name it, and no chunk")
+	case c.Verify && (c.Why || c.drawn()):
+		return errors.New("--verify checks and draws or explains nothing: run them one after the other")
+	}
+	return nil
 }
 
 // Run implements the command.
@@ -33,7 +57,12 @@ func (c *inspectCommand) Run(ctx context.Context) error {
 }
 
 func (c *inspectCommand) run(ctx context.Context, out, progress io.Writer, env func(string) string) error {
-	s := style{ascii: c.ASCII || !unicodeLocale(env)}
+	if err := c.check(); err != nil {
+		return err
+	}
+	s := styleOf(out, env)
+	s.ascii = s.ascii || c.ASCII
+	c.width = s.width
 	var buf bytes.Buffer
 	r, err := c.report(ctx, progress)
 	if r != nil {
@@ -77,8 +106,12 @@ func (c *inspectCommand) level(ctx context.Context, f *folder) (report, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case c.drawn():
+		return f.mapReport(ctx, p, c.SVG, c.width)
 	case c.Table == "":
 		return f.report(ctx)
+	case c.Why:
+		return f.whyReport(ctx, p, c.Column != "")
 	case c.Partition == "":
 		return f.tableReport(p.table), f.damage()
 	case c.Chunk == "":
@@ -118,7 +151,7 @@ func (c *inspectCommand) settle(ctx context.Context, look func(f *folder) error)
 				return nil, err
 			}
 		}
-		f, err := openFolder(ctx, c.Dir)
+		f, err := c.openFolder(ctx)
 		if err != nil {
 			return nil, err
 		}

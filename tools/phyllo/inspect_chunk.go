@@ -14,12 +14,12 @@ type chunkReport struct {
 	chunkSummary
 	FormatVersion int           `json:"format_version"`
 	SchemaVersion uint64        `json:"schema_version"`
-	File          string        `json:"file"`
+	File          string        `json:"file,omitempty"`
 	Offset        int64         `json:"offset"`
 	NullTimes     int           `json:"rows_without_time"`
 	MinVersion    uint64        `json:"min_row_version,omitempty"`
 	MaxVersion    uint64        `json:"max_row_version,omitempty"`
-	Tombstones    uint64        `json:"tombstones_applied_to"`
+	From          uint64        `json:"made_from_commit"`
 	Columns       []chunkColumn `json:"columns"`
 
 	zoned, keyed bool
@@ -45,12 +45,12 @@ type chunkColumn struct {
 func (f *folder) chunkReport(at *place) report {
 	def, e := at.table.Table, at.entry
 	r := &chunkReport{Table: tableName(at.table), Partition: partitionText(def, query.PartitionNames(def), at.partition.ID.Key),
-		chunkSummary: summarizeChunk(at.chunkNumber, def, e), FormatVersion: int(e.Version), SchemaVersion: e.Schema,
-		File: f.store.SegmentFile(at.partition.ID, e), Offset: e.Location.Offset, NullTimes: e.TimeNulls, Tombstones: e.Tombstones,
+		chunkSummary: summarizeChunk(at.chunkNumber, def, at.partition.ID.Key, e), FormatVersion: int(e.Version), SchemaVersion: e.Schema,
+		File: f.segmentFile(at.partition.ID, e), Offset: e.Location.Offset, NullTimes: e.TimeNulls, From: e.From,
 		MinVersion: e.VersionMin, MaxVersion: e.VersionMax, zoned: zoned(def), keyed: def.Keyed()}
 	for i := range e.Columns {
 		c := &e.Columns[i]
-		r.Columns = append(r.Columns, chunkColumn{Name: columnName(def, c.ID), ID: uint32(c.ID), Type: c.Type.String(), Encoding: c.Codec,
+		r.Columns = append(r.Columns, chunkColumn{Name: storedName(def, c), ID: uint32(c.ID), Type: typeText(c), Encoding: c.Codec,
 			Bytes: c.Size, BitsPerValue: ratio(8*c.Size, int64(e.Rows)), Nulls: c.Nulls, Distinct: c.Distinct,
 			Min: bound(c.Type, c.Min), Max: bound(c.Type, c.Max), MinCut: c.MinCut, MaxCut: c.MaxCut})
 	}
@@ -84,7 +84,7 @@ func (r *chunkReport) print(p *printer) {
 		{"made", r.Made + " (UTC)"}, {"slice", r.Slice}, {"rows", count(int64(r.Rows))}, {"times", times},
 		{"keys", p.clean(r.MinKey, 60) + " to " + p.clean(r.MaxKey, 60)},
 		{"bytes", fmt.Sprintf("%s, %s bytes a row, %s bits a value", size(r.Bytes), decimal(r.BytesPerRow, 1), decimal(r.BitsPerValue, 1))},
-		{"file", fmt.Sprintf("%s, offset %d", r.File, r.Offset)},
+		{"file", fileText(r.File, r.Offset)},
 		{"versions", fmt.Sprintf("format %d, schema %d", r.FormatVersion, r.SchemaVersion)},
 	}
 	if r.MinKey == "" && r.MaxKey == "" {
@@ -110,6 +110,14 @@ func (r *chunkReport) print(p *printer) {
 			count(int64(c.Nulls)), distinct, p.bound(c.Min, c.MinCut), p.bound(c.Max, c.MaxCut))
 	}
 	p.grid(&g)
+}
+
+// fileText says where something lies, nothing in a cluster.
+func fileText(file string, offset int64) string {
+	if file == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, offset %d", file, offset)
 }
 
 // bound shows a bound; a cut one ends with dots, one that is not known is "?".

@@ -26,7 +26,7 @@ type columnReport struct {
 	MaskBytes    int           `json:"null_mask_bytes"`
 	PayloadBytes int           `json:"payload_bytes"`
 	BitsPerValue float64       `json:"bits_per_value"`
-	File         string        `json:"file"`
+	File         string        `json:"file,omitempty"`
 	Offset       int64         `json:"offset"`
 	Encoding     []string      `json:"encoding"`
 	Distinct     int           `json:"distinct"`
@@ -44,6 +44,9 @@ func (f *folder) columnReport(ctx context.Context, at *place) (report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, ok := chunk.BloomOf(c.ID); ok {
+		return f.bloomReport(ctx, at, blob)
+	}
 	info, err := chunk.Inspect(blob)
 	if err == nil {
 		err = chunk.VerifyColumn(ctx, e, at.column, blob)
@@ -52,10 +55,10 @@ func (f *folder) columnReport(ctx context.Context, at *place) (report, error) {
 		return nil, err
 	}
 	r := &columnReport{Table: tableName(at.table), Partition: partitionText(at.table.Table, query.PartitionNames(at.table.Table), at.partition.ID.Key),
-		Chunk: e.ID.String(), Column: columnName(at.table.Table, c.ID), Type: info.Type.String(),
+		Chunk: e.ID.String(), Column: storedName(at.table.Table, c), Type: info.Type.String(),
 		BlobVersion: info.Version, Form: info.Form, Rows: info.Rows, Nulls: info.Nulls, Bytes: info.SizeBytes, IndexBytes: info.IndexBytes,
 		MaskBytes: info.MaskBytes, PayloadBytes: info.PayloadBytes, BitsPerValue: info.BitsPerValue,
-		File: f.store.SegmentFile(at.partition.ID, e), Offset: e.Location.Offset, Encoding: strings.Split(strings.TrimRight(info.Tree, "\n"), "\n")}
+		File: f.segmentFile(at.partition.ID, e), Offset: e.Location.Offset, Encoding: strings.Split(strings.TrimRight(info.Tree, "\n"), "\n")}
 	for i := range at.column {
 		r.Offset += e.Columns[i].Size
 	}
@@ -82,7 +85,7 @@ func (r *columnReport) print(p *printer) {
 		{"bytes", fmt.Sprintf("%s, %s bits a value", count(int64(r.Bytes)), decimal(r.BitsPerValue, 1))},
 		{"of these", fmt.Sprintf("values %s, vector index %s, null mask %s, header and checksum %s", count(int64(r.PayloadBytes)),
 			count(int64(r.IndexBytes)), count(int64(r.MaskBytes)), count(int64(r.Bytes-r.PayloadBytes-r.IndexBytes-r.MaskBytes)))},
-		{"file", fmt.Sprintf("%s, offset %d", r.File, r.Offset)},
+		{"file", fileText(r.File, r.Offset)},
 		{"blob version", fmt.Sprint(r.BlobVersion)},
 	})
 	p.line("")

@@ -63,7 +63,7 @@ func (d *damageReport) lines() []string {
 // whereChunk begins the report on a chunk.
 func (f *folder) whereChunk(p *engine.PartitionView, e *chunk.Entry) damageReport {
 	d := f.wherePartition(p.ID)
-	d.Chunk, d.File = e.ID.String(), f.store.SegmentFile(p.ID, e)
+	d.Chunk, d.File = e.ID.String(), f.segmentFile(p.ID, e)
 	return d
 }
 
@@ -136,7 +136,7 @@ func (f *folder) describeBlob(d *local.Damage, out *damageReport) {
 		}
 		for _, e := range p.Chunks {
 			if e.ID == d.Chunk && d.Column < len(e.Columns) {
-				out.Column = columnName(t.Table, e.Columns[d.Column].ID)
+				out.Column = storedName(t.Table, &e.Columns[d.Column])
 			}
 		}
 	}

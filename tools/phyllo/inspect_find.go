@@ -38,7 +38,7 @@ func (f *folder) find(c *inspectCommand) (*place, error) {
 	if c.Table == "" {
 		return at, nil
 	}
-	if err := errors.Join(append(f.store.Damage(), f.catalogueErr)...); err != nil && len(f.view.Tables) == 0 {
+	if err := errors.Join(append(f.logDamage(), f.catalogueErr)...); err != nil && len(f.view.Tables) == 0 {
 		return at, err
 	}
 	var err error
@@ -231,7 +231,7 @@ func (at *place) findColumn(arg string) error {
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
 		all = all[:0]
 		for i := range at.entry.Columns {
-			name := columnName(at.table.Table, at.entry.Columns[i].ID)
+			name := storedName(at.table.Table, &at.entry.Columns[i])
 			all = append(all, name)
 			if same(name, arg) || same(strings.Trim(name, "()"), arg) {
 				at.column = i

@@ -63,7 +63,7 @@ func makeTable(db *engine.DB, t *schema.Table) error {
 		if t.OID, err = tx.TakeOIDs(context.Background(), 5); err != nil {
 			return err
 		}
-		t.RowTypeOID, t.ArrayTypeOID, t.PrimaryKeyOID, t.IndexOID = t.OID+1, t.OID+2, t.OID+3, t.OID+4
+		t.PrimaryKeyOID, t.IndexOID = t.OID+3, t.OID+4
 		return tx.Apply(context.Background(), schema.Change{PutTable: t})
 	})
 }

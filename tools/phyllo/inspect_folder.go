@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,43 +21,73 @@ import (
 	"github.com/phyllodb/phyllo/internal/vfs"
 )
 
-// A folder is a data folder that was opened for reading, as it was then.
+// A folder is a store that was opened for reading, as it was then: a data folder, or a
+// keyspace of a cluster.
 type folder struct {
-	dir   string
-	store *local.Store
+	dir   string // as given
+	store store.Store
+	local *local.Store // the store, nil of a cluster
 	view  *engine.View // without tables if the catalogue is damaged
 
 	catalogueErr error
 }
 
-// openFolder opens a data folder without a lock. Of damaged logs it makes what
-// it can; damage tells.
-func openFolder(ctx context.Context, dir string) (*folder, error) {
+// openFolder opens what the arguments name. Of a data folder it takes no lock, and of
+// damaged logs it makes what it can; damage tells.
+func (c *inspectCommand) openFolder(ctx context.Context) (*folder, error) {
+	f := &folder{dir: c.Dir}
+	var err error
+	if strings.HasPrefix(c.Dir, cassandraScheme) {
+		f.store, err = openCopyCluster(ctx, c.Dir, c.copySide, os.Environ(), slog.New(slog.DiscardHandler))
+	} else if f.local, err = openLocal(c.Dir, c.copySide); err == nil {
+		f.store = f.local
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.view, err = engine.OpenView(ctx, f.store, engine.ViewOptions{WithoutChunks: c.drawn()})
+	switch {
+	case err != nil && mayHaveMoved(err):
+		f.view, f.catalogueErr = &engine.View{Catalog: schema.NewCatalog("")}, err
+	case err != nil:
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+func openLocal(dir string, side copySide) (*local.Store, error) {
+	if side != (copySide{}) {
+		return nil, fmt.Errorf("settings of a cluster are given for a folder")
+	}
 	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no folder %s", dir)
 	} else if err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("%s is a file, not a data folder", dir)
 	}
-	s, err := local.Open(local.Options{FS: vfs.OS{}, Dir: dir, ReadOnly: true, SkipDamagedLogs: true, CacheBytes: -1})
-	if err != nil {
-		return nil, err
-	}
-	f := &folder{dir: dir, store: s}
-	f.view, err = engine.OpenView(ctx, s, "")
-	switch {
-	case err != nil && mayHaveMoved(err):
-		f.view, f.catalogueErr = &engine.View{Catalog: schema.NewCatalog("")}, err
-	case err != nil:
-		return nil, errors.Join(err, s.Close())
-	}
-	return f, nil
+	return local.Open(local.Options{FS: vfs.OS{}, Dir: dir, ReadOnly: true, SkipDamagedLogs: true, CacheBytes: -1})
 }
 
 func (f *folder) close() error { return f.store.Close() }
 
 // damage is what of the logs could not be read, nil if all could.
 func (f *folder) damage() error {
-	return errors.Join(append(append([]error{f.catalogueErr}, f.store.Damage()...), f.view.Damaged()...)...)
+	return errors.Join(append(append([]error{f.catalogueErr}, f.logDamage()...), f.view.Damaged()...)...)
+}
+
+// logDamage is what of the files of logs could not be read.
+func (f *folder) logDamage() []error {
+	if f.local == nil {
+		return nil
+	}
+	return f.local.Damage()
+}
+
+// segmentFile names the file that has a chunk, nothing in a cluster.
+func (f *folder) segmentFile(id chunk.PartitionID, e *chunk.Entry) string {
+	if f.local == nil {
+		return ""
+	}
+	return f.local.SegmentFile(id, e)
 }
 
 // stamp is a text that changes when the logs do.
@@ -88,12 +119,12 @@ func mayHaveMoved(err error) bool {
 // folderReport is the level of the folder.
 type folderReport struct {
 	Folder        string         `json:"folder"`
-	FormatVersion int            `json:"format_version"`
-	StoreID       string         `json:"store_id"`
+	FormatVersion int            `json:"format_version,omitempty"` // these two of a folder only
+	StoreID       string         `json:"store_id,omitempty"`
 	Database      string         `json:"database"`
 	SchemaVersion uint64         `json:"schema_version"`
 	Tables        []tableSummary `json:"tables"`
-	Files         []fileKind     `json:"files"`
+	Files         []fileKind     `json:"files,omitempty"`
 	Sources       []sourceReport `json:"sources"`
 	// Unfreed is the number of partitions of dropped and truncated tables.
 	Unfreed int      `json:"partitions_to_be_freed"`
@@ -120,9 +151,7 @@ type sourceReport struct {
 }
 
 func (f *folder) report(ctx context.Context) (report, error) {
-	id := f.store.ID()
-	r := &folderReport{Folder: f.dir, FormatVersion: local.FormatVersion, StoreID: hex.EncodeToString(id[:]),
-		Database: f.view.Catalog.Database, SchemaVersion: f.view.Catalog.Seq,
+	r := &folderReport{Folder: f.dir, Database: f.view.Catalog.Database, SchemaVersion: f.view.Catalog.Seq,
 		Tables: []tableSummary{}, Sources: []sourceReport{}, Unfreed: len(f.view.Orphans)}
 	for _, t := range f.view.Tables {
 		r.Tables = append(r.Tables, summarize(t))
@@ -131,11 +160,15 @@ func (f *folder) report(ctx context.Context) (report, error) {
 		r.Sources = append(r.Sources, sourceReport{Source: s.Source.String(), First: s.First, Head: s.Head,
 			Ended: s.SealedBy != "", WaitingRows: s.WaitingRows, Error: errorText(s.Err)})
 	}
-	var err error
-	if r.Files, err = f.fileKinds(ctx); err != nil {
-		return nil, err
+	if f.local != nil {
+		id := f.local.ID()
+		r.FormatVersion, r.StoreID = local.FormatVersion, hex.EncodeToString(id[:])
+		var err error
+		if r.Files, err = f.fileKinds(ctx); err != nil {
+			return nil, err
+		}
 	}
-	err = f.damage()
+	err := f.damage()
 	if err != nil {
 		r.Damage = strings.Split(err.Error(), "\n")
 	}
@@ -151,7 +184,7 @@ func errorText(err error) string {
 
 // fileKinds sums up the files; of segments that is in use which commits name.
 func (f *folder) fileKinds(ctx context.Context) ([]fileKind, error) {
-	files, err := f.store.Files(ctx)
+	files, err := f.local.Files(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -186,14 +219,33 @@ func (f *folder) fileKinds(ctx context.Context) ([]fileKind, error) {
 }
 
 func (r *folderReport) print(p *printer) {
-	p.line("%s: Phyllo folder, format version %d, store %s, database %s, schema version %d",
-		r.Folder, r.FormatVersion, r.StoreID, r.Database, r.SchemaVersion)
+	if r.StoreID == "" {
+		p.line("%s: Phyllo keyspace, database %s, schema version %d", r.Folder, r.Database, r.SchemaVersion)
+	} else {
+		p.line("%s: Phyllo folder, format version %d, store %s, database %s, schema version %d",
+			r.Folder, r.FormatVersion, r.StoreID, r.Database, r.SchemaVersion)
+	}
 	p.line("")
 	if len(r.Tables) == 0 {
 		p.line("no tables")
 	} else {
 		printTables(p, r.Tables)
 	}
+	if len(r.Files) > 0 {
+		r.printFiles(p)
+	}
+	p.line("")
+	printSources(p, r.Sources)
+	if r.Unfreed > 0 {
+		p.line("%s of dropped or truncated tables %s not been freed yet; the server does that at its next start at the latest.",
+			plural(int64(r.Unfreed), "partition"), haveHas(r.Unfreed))
+	}
+	for _, d := range r.Damage {
+		p.line("DAMAGED  %s", p.clean(d, 0))
+	}
+}
+
+func (r *folderReport) printFiles(p *printer) {
 	p.line("")
 	g := grid{columns: []gridColumn{{"FILES", false}, {"COUNT", true}, {"BYTES", true}, {"IN USE", true}, {"", false}}}
 	most, total := int64(0), fileKind{}
@@ -206,15 +258,6 @@ func (r *folderReport) print(p *printer) {
 	}
 	g.add("all", count(int64(total.Files)), size(total.Bytes), size(total.InUse), "")
 	p.grid(&g)
-	p.line("")
-	printSources(p, r.Sources)
-	if r.Unfreed > 0 {
-		p.line("%s of dropped or truncated tables %s not been freed yet; the server does that at its next start at the latest.",
-			plural(int64(r.Unfreed), "partition"), haveHas(r.Unfreed))
-	}
-	for _, d := range r.Damage {
-		p.line("DAMAGED  %s", p.clean(d, 0))
-	}
 }
 
 func printSources(p *printer, sources []sourceReport) {

@@ -19,7 +19,6 @@ type partitionReport struct {
 	partitionSummary
 	CommitSequence uint64         `json:"commit_sequence"`
 	SchemaVersion  uint64         `json:"schema_version"`
-	Tombstones     int            `json:"tombstones"`
 	Removed        int            `json:"removed_chunks_not_freed"`
 	RemovedBytes   int64          `json:"removed_bytes_not_freed"`
 	Sources        []foldedSource `json:"sources"`
@@ -58,7 +57,7 @@ type chunkSummary struct {
 func (f *folder) partitionReport(at *place) report {
 	def, p := at.table.Table, at.partition
 	m := p.Manifest
-	r := &partitionReport{Table: tableName(at.table), CommitSequence: m.Seq(), SchemaVersion: m.Schema(), Tombstones: len(m.Tombstones()),
+	r := &partitionReport{Table: tableName(at.table), CommitSequence: m.Seq(), SchemaVersion: m.Schema(),
 		partitionSummary: summarizePartition(at.number, p, partitionText(def, query.PartitionNames(def), p.ID.Key)),
 		Sources:          f.foldedSources(p), List: []chunkSummary{}, zoned: zoned(def)}
 	for g := range m.Garbage() {
@@ -66,7 +65,7 @@ func (f *folder) partitionReport(at *place) report {
 		r.RemovedBytes += entryBytes(g.Entry)
 	}
 	for _, e := range p.Chunks {
-		r.List = append(r.List, summarizeChunk(len(r.List), def, e))
+		r.List = append(r.List, summarizeChunk(len(r.List), def, p.ID.Key, e))
 	}
 	return r
 }
@@ -95,14 +94,24 @@ func (f *folder) foldedSources(p *engine.PartitionView) []foldedSource {
 	return out
 }
 
-func summarizeChunk(number int, t *schema.Table, e *chunk.Entry) chunkSummary {
+func summarizeChunk(number int, t *schema.Table, partition string, e *chunk.Entry) chunkSummary {
 	s := chunkSummary{Number: number, ID: e.ID.String(), Made: timeText(datum.Micros(e.ID.Time().UnixMicro())), Rows: e.Rows,
-		Slice: sliceText(t, e.Slice), Bytes: entryBytes(e)}
+		Slice: sliceText(t, partition, e.Slice), Bytes: entryBytes(e)}
 	s.MinTime, s.MaxTime = timeRangeText(e.Time)
 	s.MinKey, s.MaxKey = keyText(t, e, e.KeyMin), keyText(t, e, e.KeyMax)
 	s.BytesPerRow = ratio(s.Bytes, int64(e.Rows))
-	s.BitsPerValue = ratio(8*s.Bytes, int64(e.Rows)*int64(len(e.Columns)))
+	s.BitsPerValue = ratio(8*s.Bytes, int64(e.Rows)*int64(columnsOf(e)))
 	return s
+}
+
+// columnsOf is how many columns a chunk has, Bloom filters not counted.
+func columnsOf(e *chunk.Entry) (n int) {
+	for i := range e.Columns {
+		if _, ok := chunk.BloomOf(e.Columns[i].ID); !ok {
+			n++
+		}
+	}
+	return n
 }
 
 func entryBytes(e *chunk.Entry) int64 {
@@ -113,11 +122,12 @@ func entryBytes(e *chunk.Entry) int64 {
 	return n
 }
 
-// sliceText is when a slice begins, nothing for the one slice of a table that
-// has no more.
-func sliceText(t *schema.Table, slice int64) string {
+// sliceText is when a slice of a partition begins, nothing for the one slice of a table
+// that has no more.
+func sliceText(t *schema.Table, partition string, slice int64) string {
+	placement, _ := t.PlacementOf(partition)
 	switch {
-	case t.Slice == 0 || t.TimeColumn == 0:
+	case placement.Slice == 0 || t.TimeColumn == 0:
 		return ""
 	case slice == chunk.SliceNull:
 		return "NULL"
@@ -126,7 +136,7 @@ func sliceText(t *schema.Table, slice int64) string {
 	case slice == chunk.SliceInfinity:
 		return "infinity"
 	}
-	return strings.TrimSuffix(timeText(chunk.SliceRange(t.Slice, slice).Min), " 00:00:00")
+	return strings.TrimSuffix(timeText(chunk.SliceRange(placement.Slice, slice).Min), " 00:00:00")
 }
 
 // keyText reads a sort key back, by the types that the chunk was written with.
@@ -184,9 +194,6 @@ func (r *partitionReport) print(p *printer) {
 		{"commit log", commits},
 		{"rows", fmt.Sprintf("%s in chunks, %s waiting", count(r.Rows), count(r.WaitingRows))},
 		{"bytes", fmt.Sprintf("%s in %s of %s", size(r.Bytes), plural(int64(r.Chunks), "chunk"), plural(int64(r.Slices), "slice")) + perRow(r.BytesPerRow, r.Rows)},
-	}
-	if r.Tombstones > 0 {
-		facts = append(facts, [2]string{"deletes", plural(int64(r.Tombstones), "tombstone") + " not applied to all chunks"})
 	}
 	if r.Removed > 0 {
 		facts = append(facts, [2]string{"to be freed", fmt.Sprintf("%s, %s", plural(int64(r.Removed), "removed chunk"), size(r.RemovedBytes))})

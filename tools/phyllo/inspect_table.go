@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,6 +95,7 @@ type tableColumn struct {
 	Name         string  `json:"name"`
 	Type         string  `json:"type"`
 	NotNull      bool    `json:"not_null"`
+	NullsRefused bool    `json:"nulls_refused,omitempty"` // it is being made NOT NULL
 	Default      string  `json:"default,omitempty"`
 	Bytes        int64   `json:"bytes"`
 	BitsPerValue float64 `json:"bits_per_value"`
@@ -147,21 +149,28 @@ func tableColumns(t *engine.TableView) []tableColumn {
 	for _, c := range t.Table.Columns {
 		if c.Type.OID != 0 {
 			at[c.ID] = len(out)
-			out = append(out, tableColumn{Name: c.Name, Type: c.Type.String(), NotNull: c.NotNull, Default: c.Default})
+			out = append(out, tableColumn{Name: c.Name, Type: c.Type.String(), NotNull: c.NotNull, Default: c.Default,
+				NullsRefused: slices.Contains(t.Table.NullsRefused, c.ID)})
 		}
 	}
 	for _, p := range t.Partitions {
 		for _, e := range p.Chunks {
 			for i := range e.Columns {
 				c := &e.Columns[i]
-				k, ok := at[c.ID]
+				id := c.ID
+				if c.Part != nil {
+					id = c.Part.Column // the same values
+				}
+				k, ok := at[id]
 				if !ok {
 					k = len(out)
-					at[c.ID] = k
-					out = append(out, tableColumn{Name: columnName(t.Table, c.ID), Type: c.Type.String()})
+					at[id] = k
+					out = append(out, tableColumn{Name: columnName(t.Table, id), Type: typeText(c)})
 				}
 				out[k].Bytes += c.Size
-				out[k].values += int64(e.Rows)
+				if c.Part == nil {
+					out[k].values += int64(e.Rows)
+				}
 			}
 		}
 	}
@@ -171,8 +180,11 @@ func tableColumns(t *engine.TableView) []tableColumn {
 	return out
 }
 
-// columnName names a column, also one that is hidden or was dropped.
+// columnName names a column, also one that is hidden or was dropped, or is a Bloom filter.
 func columnName(t *schema.Table, id schema.ColumnID) string {
+	if of, ok := chunk.BloomOf(id); ok {
+		return "(filter of " + strings.Trim(columnName(t, of), "()") + ")"
+	}
 	switch id {
 	case schema.RowVersionColumn:
 		return "(row version)"
@@ -184,6 +196,22 @@ func columnName(t *schema.Table, id schema.ColumnID) string {
 		return fmt.Sprintf("(dropped column %d)", id)
 	}
 	return c.Name
+}
+
+// typeText is the type of a column of a chunk.
+func typeText(c *chunk.ColumnEntry) string {
+	if _, ok := chunk.BloomOf(c.ID); ok {
+		return "Bloom filter"
+	}
+	return c.Type.String()
+}
+
+// storedName names a column of a chunk, which may be a part of one of the table.
+func storedName(t *schema.Table, c *chunk.ColumnEntry) string {
+	if c.Part == nil {
+		return columnName(t, c.ID)
+	}
+	return columnName(t, c.Part.Column) + "->" + strings.Join(c.Part.Path, "->")
 }
 
 func partitionBy(t *schema.Table) string {
@@ -204,9 +232,10 @@ func partitionBy(t *schema.Table) string {
 func partitionText(t *schema.Table, name func(string) string, key string) string {
 	switch t.PartitionKind {
 	case schema.PartitionNone:
-		return "all rows"
+		return "all rows" + name(key)
 	case schema.PartitionHash:
-		return fmt.Sprintf("bucket %s of %d", name(key), t.Partitions)
+		p, _ := t.PlacementOf(key)
+		return fmt.Sprintf("bucket %s of %d", name(key), p.Partitions)
 	}
 	return name(key)
 }
@@ -268,8 +297,11 @@ func (r *tableReport) print(p *printer) {
 	}
 	for _, c := range r.Columns {
 		note := ""
-		if c.NotNull {
+		switch {
+		case c.NotNull:
 			note = "not null"
+		case c.NullsRefused:
+			note = "nulls refused"
 		}
 		if c.Default != "" {
 			note = strings.TrimSpace(note + " default " + c.Default)

@@ -116,6 +116,10 @@ func TestInspectLevels(t *testing.T) {
 		{"column_array", []string{"trips", "2", "0", "tags"}},
 		{"column_odd_text", []string{"notes", "0", "0", "note", "--ascii"}},
 		{"column_all_null", []string{"notes", "0", "0", "nothing"}},
+		{"why_chunk", []string{"readings", "1", "0", "--why"}},
+		{"why_column", []string{"readings", "1", "0", "value", "--why", "--ascii"}},
+		{"why_list", []string{"trips", "2", "0", "--why"}},
+		{"why_all_null", []string{"notes", "0", "0", "nothing", "--why"}},
 		{"verify", []string{"--verify"}},
 		{"verify_table", []string{"readings", "--verify"}},
 	} {
@@ -157,7 +161,7 @@ func contents(t testing.TB, dir string) map[string][32]byte {
 // TestInspectJSON checks that every level is JSON and says the same as the text.
 func TestInspectJSON(t *testing.T) {
 	dir := fixture(t)
-	for _, args := range [][]string{{}, {"readings"}, {"readings", "1"}, {"readings", "1", "0"}, {"readings", "1", "0", "value"}, {"--verify"}} {
+	for _, args := range [][]string{{}, {"readings"}, {"readings", "1"}, {"readings", "1", "0"}, {"readings", "1", "0", "value"}, {"readings", "1", "0", "--why"}, {"readings", "--map"}, {"--verify"}} {
 		got, err := inspect(t, utf8Locale, append([]string{dir, "--json"}, args...)...)
 		if err != nil {
 			t.Fatal(err)

@@ -4,16 +4,32 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/term"
 	"golang.org/x/text/width"
 )
 
-// A style says what characters may be printed.
-type style struct{ ascii bool }
+// A style says what may be printed.
+type style struct {
+	ascii  bool // no other characters
+	colour bool // escape sequences of colours
+	width  int  // of the terminal, in cells; 0 if out is none
+}
+
+// styleOf is what suits out and the environment.
+func styleOf(out io.Writer, env func(string) string) style {
+	s := style{ascii: !unicodeLocale(env)}
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		s.colour = env("NO_COLOR") == "" && env("TERM") != "dumb"
+		s.width, _, _ = term.GetSize(int(f.Fd())) // 0 if it does not say
+	}
+	return s
+}
 
 // unicodeLocale says whether the environment asks for UTF-8, as POSIX reads it.
 func unicodeLocale(env func(string) string) bool {

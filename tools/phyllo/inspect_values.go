@@ -24,10 +24,13 @@ type columnValues struct {
 
 // readColumn decodes a column as it was written.
 func readColumn(ctx context.Context, e *chunk.Entry, c *chunk.ColumnEntry, blob []byte) (*columnValues, error) {
+	alone := *e
+	alone.Columns = []chunk.ColumnEntry{*c}
+	alone.Columns[0].Part = nil
 	l := &chunk.Layout{Columns: []chunk.Column{{ID: c.ID, Name: "column", Type: c.Type}}}
 	spec := chunk.ScanSpec{Columns: []schema.ColumnID{c.ID}}
 	var stats chunk.ScanStats
-	r, err := chunk.NewSplit(e, l, spec, func(context.Context, int) ([]byte, bool, error) { return blob, false, nil }).Scan(ctx, chunk.NewRoom(memory.DefaultAllocator), &stats)
+	r, err := chunk.NewSplit(&alone, l, spec, func(context.Context, int) ([]byte, bool, error) { return blob, false, nil }).Scan(ctx, chunk.NewRoom(memory.DefaultAllocator), &stats)
 	if err != nil {
 		return nil, err
 	}

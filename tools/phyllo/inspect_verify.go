@@ -14,6 +14,7 @@ import (
 	"github.com/phyllodb/phyllo/engine"
 	"github.com/phyllodb/phyllo/engine/local"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/schema"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -45,7 +46,7 @@ type blobPlace struct {
 	column int
 }
 
-// verify checks what the arguments name: the whole folder, or the chunks of a
+// verify checks what the arguments name: the whole folder or keyspace, or the chunks of a
 // part of it. If something is damaged there is an error as well, which says so.
 func (c *inspectCommand) verify(ctx context.Context, out io.Writer) (report, error) {
 	v := &verifier{command: c, report: &verifyReport{Folder: c.Dir, Damage: []damageReport{}}, bad: map[blobPlace]bool{}}
@@ -87,8 +88,9 @@ func (v *verifier) first(ctx context.Context, f *folder, out io.Writer) error {
 	}
 	v.progress = newProgressBar(out, v.command.Dir)
 	defer v.progress.end()
-	if v.command.Table == "" {
-		files, err := f.store.Files(ctx)
+	whole := v.command.Table == ""
+	if whole && f.local != nil {
+		files, err := f.local.Files(ctx)
 		if err != nil {
 			return err
 		}
@@ -99,10 +101,13 @@ func (v *verifier) first(ctx context.Context, f *folder, out io.Writer) error {
 		}
 	}
 	f.eachChunk(at, func(_ *engine.TableView, _ *engine.PartitionView, e *chunk.Entry) { v.progress.grow(entryBytes(e)) })
-	if v.command.Table == "" {
+	if whole && f.local != nil {
 		if err := v.files(ctx, f); err != nil {
 			return err
 		}
+	}
+	if whole {
+		v.contents(f)
 	}
 	return v.chunks(ctx, f, at, nil)
 }
@@ -110,7 +115,7 @@ func (v *verifier) first(ctx context.Context, f *folder, out io.Writer) error {
 // files checks every checksum of every file, and what the logs hold.
 func (v *verifier) files(ctx context.Context, f *folder) error {
 	var logs []*local.Damage
-	err := f.store.VerifyWith(ctx, func(d *local.Damage) {
+	err := f.local.VerifyWith(ctx, func(d *local.Damage) {
 		if d.Entry > 0 {
 			logs = append(logs, d)
 			return
@@ -123,11 +128,7 @@ func (v *verifier) files(ctx context.Context, f *folder) error {
 	if err != nil {
 		return err
 	}
-	if err := v.entries(ctx, f, logs); err != nil {
-		return err
-	}
-	v.contents(f)
-	return nil
+	return v.entries(ctx, f, logs)
 }
 
 // contents reports what the logs hold that makes no sense, unless it was
@@ -229,13 +230,18 @@ func (v *verifier) chunk(ctx context.Context, f *folder, t *engine.TableView, p 
 		if err == nil {
 			err = chunk.VerifyColumn(ctx, e, i, blob)
 		}
+		if of, ok := chunk.BloomOf(e.Columns[i].ID); ok && err == nil {
+			err = verifyBloom(ctx, e, i, blob, of, fetch)
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil && !v.reported(blobPlace{e.ID, i}) {
 			d := where
-			at := offset
-			d.Column, d.Offset, d.Problem = columnName(t.Table, e.Columns[i].ID), &at, reason(err)
+			d.Column, d.Problem = storedName(t.Table, &e.Columns[i]), reason(err)
+			if at := offset; f.local != nil {
+				d.Offset = &at
+			}
 			v.damaged(d)
 		}
 		offset += e.Columns[i].Size
@@ -247,6 +253,20 @@ func (v *verifier) chunk(ctx context.Context, f *folder, t *engine.TableView, p 
 	v.report.Columns += len(e.Columns)
 	v.report.Rows += int64(e.Rows)
 	return nil
+}
+
+// verifyBloom compares a Bloom filter with the column that it is of. If that is damaged it is
+// reported as itself.
+func verifyBloom(ctx context.Context, e *chunk.Entry, column int, blob []byte, of schema.ColumnID, fetch chunk.Fetch) error {
+	i := slices.IndexFunc(e.Columns, func(c chunk.ColumnEntry) bool { return c.ID == of })
+	if i < 0 {
+		return fmt.Errorf("%w: a Bloom filter of a column that the chunk does not have", chunk.ErrCorrupt)
+	}
+	values, _, err := fetch(ctx, i)
+	if err != nil || !chunk.ChecksumHolds(values) {
+		return nil
+	}
+	return chunk.VerifyBloom(ctx, e, column, blob, values)
 }
 
 func (v *verifier) reported(b blobPlace) bool {

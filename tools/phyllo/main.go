@@ -22,6 +22,8 @@ type cli struct {
 	Import  importCommand  `cmd:"" help:"Load CSV, NDJSON, Parquet or Arrow files into a table of a running server."`
 	Export  exportCommand  `cmd:"" help:"Write a table or a query's rows to a CSV, Parquet or Arrow file."`
 	Copy    copyCommand    `cmd:"" help:"Copy tables between a folder and a cluster of Cassandra, or two of them."`
+	Backup  backupCommand  `cmd:"" help:"Back up a running server, or a cluster, into a folder or an S3-compatible store; list, verify and prune backups."`
+	Restore restoreCommand `cmd:"" help:"Make a new store, in a folder or on Cassandra, of a backup."`
 	Inspect inspectCommand `cmd:"" help:"Show what a data folder holds, from its tables down to the encoding of a column, and check it."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

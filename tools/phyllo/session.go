@@ -23,7 +23,7 @@ type sessionFlags struct {
 func (s sessionFlags) connect(ctx context.Context, user, application string, attempts int) (*pgconn.PgConn, error) {
 	config, err := pgconn.ParseConfig(s.Database)
 	if err != nil {
-		return nil, fmt.Errorf("--database: %w", err)
+		return nil, fmt.Errorf("the URL of the server: %w", err)
 	}
 	if user != "" {
 		config.User = user

@@ -152,9 +152,12 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.sql = query.NewEngine(query.Options{
-		Storage: storage{s.db}, MaxRowBytes: s.config.messageBytes(), MemoryBytes: int64(s.config.Memory.QueriesMiB) << 20, Logger: s.log,
+		Storage: storage{s.db}, MaxRowBytes: s.config.messageBytes(), MemoryBytes: int64(s.config.Memory.QueriesMiB) << 20, Logger: s.log, Node: opt.Writer,
 		Settings: map[string]string{"TimeZone": s.config.TimeZone, "max_connections": fmt.Sprint(s.config.MaxConnections)},
 	})
+	if err := s.sql.DropTemporaries(ctx); err != nil {
+		s.log.Warn("temporary tables of earlier sessions could not be dropped", slog.Any("error", err))
+	}
 	return nil
 }
 

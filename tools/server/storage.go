@@ -15,8 +15,11 @@ import (
 // an interface needs a word: Go wants that very interface as its result.
 type storage struct{ *engine.DB }
 
-func (s storage) Begin(ctx context.Context, iso qs.Isolation, readOnly bool) (qs.Txn, error) {
-	t, err := s.DB.Begin(ctx, engine.TxnOptions{RepeatableRead: iso == qs.RepeatableRead, ReadOnly: readOnly})
+func (s storage) NewLocks(pid int32) qs.Locks { return s.DB.NewLocks(pid) }
+
+func (s storage) Begin(ctx context.Context, opt qs.TxnOptions) (qs.Txn, error) {
+	locks, _ := opt.Locks.(*engine.Locks)
+	t, err := s.DB.Begin(ctx, engine.TxnOptions{RepeatableRead: opt.Isolation == qs.RepeatableRead, ReadOnly: opt.ReadOnly, Locks: locks})
 	if err != nil {
 		return nil, err
 	}

@@ -168,6 +168,40 @@ func (p *Process) Resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) 
 // ID is the process's number.
 func (p *Process) ID() int { return p.cmd.Process.Pid }
 
+// PeakMiB is the peak of the process's resident memory, as the kernel counts it.
+func (p *Process) PeakMiB() (int, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.ID()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			return kib / 1024, err
+		}
+	}
+	return 0, errors.New("the kernel does not tell the peak of memory")
+}
+
+// CPU is the time that the process has had a processor for, in steps of 10 ms.
+func (p *Process) CPU() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.ID()))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // behind the program's name, from the third field on
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("the kernel says %q of the process", stat)
+	}
+	user, err := strconv.Atoi(f[11])
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond, err
+}
+
 // DSN is how to connect.
 func (p *Process) DSN() string { return "postgres://tester@" + p.PG + "/phyllo?sslmode=disable" }
 

@@ -25,11 +25,16 @@ func soak(ctx context.Context, r *runner) error {
 	defer pg.Stop()
 	env := append([]string{"PHYLLO_TEST_PG=" + pg.DSN("postgres")}, pg.Programs.Env...)
 	for _, args := range []string{
-		"./engine -run TestFaults -all-faults -timeout 60m",
+		"./engine -run Matrix$ -all-faults -timeout 120m",
 		"./engine -run TestHistory -count 200 -timeout 60m",
+		"./engine -run ^TestMetamorphic$ -configs 100 -count 5 -timeout 60m",
 		"./engine -run ^TestCluster.*Stress -stress 20s -count 30 -timeout 60m",
 		"./engine/commitlog -run Model -histories 100000 -timeout 60m",
 		"./engine/local -count 10 -timeout 60m",
+		"./tools/phyllo -run ^TestBitRot$ -all-bytes -timeout 60m",
+		"./tools/difftest/regress -v -regress.all -timeout 60m",
+		"./tools/difftest -v -run ^TestRandom$ -random.n 100000 -random.all -timeout 120m -random.seed " + seed,
+		"./tools/difftest -v -run ^TestLogic$ -logic.n 20000 -timeout 120m -logic.seed " + seed,
 		"./tools/difftest -run TestUpserts -count 20 -timeout 60m",
 		"./tools/crashtest -run TestKill -rounds 300 -timeout 60m -seed " + seed,
 		"./tools/clustertest -v -rounds 50 -long -timeout 180m -seed " + seed,

@@ -76,16 +76,25 @@ func newProxy(t *testing.T, server string, delay time.Duration, choose func() fa
 }
 
 // randomFaults chooses faults with a seed: of 100 appends that many suffer.
+// Their kinds are dealt like cards, four at a
+// time, so that a short run meets each of them.
 func randomFaults(seed uint64, percent int) func() fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, 1))
+	var deck []fault
 	return func() fault {
 		mu.Lock()
 		defer mu.Unlock()
 		if rng.IntN(100) >= percent {
 			return pass
 		}
-		return []fault{loseAnswer, loseAsk, late, cut}[rng.IntN(4)]
+		if len(deck) == 0 {
+			deck = []fault{loseAnswer, loseAsk, late, cut}
+			rng.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+		}
+		dealt := deck[0]
+		deck = deck[1:]
+		return dealt
 	}
 }
 

@@ -105,7 +105,7 @@ func ours(typ datum.Type, s string, env *datum.Env) answer {
 	}
 	return answer{
 		text:   string(datum.AppendText(nil, typ, v, env)),
-		binary: string(datum.AppendBinary(nil, typ, v)),
+		binary: string(datum.AppendBinary(nil, typ, v, nil)),
 	}
 }
 

@@ -121,7 +121,9 @@ func (s *session) rows(sql string, optimised bool) (answer, error) {
 	root := st.(*plan.Query).Root
 	if optimised {
 		o := &optimize.Context{Eval: &expr.Context{Context: c}}
-		root = optimize.Optimize(o, root)
+		if root, err = optimize.Optimize(o, root); err != nil {
+			return nil, err
+		}
 	}
 	return s.collect(&exec.Runtime{Function: c}, root)
 }
@@ -185,8 +187,14 @@ func (s *session) SearchPath(implicit bool) []string {
 	}
 	return []string{"public"}
 }
-func (s *session) Cancel(int32, bool) bool     { return false }
-func (s *session) TransactionStart() time.Time { return s.env.Now }
-func (s *session) PauseCompaction(bool) bool   { return false }
-func (s *session) TableSize(datum.OID) int64   { return 0 }
-func (s *session) Random() *function.Random    { return &s.random }
+func (s *session) Cancel(int32, bool) bool                         { return false }
+func (s *session) TransactionStart() time.Time                     { return s.env.Now }
+func (s *session) Position() int64                                 { return 0 }
+func (s *session) PauseCompaction(bool) bool                       { return false }
+func (s *session) TableSize(datum.OID) int64                       { return 0 }
+func (s *session) ExprText(sql string, _ datum.OID, _ bool) string { return sql }
+func (s *session) WritableColumns(*schema.View) []bool             { return nil }
+func (s *session) Sequences() function.Sequences                   { return nil }
+func (s *session) Locks() function.Locks                           { return nil }
+func (s *session) Channels() function.Channels                     { return nil }
+func (s *session) Random() *function.Random                        { return &s.random }

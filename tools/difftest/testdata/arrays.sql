@@ -59,3 +59,10 @@ SELECT ROW(1, 2) = ROW(1, 'x');
 SELECT 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid = 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '{a0eebc999c0b4ef8bb6d6bb9bd380a11}'::uuid, gen_random_uuid() <> gen_random_uuid(), 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid::text, 'a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11'::uuid;
 SELECT 'a0eebc99'::uuid;
 SELECT num_nulls(1, NULL, 2), num_nonnulls(1, NULL), current_setting('nope', true), version() LIKE 'PostgreSQL 15%';
+SELECT (ARRAY[1,2,3])[1][2], (ARRAY[1,2,3])[1:2][1:2], (ARRAY[1,2,3])[1:2][1], (NULL::int[])[1][2], (NULL::int[])[1:1][1];
+SELECT (ARRAY[1,2,3])[1]['x'];
+
+-- Arrays of records.
+SELECT array[row(1, 'a')] || row(3, 'b'), row(0, 'z') || array[row(1, 'a')], array[row(1, 2)] || array[row(3, 4), row(5, 6)];
+WITH RECURSIVE s AS (SELECT 1 AS n, array[row(1, 2)] AS p, false AS again UNION ALL SELECT n + 1, p || row(n % 2, 2), row(n % 2, 2) = ANY (p) FROM s WHERE n < 5 AND NOT again) SELECT * FROM s;
+SELECT row(1, 2) = ANY (array[row(1, 2)]), array_position(array[row(1, 2), row(3, 4)], row(3, 4)), array_agg(row(g, g)) || row(9, 9) FROM generate_series(1, 2) g;

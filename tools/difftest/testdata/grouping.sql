@@ -88,3 +88,20 @@ SELECT grouping(a) FROM (VALUES (1)) v(a);
 SELECT any_value(a) FROM (VALUES (1)) v(a);
 SELECT mode() WITHIN GROUP (ORDER BY a, a) FROM (VALUES (1)) v(a);
 SELECT sum(generate_series(1, 3));
+
+-- Constants as keys are NULL in sets without them.
+SELECT 1 AS x, g, count(*) FROM generate_series(1, 3) g GROUP BY GROUPING SETS (1, 2);
+SELECT * FROM (SELECT 1 AS x, g, count(*) FROM generate_series(1, 3) g GROUP BY GROUPING SETS (1, 2)) s WHERE x = 1 AND g = 1;
+SELECT * FROM (SELECT 1 AS x, g, count(*) FROM generate_series(1, 3) g GROUP BY GROUPING SETS (1, 2)) s WHERE x = 1;
+SELECT 'a' AS x, 'a' || 'b' AS y, count(*) FROM generate_series(1, 3) g GROUP BY CUBE (x, y);
+SELECT 1 AS x, 1 AS y, g + 1 AS h, count(*) FROM generate_series(1, 3) g GROUP BY ROLLUP (x, g);
+SELECT NULL AS x, g FROM generate_series(1, 3) g GROUP BY ROLLUP (x, g);
+-- One expression under two names is two keys.
+CREATE TABLE twice (a int, b int);
+INSERT INTO twice VALUES (1, 1), (1, 2), (2, NULL);
+SELECT a AS x, a AS y, count(*), grouping(a) FROM twice GROUP BY ROLLUP (x, y);
+SELECT a AS x, a AS y, count(*) FROM twice GROUP BY ROLLUP (y, a);
+SELECT a + 1 AS x, a + 1 AS y, a, count(*) FROM twice GROUP BY GROUPING SETS ((x), (y), (a), (a + 1));
+SELECT 1 AS x, 1 AS y, count(*) FROM twice GROUP BY ROLLUP (x, y);
+SELECT a AS x, a AS y, count(*) FROM twice GROUP BY x, y HAVING a > 1;
+DROP TABLE twice;

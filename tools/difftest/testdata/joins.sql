@@ -78,3 +78,9 @@ SELECT * FROM (VALUES (1, 2)) a(x, y, z);
 SELECT * FROM (VALUES (1, 2), (3)) a;
 SELECT * FROM (VALUES (1), ('x')) a;
 SELECT * FROM (SELECT 1);
+-- An alias that AS OF begins like.
+SELECT of.typname FROM pg_catalog.pg_type AS of WHERE of.oid = 16;
+SELECT of.n FROM pg_catalog.pg_type AS of (o, n) WHERE o = 16;
+SELECT of.typname FROM pg_catalog.pg_type AS of LEFT JOIN pg_catalog.pg_class c ON false WHERE of.oid = 16;
+SELECT * FROM (VALUES (1)) l(i) JOIN (VALUES (1)) r(i) USING (i) AS l;
+SELECT u.i FROM (VALUES (1)) l(i) JOIN (VALUES (1)) r(i) USING (i) AS u;

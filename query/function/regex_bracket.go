@@ -1,0 +1,139 @@
+package function
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// bracket translates a bracket expression; it returns a node if that is the edge of a word.
+func (t *regexTranslator) bracket() (*regexNode, error) {
+	switch {
+	case t.peek("[[:<:]]"), t.peek("[[:>:]]"):
+		start := t.peek("[[:<:]]")
+		t.at += len("[[:<:]]")
+		t.treeOnly = true
+		return t.wordEdge(start), nil
+	}
+	t.at++
+	t.out.WriteByte('[')
+	if t.more() && t.in[t.at] == '^' {
+		t.at++
+		t.out.WriteByte('^')
+		if !t.flags.newlineDot {
+			t.out.WriteString(`\n`)
+		}
+	}
+	for first := true; ; first = false {
+		if !t.more() {
+			return nil, badRegex("brackets [] not balanced")
+		}
+		if t.in[t.at] == ']' && !first {
+			t.at++
+			t.out.WriteByte(']')
+			return nil, nil
+		}
+		if err := t.bracketItem(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// bracketItem translates a class, a character or a range.
+func (t *regexTranslator) bracketItem() error {
+	if t.peek("[:") {
+		end := strings.Index(t.in[t.at:], ":]")
+		if end < 0 {
+			return badRegex("brackets [] not balanced")
+		}
+		class, ok := namedClasses[t.in[t.at+2:t.at+end]]
+		if !ok {
+			return badRegex("invalid character class")
+		}
+		t.at += end + 2
+		t.out.WriteString(class)
+		return nil
+	}
+	if t.in[t.at] == '\\' && t.at+1 < len(t.in) {
+		class := ""
+		switch t.in[t.at+1] {
+		case 'd':
+			class = classDigit
+		case 'w':
+			class = classWord
+		case 's':
+			class = classSpace
+		case 'D':
+			class = complemented(classDigit)
+		case 'W':
+			class = complemented(classWord)
+		case 'S':
+			class = complemented(classSpace)
+		}
+		if class != "" {
+			t.at += 2
+			t.out.WriteString(class)
+			return nil
+		}
+	}
+	low, err := t.bracketRune()
+	if err != nil {
+		return err
+	}
+	high := low
+	if t.peek("-") && !t.peek("-]") {
+		t.at++
+		if !t.more() {
+			return badRegex("brackets [] not balanced")
+		}
+		if high, err = t.bracketRune(); err != nil {
+			return err
+		}
+		if high < low {
+			return badRegex("invalid character range")
+		}
+	}
+	t.out.WriteString(bracketLiteral(low))
+	if high != low {
+		t.out.WriteString("-" + bracketLiteral(high))
+	}
+	return nil
+}
+
+// complemented writes all characters that are not of a class, inside of brackets.
+func complemented(class string) string {
+	var b strings.Builder
+	ranges := setOf("[^"+class+"]", regexFlags{}).ranges
+	for i := 0; i < len(ranges); i += 2 {
+		b.WriteString(bracketLiteral(ranges[i]) + "-" + bracketLiteral(ranges[i+1]))
+	}
+	return b.String()
+}
+
+func bracketLiteral(r rune) string { return `\x{` + strconv.FormatInt(int64(r), 16) + `}` }
+
+func (t *regexTranslator) bracketRune() (rune, error) {
+	for _, d := range []string{".", "="} {
+		if t.peek("[" + d) {
+			end := strings.Index(t.in[t.at:], d+"]")
+			if end < 0 {
+				return 0, badRegex("brackets [] not balanced")
+			}
+			r, size := utf8.DecodeRuneInString(t.in[t.at+2 : t.at+end])
+			if size != end-2 {
+				return 0, badRegex("invalid collating element")
+			}
+			t.at += end + 2
+			return r, nil
+		}
+	}
+	if t.in[t.at] == '\\' {
+		if t.at+1 == len(t.in) {
+			return 0, badRegex("invalid escape \\ sequence")
+		}
+		return t.escapedRune()
+	}
+	r, size := utf8.DecodeRuneInString(t.in[t.at:])
+	t.at += size
+	return r, nil
+}

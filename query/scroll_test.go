@@ -1,0 +1,24 @@
+package query_test
+
+import "testing"
+
+// TestCursorForgets declares no SCROLL: the cursor goes back over the rows that fit into work_mem, and
+// then refuses to.
+func TestCursorForgets(t *testing.T) {
+	_, s := twoTables(t)
+	s.expect(t, "SET work_mem = '64kB'", "SET")
+	s.expect(t, "BEGIN", "BEGIN")
+	s.expect(t, "DECLARE c CURSOR FOR SELECT g FROM generate_series(1, 400000) g", "DECLARE CURSOR")
+	s.expect(t, "FETCH 2 FROM c", "1", "2", "FETCH 2")
+	s.expect(t, "FETCH PRIOR FROM c", "1", "FETCH 1")
+	s.expect(t, "MOVE 300000 IN c", "MOVE 300000")
+	s.expect(t, "FETCH c", "300002", "FETCH 1")
+	s.expect(t, "SAVEPOINT s", "SAVEPOINT")
+	s.expect(t, "FETCH ABSOLUTE 5 FROM c", "55000 cursor can only scan forward")
+	s.expect(t, "ROLLBACK", "ROLLBACK")
+	s.expect(t, "BEGIN", "BEGIN")
+	s.expect(t, "DECLARE c SCROLL CURSOR FOR SELECT g FROM generate_series(1, 400000) g", "DECLARE CURSOR")
+	s.expect(t, "MOVE 300000 IN c", "MOVE 300000")
+	s.expect(t, "FETCH ABSOLUTE 5 FROM c", "5", "FETCH 1")
+	s.expect(t, "COMMIT", "COMMIT")
+}

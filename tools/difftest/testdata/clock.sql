@@ -1,0 +1,53 @@
+-- Rows at the ends of what a time can be, in tables whose slices are numbered from their times.
+INSERT INTO ends VALUES ('4714-11-24 00:00:00+00 BC', '4714-11-24 00:00:00 BC', 1), ('4714-11-24 00:00:00.000001+00 BC', '4713-01-01 00:00:00 BC', 2);
+INSERT INTO ends VALUES ('294246-12-31 23:59:59.999999+00', '294246-12-31 23:59:59.999999', 3), ('infinity', 'infinity', 4), ('-infinity', '-infinity', 5);
+INSERT INTO ends VALUES ('1969-12-31 23:59:59.999999+00', '1969-12-31 23:59:59.999999', 6), ('epoch', 'epoch', 7), ('0001-12-31 23:59:59+00 BC', '0001-01-01 00:00:00', 8);
+INSERT INTO ends VALUES ('4714-11-23 23:59:59.999999+00 BC', '2000-01-01', 9);
+INSERT INTO ends VALUES ('294277-01-01 00:00:00+00', '2000-01-01', 9);
+INSERT INTO ends VALUES ('2000-01-01', '294277-01-01 00:00:00', 9);
+SELECT * FROM ends ORDER BY n;
+SELECT n FROM ends WHERE at < '1970-01-01 00:00:00+00' ORDER BY n;
+SELECT n FROM ends WHERE at <= '4714-11-24 00:00:00+00 BC' ORDER BY n;
+SELECT n FROM ends WHERE at >= '294246-12-31 23:59:59.999999+00' ORDER BY n;
+SELECT n FROM ends WHERE at > '294246-12-31 23:59:59.999999+00' ORDER BY n;
+SELECT n FROM ends WHERE at = 'infinity' ORDER BY n;
+SELECT n FROM ends WHERE at = '-infinity' ORDER BY n;
+SELECT n FROM ends WHERE at BETWEEN '-infinity' AND '0001-01-01 00:00:00+00' ORDER BY n;
+SELECT n FROM ends WHERE wall BETWEEN '0001-01-01' AND '1970-01-01' ORDER BY n;
+SELECT n FROM ends WHERE n <> 1 AND n <> 2 AND date_trunc('year', at) = '1969-01-01 00:00:00+00' ORDER BY n;
+SELECT min(at), max(at), min(wall), max(wall), count(*) FROM ends;
+SELECT min(at), max(at) FROM ends WHERE isfinite(at);
+SELECT n, at - interval '1 microsecond' FROM ends WHERE n IN (2, 3, 6) ORDER BY n;
+SELECT at + interval '40 years' FROM ends WHERE n = 3;
+SELECT at - interval '1 microsecond' FROM ends WHERE n = 1;
+SELECT n, extract(year FROM at), extract(epoch FROM at) FROM ends ORDER BY n;
+SELECT max(at) - min(at) FROM ends WHERE n IN (1, 7);
+-- Leap seconds.
+INSERT INTO ends VALUES ('2016-12-31 23:59:60+00', '2016-12-31 23:59:60', 20), ('2015-06-30 23:59:60.5+00', '2015-06-30 23:59:60.5', 21);
+INSERT INTO ends VALUES ('2016-12-31 23:59:61+00', '2016-12-31 23:59:59', 22);
+INSERT INTO ends VALUES ('2016-12-31 23:60:00+00', '2016-12-31 23:59:59', 22);
+INSERT INTO ends VALUES ('2016-12-31 24:00:00+00', '2016-12-31 24:00:00', 23);
+INSERT INTO ends VALUES ('2016-12-31 24:00:01+00', '2016-12-31 24:00:00', 22);
+SELECT n, at, wall FROM ends WHERE n >= 20 ORDER BY n;
+SELECT time '23:59:60', time '24:00:00', timetz '23:59:60+00';
+SELECT make_timestamp(2016, 12, 31, 23, 59, 60);
+-- A day that has 23 hours and one that has 25.
+SET timezone = 'America/New_York';
+INSERT INTO ends VALUES ('2024-03-10 01:59:59', '2024-03-10 01:59:59', 30), ('2024-03-10 02:30:00', '2024-03-10 02:30:00', 31), ('2024-03-10 03:00:00', '2024-03-10 03:00:00', 32);
+INSERT INTO ends VALUES ('2024-11-03 00:59:59', '2024-11-03 00:59:59', 33), ('2024-11-03 01:30:00', '2024-11-03 01:30:00', 34), ('2024-11-03 01:30:00 EST', '2024-11-03 01:30:00', 35), ('2024-11-03 01:30:00 EDT', '2024-11-03 01:30:00', 36), ('2024-11-03 02:00:00', '2024-11-03 02:00:00', 37);
+SELECT n, at, at AT TIME ZONE 'UTC', wall AT TIME ZONE 'America/New_York' FROM ends WHERE n >= 30 ORDER BY n;
+SELECT date_trunc('day', at) AS day, count(*), max(at) - min(at) FROM ends WHERE n >= 30 GROUP BY 1 ORDER BY 1;
+SELECT date_trunc('hour', at) AS hour, count(*) FROM ends WHERE n >= 33 GROUP BY 1 ORDER BY 1;
+SELECT n FROM ends WHERE at >= '2024-11-03' AND at < '2024-11-03'::timestamptz + interval '1 day' ORDER BY n;
+SELECT n FROM ends WHERE at >= '2024-11-03' AND at < '2024-11-03'::timestamptz + interval '24 hours' ORDER BY n;
+SELECT n FROM ends WHERE n > 2 AND date_trunc('day', at) = '2024-03-10' ORDER BY n;
+SELECT timestamptz '2024-11-04' - timestamptz '2024-11-03', timestamptz '2024-03-11' - timestamptz '2024-03-10', timestamptz '2024-03-09 02:30' + interval '1 day', timestamptz '2024-03-09 02:30' + interval '24 hours';
+SELECT g FROM generate_series(timestamptz '2024-03-09 12:00', '2024-03-11 12:00', interval '1 day') g ORDER BY g;
+SELECT g FROM generate_series(timestamptz '2024-11-03 00:00', '2024-11-03 04:00', interval '1 hour') g ORDER BY g;
+SELECT at::date, count(*) FROM ends WHERE n >= 30 GROUP BY 1 ORDER BY 1;
+SET timezone = 'UTC';
+-- Changes of rows at the ends.
+UPDATE ends SET n = n + 100 WHERE at = 'infinity' OR at = '-infinity';
+DELETE FROM ends WHERE at = '4714-11-24 00:00:00+00 BC';
+UPDATE ends SET at = at - interval '1 hour' WHERE n = 3;
+SELECT * FROM ends ORDER BY n, at;
