@@ -303,7 +303,9 @@ func readSplit(ctx context.Context, s chunk.Split, columns []schema.ColumnID, ou
 				case 2:
 					r.ts = int64(b.Column(at).(*array.Timestamp).Value(i))
 				case 3:
-					r.v = b.Column(at).(*array.Int64).Value(i)
+					if v := b.Column(at).(*array.Int64); v.IsValid(i) { // NULL is 0; what lies below it is anything
+						r.v = v.Value(i)
+					}
 				}
 			}
 			out[r]++
