@@ -412,11 +412,7 @@ func TestChangesAtRandom(t *testing.T) {
 			pad := strings.Repeat("p", 150)
 			committed := map[row]int{}
 			var n int64
-			rounds := 60
-			if testing.Short() {
-				rounds = 15
-			}
-			for round := range rounds {
+			for round := range 30 {
 				m := maps.Clone(committed)
 				tx := begin(t, db, engine.TxnOptions{RepeatableRead: rng.IntN(2) == 0})
 				type mk struct {

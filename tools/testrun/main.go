@@ -163,6 +163,13 @@ func unit(ctx context.Context, r *runner) error {
 	return r.command(ctx, nil, "go", append([]string{"test", "-skip", "^TestCluster"}, pkgs...)...)
 }
 
+// ofOneGoroutine are tests of packages in raced that take long and in which nothing runs
+// beside anything else: unit runs them.
+const ofOneGoroutine = "TestCompactionMemory|TestMetamorphic|TestChangesAtRandom|TestManifestPages|TestPruning|TestMerging|" + // engine
+	"TestCheckpointWritesWhatChanged|TestList|TestPagesAgainstEntries|" + // engine/commitlog
+	"TestSealRows|TestRowsOfKeys|TestRowsAreCopiedSeldom|TestRowsOfEvents|TestManySingleRows|TestRecordsRoundTrip|TestLargeBatches|TestDamage|" + // ingest
+	"TestReadOnly|TestFlipped|TestCrashEverywhere" // engine/local
+
 // race runs tests of what has goroutines under the race detector. Those that run in
 // parallel wait for leases to run out, most of their time.
 func race(ctx context.Context, r *runner) error {
@@ -170,7 +177,7 @@ func race(ctx context.Context, r *runner) error {
 	if err != nil {
 		return err
 	}
-	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short", "-parallel", "8"}, pkgs...)...)
+	return r.command(ctx, []string{"CGO_ENABLED=1"}, "go", append([]string{"test", "-race", "-short", "-parallel", "8", "-skip", "^(" + ofOneGoroutine + ")$"}, pkgs...)...)
 }
 
 // onOneStore are tests of what chance chooses and of what no store has a part in: they run on
