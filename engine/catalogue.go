@@ -169,7 +169,9 @@ func (c *catalogueLog) load(ctx context.Context) error {
 		if cp.Catalog == nil {
 			return fmt.Errorf("%w: catalogue checkpoint without a catalogue", chunk.ErrCorrupt)
 		}
-		c.catalog = cp.Catalog
+		if c.catalog, err = cp.Catalog.Apply(cp.Catalog.Seq); err != nil { // a decoded one remembers nothing
+			return err
+		}
 		from = max(from, cp.Retained)
 	}
 	if from > c.catalog.Seq+1 {

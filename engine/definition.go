@@ -139,12 +139,18 @@ func (t *Txn) checkChange(c *schema.Change) error {
 		}
 	case c.PutNamespace != nil:
 		for _, n := range t.catalog.Namespaces {
-			if n.OID != c.PutNamespace.OID && n.Name == c.PutNamespace.Name {
+			if n.OID != c.PutNamespace.OID && n.Name == c.PutNamespace.Name && n.Database == c.PutNamespace.Database {
 				return pgerr.New(pgerr.DuplicateSchema, "schema %q already exists", n.Name)
 			}
 		}
 	case c.DropNamespace != 0:
 		return t.checkDropNamespace(c.DropNamespace)
+	case c.PutDatabase != nil:
+		if d := t.catalog.DatabaseNamed(c.PutDatabase.Name); d != nil && d.OID != c.PutDatabase.OID {
+			return pgerr.New(pgerr.DuplicateDatabase, "database %q already exists", d.Name)
+		}
+	case c.DropDatabase != 0:
+		return t.checkDropDatabase(c.DropDatabase)
 	case c.PutRole != nil:
 		if old := t.catalog.Roles[c.PutRole.Name]; old != nil && old.OID != c.PutRole.OID {
 			return pgerr.New(pgerr.DuplicateObject, "role %q already exists", old.Name)
@@ -186,6 +192,20 @@ func (t *Txn) checkType(def *schema.Type) error {
 	}
 	if o := t.catalog.TypeNamed(def.Namespace, def.Name); o != 0 && o != def.OID {
 		return pgerr.New(pgerr.DuplicateObject, "type %q already exists", def.Name)
+	}
+	return nil
+}
+
+// checkDropDatabase refuses to drop a database in which another transaction has made a schema.
+func (t *Txn) checkDropDatabase(oid datum.OID) error {
+	d := t.catalog.Databases[oid]
+	if d == nil {
+		return pgerr.New(pgerr.InvalidCatalogName, "the database does not exist any more").WithDetail("Another session dropped it.")
+	}
+	for _, n := range t.catalog.Namespaces {
+		if n.Database == oid {
+			return pgerr.New(pgerr.ObjectInUse, "database %q is being accessed by other users", d.Name).WithDetail("Schema %q was made meanwhile.", n.Name)
+		}
 	}
 	return nil
 }

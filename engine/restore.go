@@ -264,6 +264,9 @@ func catalogueChanges(want *schema.Catalog) []schema.Change {
 	for _, name := range slices.Sorted(maps.Keys(want.Roles)) {
 		out = append(out, schema.Change{PutRole: want.Roles[name]})
 	}
+	for _, d := range byOID(want.Databases, func(d *schema.Database) datum.OID { return d.OID }) {
+		out = append(out, schema.Change{PutDatabase: d})
+	}
 	for _, n := range byOID(want.Namespaces, func(n *schema.Namespace) datum.OID { return n.OID }) {
 		if have := fresh.Namespaces[n.OID]; have == nil || *have != *n {
 			out = append(out, schema.Change{PutNamespace: n})

@@ -24,6 +24,8 @@ type TxnOptions struct {
 	ReadOnly       bool
 	// Locks are those of the session whose transaction it is; nil: of none.
 	Locks *Locks
+	// Database is that of which Txn.Catalog shows the objects, 0: the first one.
+	Database datum.OID
 }
 
 // A Txn is a transaction. It is used by one goroutine, but that its statements
@@ -120,21 +122,29 @@ func (t *Txn) refresh() error {
 func (t *Txn) rebase() error {
 	t.catalog = t.snap.catalog
 	if len(t.work.changes) == 0 {
-		return nil
+		return t.checkDatabase()
 	}
 	c, err := t.catalog.Apply(t.catalog.Seq+1, t.work.changes...)
 	if err != nil {
 		return pgerr.New(pgerr.SerializationFailure, "the catalogue was changed by another transaction").WithDetail("%v", err)
 	}
 	t.catalog = c
-	return nil
+	return t.checkDatabase()
 }
 
 var errTxnDone = pgerr.New(pgerr.NoActiveTransaction, "the transaction has ended")
 
-// Catalog returns the objects as of the snapshot, with the transaction's own
-// changes.
-func (t *Txn) Catalog() *schema.Catalog { return t.catalog }
+// Catalog returns the objects of the transaction's database as of the snapshot, with the
+// transaction's own changes.
+func (t *Txn) Catalog() *schema.Catalog { return t.catalog.In(t.opt.Database) }
+
+// checkDatabase refuses to go on in a database that was dropped.
+func (t *Txn) checkDatabase() error {
+	if t.catalog.DatabaseOf(t.opt.Database) == nil {
+		return pgerr.New(pgerr.InvalidCatalogName, "the database does not exist any more").WithDetail("Another session dropped it.")
+	}
+	return nil
+}
 
 // info returns a table as the transaction sees it.
 func (t *Txn) info(table datum.OID) (*tableInfo, error) { return t.Statement().info(table) }

@@ -132,6 +132,9 @@ func OpenView(ctx context.Context, s store.Store, opt ViewOptions) (*View, error
 		t := &TableView{Table: def, Namespace: "?"}
 		if ns := c.catalog.Namespaces[def.Namespace]; ns != nil {
 			t.Namespace = ns.Name
+			if ns.Database != 0 {
+				t.Namespace = c.catalog.Databases[ns.Database].Name + "." + ns.Name
+			}
 		}
 		v.Tables = append(v.Tables, t)
 		storages[def.Storage] = t

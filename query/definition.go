@@ -26,6 +26,10 @@ func (s *Session) definition(ctx context.Context, stmt ast.Stmt) (string, error)
 		return "CREATE VIEW", s.createView(ctx, st)
 	case *ast.CreateSchema:
 		return "CREATE SCHEMA", s.createSchema(ctx, st)
+	case *ast.CreateDatabase:
+		return "CREATE DATABASE", s.createDatabase(ctx, st)
+	case *ast.AlterDatabase:
+		return "ALTER DATABASE", s.alterDatabase(ctx, st)
 	case *ast.CreateSequence:
 		return "CREATE SEQUENCE", s.createSequence(ctx, st)
 	case *ast.CreateType:
@@ -94,6 +98,8 @@ func commandName(stmt ast.Stmt) string {
 		return "CREATE EXTENSION"
 	case *ast.CreateDatabase:
 		return "CREATE DATABASE"
+	case *ast.AlterDatabase:
+		return "ALTER DATABASE"
 	case *ast.CreateRole:
 		return "CREATE ROLE"
 	case *ast.AlterRole:
@@ -441,7 +447,7 @@ func (s *Session) createSchema(ctx context.Context, st *ast.CreateSchema) error 
 	if err != nil {
 		return err
 	}
-	if err := s.txn.Apply(ctx, schema.Change{PutNamespace: &schema.Namespace{OID: oid, Name: name, Owner: s.opt.User}}); err != nil {
+	if err := s.txn.Apply(ctx, schema.Change{PutNamespace: &schema.Namespace{OID: oid, Name: name, Owner: s.opt.User, Database: s.database}}); err != nil {
 		return err
 	}
 	return s.schemaElements(ctx, name, st.Elements)
@@ -486,6 +492,8 @@ func (s *Session) comment(ctx context.Context, st *ast.Comment) error {
 		return s.commentIndex(ctx, st, text)
 	case ast.TypeObject, ast.DomainObject:
 		return s.commentType(ctx, st, text)
+	case ast.DatabaseObject:
+		return s.commentDatabase(ctx, st, text)
 	case ast.ConstraintKindO:
 		return s.commentConstraint(ctx, st, text)
 	default:

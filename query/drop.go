@@ -28,6 +28,8 @@ func (s *Session) drop(ctx context.Context, st *ast.Drop) error {
 			}
 		}
 		return nil
+	case ast.DatabaseObject:
+		return s.dropDatabase(ctx, st)
 	case ast.SchemaObject:
 		for _, name := range st.Names {
 			if err := s.dropSchema(ctx, st, name); err != nil {

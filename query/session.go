@@ -65,6 +65,7 @@ type Session struct {
 	// lockedTables says that the transaction has run LOCK TABLE.
 	lockedTables bool
 	locking      sync.Mutex // guards what is done with locks
+	database     datum.OID  // 0: the first one
 	ran          bool       // the transaction has run a query
 	wrote        bool       // the transaction has run a statement that writes rows
 	// implicitBlock says that the statement is one of several in a simple query,
@@ -83,11 +84,11 @@ type Session struct {
 
 // NewSession opens a session, or says why not.
 func (e *Engine) NewSession(opt SessionOptions) (*Session, error) {
-	if opt.Database != e.opt.Database {
-		return nil, pgerr.New(pgerr.InvalidCatalogName, "database %q does not exist", opt.Database).
-			WithHint("The database is called %q.", e.opt.Database)
+	database, err := e.findDatabase(opt.Database)
+	if err != nil {
+		return nil, err
 	}
-	s := &Session{engine: e, opt: opt, client: opt.Client, started: time.Now(), state: "idle", since: time.Now(),
+	s := &Session{engine: e, opt: opt, database: database, client: opt.Client, started: time.Now(), state: "idle", since: time.Now(),
 		prepared: map[string]*Prepared{}, portals: map[string]*Portal{}, sequences: sequences{Sequences: e.opt.Storage}}
 	initial := map[string]string{} // by names in lower case: the session's take the place of the server's however they are written
 	for _, settings := range []map[string]string{e.opt.Settings, opt.Settings} {
@@ -99,7 +100,6 @@ func (e *Engine) NewSession(opt SessionOptions) (*Session, error) {
 	if opt.TLS {
 		initial["ssl"] = "on"
 	}
-	var err error
 	if s.settings, err = setting.NewValues(initial, s.settingChanged); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (s *Session) ensureTemporary(ctx context.Context) (*schema.Namespace, error
 	if err != nil {
 		return nil, err
 	}
-	ns := &schema.Namespace{OID: oid, Name: fmt.Sprintf("pg_temp_%d", oid), Owner: s.opt.User, Temporary: true, Node: s.engine.opt.Node}
+	ns := &schema.Namespace{OID: oid, Name: fmt.Sprintf("pg_temp_%d", oid), Owner: s.opt.User, Temporary: true, Node: s.engine.opt.Node, Database: s.database}
 	if err := s.txn.Apply(ctx, schema.Change{PutNamespace: ns}); err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (e *Engine) dropTemporaries(ctx context.Context, which func(*schema.Namespa
 		return err
 	}
 	found := false
-	for _, ns := range txn.Catalog().Namespaces {
+	for _, ns := range txn.Catalog().Whole().Namespaces {
 		if !ns.Temporary || !which(ns) {
 			continue
 		}
@@ -189,19 +189,19 @@ func (e *Engine) dropTemporaries(ctx context.Context, which func(*schema.Namespa
 // others, and defaults that take values from them.
 func dropInside(ctx context.Context, txn storage.Txn, ns *schema.Namespace) error {
 	var drop []schema.Change
-	for oid, v := range txn.Catalog().Views {
+	for oid, v := range txn.Catalog().Whole().Views {
 		if v.Namespace == ns.OID {
 			drop = append(drop, schema.Change{DropView: oid})
 		}
 	}
 	sequences := map[datum.OID]bool{}
-	for oid, q := range txn.Catalog().Sequences {
+	for oid, q := range txn.Catalog().Whole().Sequences {
 		if q.Namespace == ns.OID {
 			sequences[oid] = true
 			drop = append(drop, schema.Change{DropSequence: oid})
 		}
 	}
-	for oid, t := range txn.Catalog().Tables {
+	for oid, t := range txn.Catalog().Whole().Tables {
 		if t.Namespace != ns.OID {
 			if left := withoutDefaults(t, sequences); left != nil {
 				drop = append(drop, schema.Change{PutTable: left}) // goes first

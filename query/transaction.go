@@ -84,7 +84,7 @@ func (s *Session) openTxn(ctx context.Context) error {
 // beginStorage begins a transaction of the storage. One that may only read may write into
 // temporary tables all the same.
 func (s *Session) beginStorage(ctx context.Context) (storage.Txn, error) {
-	return s.engine.opt.Storage.Begin(ctx, storage.TxnOptions{Isolation: isolation(s.level), ReadOnly: s.readOnly && s.temp.oid == 0, Locks: s.locks})
+	return s.engine.opt.Storage.Begin(ctx, storage.TxnOptions{Isolation: isolation(s.level), ReadOnly: s.readOnly && s.temp.oid == 0, Locks: s.locks, Database: s.database})
 }
 
 func (s *Session) settingText(name string) string { v, _ := s.settings.Raw(name); return v }

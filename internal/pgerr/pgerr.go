@@ -91,6 +91,7 @@ const (
 	DuplicateColumn          = "42701"
 	DuplicateAlias           = "42712"
 	DuplicateSchema          = "42P06"
+	DuplicateDatabase        = "42P04"
 	DuplicateObject          = "42710"
 	DuplicateCursor          = "42P03"
 	DuplicatePrepared        = "42P05"

@@ -13,6 +13,7 @@ func NewCatalog(database string) *Catalog {
 	c := &Catalog{Database: database, DatabaseOID: FirstUserOID - 1, NextOID: FirstUserOID,
 		Namespaces: map[datum.OID]*Namespace{}, Tables: map[datum.OID]*Table{}, Views: map[datum.OID]*View{},
 		Sequences: map[datum.OID]*Sequence{}, Types: map[datum.OID]*Type{}, Roles: map[string]*Role{}}
+	c.projections = &projections{of: c}
 	for oid, name := range map[datum.OID]string{
 		PGCatalogOID: "pg_catalog", PublicOID: "public", InformationOID: "information_schema", PhylloCatalogOID: "phyllo_catalog",
 	} {
@@ -26,7 +27,8 @@ func NewCatalog(database string) *Catalog {
 // as it is. An error says that a change cannot follow on c.
 func (c *Catalog) Apply(seq uint64, changes ...Change) (*Catalog, error) {
 	out := *c
-	out.Seq = seq
+	out.Seq, out.projections = seq, &projections{of: &out}
+	out.Databases = maps.Clone(c.Databases)
 	out.Namespaces, out.Tables = maps.Clone(c.Namespaces), maps.Clone(c.Tables)
 	out.Views, out.Roles = maps.Clone(c.Views), maps.Clone(c.Roles)
 	if out.Sequences = maps.Clone(c.Sequences); out.Sequences == nil { // of a checkpoint from before there were any
@@ -92,12 +94,25 @@ func (c *Catalog) apply(ch *Change) error {
 		}
 		delete(c.Types, ch.DropType)
 	case ch.PutNamespace != nil:
+		if c.DatabaseOf(ch.PutNamespace.Database) == nil {
+			return fmt.Errorf("schema: schema %s in unknown database %d", ch.PutNamespace.Name, ch.PutNamespace.Database)
+		}
 		c.Namespaces[ch.PutNamespace.OID] = ch.PutNamespace
 	case ch.DropNamespace != 0:
 		if c.Namespaces[ch.DropNamespace] == nil {
 			return fmt.Errorf("schema: no schema %d to drop", ch.DropNamespace)
 		}
 		delete(c.Namespaces, ch.DropNamespace)
+	case ch.PutDatabase != nil:
+		if c.Databases == nil {
+			c.Databases = map[datum.OID]*Database{}
+		}
+		c.Databases[ch.PutDatabase.OID] = ch.PutDatabase
+	case ch.DropDatabase != 0:
+		if c.Databases[ch.DropDatabase] == nil {
+			return fmt.Errorf("schema: no database %d to drop", ch.DropDatabase)
+		}
+		delete(c.Databases, ch.DropDatabase)
 	case ch.PutRole != nil:
 		c.Roles[ch.PutRole.Name] = ch.PutRole
 	case ch.DropRole != "":

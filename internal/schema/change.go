@@ -15,6 +15,8 @@ type Change struct {
 	DropType      datum.OID  `json:",omitempty"`
 	PutNamespace  *Namespace `json:",omitempty"`
 	DropNamespace datum.OID  `json:",omitempty"`
+	PutDatabase   *Database  `json:",omitempty"`
+	DropDatabase  datum.OID  `json:",omitempty"`
 	PutRole       *Role      `json:",omitempty"`
 	DropRole      string     `json:",omitempty"`
 	// TakeOIDs reserves so many OIDs from NextOID on.

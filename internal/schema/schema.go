@@ -160,6 +160,8 @@ type Namespace struct {
 	// Temporary: it has the temporary tables of a session of Node, with which it goes.
 	Temporary bool   `json:",omitempty"`
 	Node      string `json:",omitempty"`
+	// Database it lies in, 0: the first one, or all for a schema of the system.
+	Database datum.OID `json:",omitempty"`
 }
 
 // A Role owns objects. Any user name that connects becomes one when it first
@@ -170,12 +172,15 @@ type Role struct {
 	Superuser bool
 }
 
-// A Catalog is the state of one database's objects at one sequence number of
-// the catalogue log. It is immutable and safe for concurrent use.
+// A Catalog is the state of all objects, or of those that one database shows (Catalog.In), at
+// one sequence number of the catalogue log. It is immutable and safe for concurrent use.
 type Catalog struct {
+	// Database and DatabaseOID are those of the database that is shown, and of the first one
+	// in the catalogue of all.
 	Database    string
 	DatabaseOID datum.OID
-	Seq         uint64 // sequence number of the last catalogue record folded in
+	Databases   map[datum.OID]*Database `json:",omitempty"` // but the first one
+	Seq         uint64                  // sequence number of the last catalogue record folded in
 	NextOID     datum.OID
 	Namespaces  map[datum.OID]*Namespace
 	Tables      map[datum.OID]*Table
@@ -183,6 +188,9 @@ type Catalog struct {
 	Sequences   map[datum.OID]*Sequence
 	Types       map[datum.OID]*Type
 	Roles       map[string]*Role
+
+	whole       *Catalog     // of which this is what one database shows
+	projections *projections // of the catalogue of all
 }
 
 // Column returns the column with the given ID, or nil.

@@ -218,6 +218,13 @@ type CreateDatabase struct {
 	Options []Option
 }
 
+// AlterDatabase is ALTER DATABASE with a new name or owner.
+type AlterDatabase struct {
+	stmtNode
+	Name           string
+	NewName, Owner string // one of them
+}
+
 // CreateRole is CREATE ROLE, USER or GROUP.
 type CreateRole struct {
 	stmtNode
@@ -267,6 +274,7 @@ type Drop struct {
 	IfExists     bool
 	Cascade      bool
 	Concurrently bool
+	Force        bool // of a database: sessions that use it are ended
 }
 
 // Truncate is TRUNCATE.

@@ -424,7 +424,7 @@ func quoteIdent(name string) string {
 // namespaceExists says whether there is a schema of that name.
 func (b *binder) namespaceExists(name string) bool {
 	switch name {
-	case "pg_catalog", "information_schema", "phyllo_catalog", "public":
+	case "pg_catalog", "information_schema", "phyllo_catalog":
 		return true
 	}
 	for _, n := range b.env.Catalog.Namespaces {

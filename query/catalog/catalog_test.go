@@ -39,7 +39,7 @@ func testEnv() *Env {
 	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &Env{
 		Catalog: &schema.Catalog{Database: "phyllo", DatabaseOID: 5,
-			Namespaces: map[datum.OID]*schema.Namespace{16400: {OID: 16400, Name: "s", Owner: "ann"}},
+			Namespaces: map[datum.OID]*schema.Namespace{schema.PublicOID: {OID: schema.PublicOID, Name: "public"}, 16400: {OID: 16400, Name: "s", Owner: "ann"}},
 			Tables:     map[datum.OID]*schema.Table{bus.OID: bus, events.OID: events},
 			Views:      map[datum.OID]*schema.View{view.OID: view},
 			Roles:      map[string]*schema.Role{"ann": {OID: 16401, Name: "ann", Superuser: true}},

@@ -123,6 +123,14 @@ func (e *Env) writableColumns(v *schema.View) []bool {
 	return e.WritableColumns(v)
 }
 
+// databaseOID returns the OID of a database, NULL for one that is gone.
+func (e *Env) databaseOID(name string) any {
+	if d := e.Catalog.DatabaseNamed(name); d != nil {
+		return d.OID
+	}
+	return nil
+}
+
 func (e *Env) database() string {
 	if e.Database != "" {
 		return e.Database

@@ -22,7 +22,7 @@ func locks(_ context.Context, _ *Set, env *Env, w *writer) error {
 			kind = "tuple"
 		}
 		if l.Relation != 0 {
-			database, relation = env.Catalog.DatabaseOID, l.Relation
+			database, relation = env.Catalog.DatabaseWith(l.Relation), l.Relation
 		} else {
 			kind, database = "advisory", l.Advisory.Database
 			class, id, sub = datum.OID(uint64(l.Advisory.Key)>>32), datum.OID(uint64(l.Advisory.Key)&math.MaxUint32), 1

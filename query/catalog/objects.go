@@ -62,7 +62,7 @@ type namespace struct {
 
 func (e *Env) namespaces() []namespace {
 	list := []namespace{
-		{schema.PGCatalogOID, "pg_catalog", ""}, {schema.PublicOID, "public", ""},
+		{schema.PGCatalogOID, "pg_catalog", ""},
 		{schema.InformationOID, "information_schema", ""}, {schema.PhylloCatalogOID, "phyllo_catalog", ""},
 	}
 	for _, n := range e.Catalog.Namespaces {

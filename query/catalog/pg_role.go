@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
 
@@ -11,8 +12,23 @@ const utf8Encoding = 6
 func databases(_ context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("oid", "datname", "datdba", "encoding", "datlocprovider", "datallowconn", "datconnlimit", "dattablespace",
 		"datcollate", "datctype")
-	w.add(env.Catalog.DatabaseOID, env.database(), RoleOID(env.Catalog, bootstrapName), utf8Encoding, "c", true, -1,
-		defaultTablespc, "C", "C")
+	for _, d := range env.Catalog.AllDatabases() {
+		w.add(d.OID, d.Name, RoleOID(env.Catalog, d.Owner), utf8Encoding, "c", true, -1, defaultTablespc, "C", "C")
+	}
+	return nil
+}
+
+// classOfDatabases is the OID of pg_database.
+const classOfDatabases datum.OID = 1262
+
+// sharedDescriptions are the comments on databases.
+func sharedDescriptions(_ context.Context, _ *Set, env *Env, w *writer) error {
+	w.columns("objoid", "classoid", "description")
+	for _, d := range env.Catalog.AllDatabases() {
+		if d.Comment != "" {
+			w.add(d.OID, classOfDatabases, d.Comment)
+		}
+	}
 	return nil
 }
 

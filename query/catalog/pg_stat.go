@@ -22,7 +22,7 @@ func activity(_ context.Context, _ *Set, env *Env, w *writer) error {
 		if b.ClientAddr == "" {
 			port = -1
 		}
-		w.add(env.Catalog.DatabaseOID, b.Database, int(b.PID), RoleOID(env.Catalog, b.User), b.User, b.Application,
+		w.add(env.databaseOID(b.Database), b.Database, int(b.PID), RoleOID(env.Catalog, b.User), b.User, b.Application,
 			nullIfEmpty(b.ClientAddr), port, b.Started, b.TransactionFrom, b.QueryFrom, b.StateFrom, waitType, wait,
 			nullIfEmpty(b.State), b.Query, "client backend")
 	}
@@ -53,8 +53,14 @@ func databaseStats(_ context.Context, _ *Set, env *Env, w *writer) error {
 	w.columns("datid", "datname", "numbackends", "xact_commit", "xact_rollback", "blks_read", "blks_hit", "tup_returned",
 		"tup_fetched", "tup_inserted", "tup_updated", "tup_deleted", "conflicts", "temp_files", "temp_bytes", "deadlocks",
 		"blk_read_time", "blk_write_time", "sessions")
-	n := len(env.backends())
-	w.add(env.Catalog.DatabaseOID, env.database(), n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, n)
+	connected := map[string]int{}
+	for _, b := range env.backends() {
+		connected[b.Database]++
+	}
+	for _, d := range env.Catalog.AllDatabases() {
+		n := connected[d.Name]
+		w.add(d.OID, d.Name, n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, n)
+	}
 	return nil
 }
 

@@ -442,13 +442,13 @@ func relationSizes(c *Context, args []Vec, n int, ret datum.Type) (arrow.Array, 
 	}, datum.RegClass, datum.Text)(c, args, n, ret)
 }
 
-func databaseSize(c *Context) (int64, error) {
+func databaseSize(c *Context, database datum.OID) (int64, error) {
 	s, err := session(c)
 	if err != nil {
 		return 0, err
 	}
 	var total int64
-	for oid := range c.Catalog.Tables {
+	for oid := range c.Catalog.In(database).Tables {
 		total += s.TableSize(oid)
 	}
 	return total, nil

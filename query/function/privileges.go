@@ -29,7 +29,7 @@ func privilegeKinds() []privilegeKind {
 		{"any_column", "SELECT,INSERT,UPDATE,REFERENCES", findReg(datum.RegClass), func(c *Context, oid datum.OID) bool { return relationByOID(c, oid) != nil }},
 		{"sequence", "USAGE,SELECT,UPDATE", findSequence, func(c *Context, oid datum.OID) bool { return c.Catalog.Sequences[oid] != nil }},
 		{"schema", "CREATE,USAGE", findReg(datum.RegNamespace), func(c *Context, oid datum.OID) bool { return namespaceName(c, oid) != "" }},
-		{"database", "CREATE,TEMPORARY,TEMP,CONNECT", findDatabase, func(c *Context, oid datum.OID) bool { return oid == c.Catalog.DatabaseOID }},
+		{"database", "CREATE,TEMPORARY,TEMP,CONNECT", findDatabase, func(c *Context, oid datum.OID) bool { return oid != 0 && c.Catalog.DatabaseOf(oid) != nil }},
 		{"function", "EXECUTE", findReg(datum.RegProcedure), func(_ *Context, oid datum.OID) bool { _, ok := procedureByOID(oid); return ok }},
 		{"type", "USAGE", findReg(datum.RegType), func(c *Context, oid datum.OID) bool { return typeName(c, datum.Of(oid)) != "" }},
 		{"language", "USAGE", findAmong("language", map[string]datum.OID{"internal": 12, "c": 13, "sql": 14}), oneOf(12, 13, 14)},
@@ -58,10 +58,11 @@ func findSequence(c *Context, name string) (datum.OID, error) {
 }
 
 func findDatabase(c *Context, name string) (datum.OID, error) {
-	if name != c.Catalog.Database {
+	d := c.Catalog.DatabaseNamed(name)
+	if d == nil {
 		return 0, pgerr.New(pgerr.InvalidCatalogName, "database \"%s\" does not exist", name)
 	}
-	return c.Catalog.DatabaseOID, nil
+	return d.OID, nil
 }
 
 func findAmong(what string, known map[string]datum.OID) func(*Context, string) (datum.OID, error) {

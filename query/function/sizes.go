@@ -15,16 +15,17 @@ func sizeKernels(k kernels) {
 	k.add(fn1(sizeBytes), "pg_size_bytes")
 	k.add(relationSizes, "oid2325", "pg_table_size", "pg_total_relation_size", "pg_relation_size")
 	k.add(fn1c(func(c *Context, name string) (int64, error) {
-		if name != c.Catalog.Database {
-			return 0, pgerr.New(pgerr.InvalidCatalogName, "database \"%s\" does not exist", name)
+		oid, err := findDatabase(c, name)
+		if err != nil {
+			return 0, err
 		}
-		return databaseSize(c)
+		return databaseSize(c, oid)
 	}), "pg_database_size_name")
 	k.add(fn1c(func(c *Context, oid datum.OID) (int64, error) {
-		if oid != c.Catalog.DatabaseOID {
+		if oid == 0 || c.Catalog.DatabaseOf(oid) == nil {
 			return 0, pgerr.New(pgerr.InvalidCatalogName, "database with OID %d does not exist", oid)
 		}
-		return databaseSize(c)
+		return databaseSize(c, oid)
 	}), "pg_database_size_oid")
 }
 

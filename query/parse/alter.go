@@ -26,6 +26,8 @@ func (p *parser) alter() ast.Stmt {
 		return p.alterType(t, ast.TypeObject)
 	case p.accept("domain"):
 		return p.alterType(t, ast.DomainObject)
+	case p.is("database"):
+		return p.alterDatabase(t)
 	case p.is("role"), p.is("user") && !p.peek(1).is("mapping"), p.is("group"):
 		return p.alterRole(t)
 	default:
@@ -56,6 +58,20 @@ func alone(k ast.AlterKind) bool {
 	return k == ast.RenameTable || k == ast.RenameColumn || k == ast.RenameConstraint || k == ast.SetSchema
 }
 
+func (p *parser) alterDatabase(t token) ast.Stmt {
+	p.advance()
+	s := at(t, &ast.AlterDatabase{Name: p.colID()})
+	switch {
+	case p.accept("rename", "to"):
+		s.NewName = p.colID()
+	case p.accept("owner", "to"):
+		s.Owner = p.roleName()
+	default:
+		return p.skipStatement(t, "ALTER DATABASE")
+	}
+	return s
+}
+
 func (p *parser) alterRole(t token) ast.Stmt {
 	kind := p.advance().text
 	if p.is("all") {
@@ -74,7 +90,7 @@ func (p *parser) alterRole(t token) ast.Stmt {
 func (p *parser) alterOther(t token) ast.Stmt {
 	words := []string{"ALTER", strings.ToUpper(p.t.text)}
 	switch p.t.text {
-	case "aggregate", "collation", "conversion", "database", "extension", "function", "language", "operator",
+	case "aggregate", "collation", "conversion", "extension", "function", "language", "operator",
 		"policy", "procedure", "publication", "routine", "rule", "schema", "server", "statistics", "subscription",
 		"system", "tablespace", "trigger":
 		p.advance()

@@ -44,15 +44,30 @@ func (p *parser) drop() ast.Stmt {
 	}
 	s.Concurrently = s.Kind == ast.IndexObject && p.accept("concurrently")
 	s.IfExists = p.accept("if", "exists")
-	s.Names = p.qualifiedNames()
 	if s.Kind == ast.DatabaseObject {
-		p.accept("with")
-		if p.t.kind == '(' {
-			p.relOptions()
-		}
+		return p.dropDatabase(s)
+	}
+	s.Names = p.qualifiedNames()
+	s.Cascade = p.cascade()
+	return s
+}
+
+// dropDatabase reads what comes after DROP DATABASE IF EXISTS.
+func (p *parser) dropDatabase(s *ast.Drop) ast.Stmt {
+	t := p.t
+	s.Names = []ast.Name{p.nameOf(t, []string{p.colID()})}
+	p.accept("with")
+	if !p.acceptKind('(') {
 		return s
 	}
-	s.Cascade = p.cascade()
+	for {
+		p.expect("force")
+		s.Force = true
+		if !p.acceptKind(',') {
+			break
+		}
+	}
+	p.expectKind(')')
 	return s
 }
 

@@ -127,6 +127,8 @@ type TxnOptions struct {
 	Isolation Isolation
 	ReadOnly  bool
 	Locks     Locks // nil: of none
+	// Database is that of which Txn.Catalog shows the objects, 0: the first one.
+	Database datum.OID
 }
 
 // Isolation is a transaction's isolation level.

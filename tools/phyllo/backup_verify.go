@@ -175,6 +175,9 @@ func tableOf(d *backup.Document, id chunk.PartitionID) string {
 	for _, t := range d.Catalog.Tables {
 		if t.Storage == id.Table {
 			if ns := d.Catalog.Namespaces[t.Namespace]; ns != nil {
+				if db := d.Catalog.Databases[ns.Database]; db != nil {
+					return db.Name + "." + ns.Name + "." + t.Name
+				}
 				return ns.Name + "." + t.Name
 			}
 			return t.Name

@@ -166,6 +166,9 @@ func (j *copyJob) openSource(ctx context.Context) (err error) {
 // findTables finds what is to be copied, in the order of names.
 func (j *copyJob) findTables(ctx context.Context) error {
 	c := j.snapshot.Catalog()
+	if n := len(c.Databases); n > 0 && len(j.command.Tables) == 0 {
+		return fmt.Errorf("the store has databases beside %s, which are not copied\nhint: Name the tables of %s to copy, or use phyllo backup and phyllo restore, which have all databases.", c.Database, c.Database)
+	}
 	wanted := map[string]bool{}
 	for _, name := range j.command.Tables {
 		if !strings.Contains(name, ".") {

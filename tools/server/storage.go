@@ -19,7 +19,7 @@ func (s storage) NewLocks(pid int32) qs.Locks { return s.DB.NewLocks(pid) }
 
 func (s storage) Begin(ctx context.Context, opt qs.TxnOptions) (qs.Txn, error) {
 	locks, _ := opt.Locks.(*engine.Locks)
-	t, err := s.DB.Begin(ctx, engine.TxnOptions{RepeatableRead: opt.Isolation == qs.RepeatableRead, ReadOnly: opt.ReadOnly, Locks: locks})
+	t, err := s.DB.Begin(ctx, engine.TxnOptions{RepeatableRead: opt.Isolation == qs.RepeatableRead, ReadOnly: opt.ReadOnly, Locks: locks, Database: opt.Database})
 	if err != nil {
 		return nil, err
 	}
