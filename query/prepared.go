@@ -44,7 +44,7 @@ func (s *Session) Parse(ctx context.Context, name, text string, types []datum.OI
 	if name != "" && s.prepared[name] != nil {
 		return pgerr.New(pgerr.DuplicatePrepared, "prepared statement %q already exists", name)
 	}
-	stmts, err := parse.Parse(text)
+	stmts, err := s.parse(ctx, text)
 	if err != nil {
 		return err
 	}

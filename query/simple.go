@@ -22,8 +22,17 @@ func (s *Session) Simple(ctx context.Context, sql string) (err error) {
 	return nil
 }
 
+// parse parses a string, which cancel requests and statement_timeout end.
+func (s *Session) parse(ctx context.Context, sql string) (stmts []parse.Stmt, err error) {
+	err = s.interruptible(ctx, func(ctx context.Context) error {
+		stmts, err = parse.ParseContext(ctx, sql)
+		return err
+	})
+	return stmts, err
+}
+
 func (s *Session) simpleStatements(ctx context.Context, sql string) error {
-	stmts, err := parse.Parse(sql)
+	stmts, err := s.parse(ctx, sql)
 	if err != nil {
 		return err
 	}

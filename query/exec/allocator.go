@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -11,16 +12,32 @@ import (
 // Budget counts what operators keep; this is for what expressions make of a batch, whose
 // size nobody knows before: repeat('x', 1000000) of 8,192 rows. Where it would
 // exceed the bound it panics with out_of_memory, for allocators return no errors.
-// It is safe for concurrent use.
+// For the same reason it panics with the context's error where a cancelled statement asks for
+// a large buffer: whatever takes long over values takes memory for them, so this
+// reaches all of it. It is safe for concurrent use.
 type Allocator struct {
+	ctx   context.Context
 	mem   memory.Allocator
 	limit int64
 	used  atomic.Int64
 }
 
-// NewAllocator returns an allocator of at most limit bytes (0: no limit) over mem.
-func NewAllocator(mem memory.Allocator, limit int64) *Allocator {
-	return &Allocator{mem: mem, limit: limit}
+// pollBytes is from which size on a request asks whether the statement is cancelled, and
+// how much is copied between two such questions.
+const pollBytes = 1 << 20
+
+// NewAllocator returns an allocator of at most limit bytes (0: no limit) over mem, for a
+// statement that ends with ctx.
+func NewAllocator(ctx context.Context, mem memory.Allocator, limit int64) *Allocator {
+	return &Allocator{ctx: ctx, mem: mem, limit: limit}
+}
+
+// poll panics if the statement is cancelled and the request is large.
+func (a *Allocator) poll(size int) {
+	if size < pollBytes || a.ctx.Err() == nil {
+		return
+	}
+	panic(pgerr.New(pgerr.QueryCanceled, "canceling statement due to user request"))
 }
 
 func (a *Allocator) take(n int64) {
@@ -34,18 +51,39 @@ func (a *Allocator) take(n int64) {
 
 // Allocate implements memory.Allocator.
 func (a *Allocator) Allocate(size int) []byte {
+	a.poll(size)
 	a.take(int64(size))
 	return a.mem.Allocate(size)
 }
 
 // Reallocate implements memory.Allocator.
 func (a *Allocator) Reallocate(size int, b []byte) []byte {
+	a.poll(size)
 	a.take(int64(size - len(b)))
-	return a.mem.Reallocate(size, b)
+	if len(b) < pollBytes || size <= cap(b) {
+		return a.mem.Reallocate(size, b)
+	}
+	return a.move(size, b)
 }
 
 // Free implements memory.Allocator.
 func (a *Allocator) Free(b []byte) {
 	a.take(-int64(len(b)))
 	a.mem.Free(b)
+}
+
+// move is Reallocate of a large buffer: it copies in pieces, so that a cancelled statement does not
+// wait for a gigabyte.
+func (a *Allocator) move(size int, b []byte) []byte {
+	out := a.mem.Allocate(size)
+	for at := 0; at < min(size, len(b)); at += pollBytes {
+		if a.ctx.Err() != nil {
+			a.take(int64(len(b) - size))
+			a.mem.Free(out)
+			a.poll(size)
+		}
+		copy(out[at:], b[at:min(at+pollBytes, len(b))])
+	}
+	a.mem.Free(b)
+	return out
 }

@@ -209,7 +209,7 @@ func (a *extremeText) Result(c *Context, from, to int, ret datum.Type) (arrow.Ar
 		}
 		w.append(*s)
 	}
-	if err := w.full(); err != nil {
+	if err := w.full(c); err != nil {
 		return nil, err
 	}
 	return w.NewArray(), nil

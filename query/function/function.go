@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -65,10 +66,45 @@ const pollRows = 16
 
 // poll is called with the number of each row that a function that may take long has done.
 func (c *Context) poll(row int) error {
-	if row%pollRows != pollRows-1 || c.Context == nil {
+	if row%pollRows != pollRows-1 {
+		return nil
+	}
+	return c.ended()
+}
+
+// ended is the error of a statement that is cancelled.
+func (c *Context) ended() error {
+	if c.Context == nil {
 		return nil
 	}
 	return c.Err()
+}
+
+// largeValue is how many bytes a value has, on average, that takes as long as pollRows small ones.
+const largeValue = 16 << 10
+
+// poller returns poll for the rows of arguments: with values that are large it asks at each row.
+func (c *Context) poller(args []Vec, n int) func(row int) error {
+	bytes := 0
+	for _, a := range args {
+		bytes += variableBytes(a, n)
+	}
+	if bytes < n*largeValue {
+		return c.poll
+	}
+	return func(int) error { return c.ended() }
+}
+
+// variableBytes is what the values of an argument of variable width take, a constant's for each row.
+func variableBytes(v Vec, n int) int {
+	a, ok := v.Array.(array.BinaryLike)
+	if !ok {
+		return 0
+	}
+	if v.Const {
+		return n * len(a.ValueBytes())
+	}
+	return len(a.ValueBytes())
 }
 
 // System names the built-in relations and all roles; query/catalog's Set does.

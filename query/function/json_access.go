@@ -85,12 +85,16 @@ func jsonRows(c *Context, args []Vec, n int, ret datum.Type, f func(i int) (stri
 	defer mask.release()
 	w := newWriter[string](c, n, ret)
 	defer w.Release()
+	poll := c.poller(args, n)
 	for i := range n {
 		if mask.null(i) {
 			w.AppendNull()
 			continue
 		}
 		s, ok, err := f(i)
+		if err == nil {
+			err = poll(i)
+		}
 		switch {
 		case err != nil:
 			return nil, err
@@ -99,7 +103,7 @@ func jsonRows(c *Context, args []Vec, n int, ret datum.Type, f func(i int) (stri
 			continue
 		}
 		w.append(s)
-		if err := w.full(); err != nil {
+		if err := w.full(c); err != nil {
 			return nil, err
 		}
 	}

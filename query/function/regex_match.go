@@ -45,7 +45,7 @@ func (re *regex) onlyTree(s string) bool {
 // matches says whether there is a match.
 func (re *regex) matches(ctx context.Context, s string) (bool, error) {
 	if !re.onlyTree(s) {
-		return re.linear.MatchString(s), nil
+		return re.linearMatches(ctx, s)
 	}
 	m, err := re.treeFind(ctx, s, 0)
 	return m != nil, err
@@ -56,9 +56,9 @@ func (re *regex) find(ctx context.Context, s string) ([]int, error) {
 	if re.onlyTree(s) {
 		return re.treeFind(ctx, s, 0)
 	}
-	m := re.linear.FindStringSubmatchIndex(s)
-	if m == nil || !re.divides {
-		return m, nil
+	m, err := re.linearFind(ctx, s)
+	if m == nil || err != nil || !re.divides {
+		return m, err
 	}
 	return re.divided(ctx, s, m)
 }
@@ -86,7 +86,7 @@ func (re *regex) all(ctx context.Context, s string, from, limit int, captures bo
 	if re.onlyTree(s) || from > 0 && re.behind {
 		return re.treeAll(ctx, s, from, limit)
 	}
-	found, err := re.linearAll(s, from, limit)
+	found, err := re.linearAll(ctx, s, from, limit)
 	if err != nil || !captures || !re.divides {
 		return found, err
 	}
@@ -98,12 +98,15 @@ func (re *regex) all(ctx context.Context, s string, from, limit int, captures bo
 	return found, nil
 }
 
-func (re *regex) linearAll(s string, from, limit int) ([][]int, error) {
+func (re *regex) linearAll(ctx context.Context, s string, from, limit int) ([][]int, error) {
 	most := limit
 	if most < 0 {
 		most = maxMatches + 1
 	}
-	found := re.linear.FindAllStringSubmatchIndex(s[from:], most)
+	found, err := re.linearFindAll(ctx, s[from:], most)
+	if err != nil {
+		return nil, err
+	}
 	if len(found) > maxMatches {
 		return nil, errTooManyMatches
 	}

@@ -85,6 +85,7 @@ type writer[T scalar] struct {
 	array.Builder
 	append func(T)
 	bytes  int // appended, of variable-width types
+	polled int // how many of them when it was asked whether the statement is cancelled
 }
 
 func newWriter[T scalar](c *Context, n int, t datum.Type) *writer[T] {
@@ -130,11 +131,17 @@ func newWriter[T scalar](c *Context, n int, t datum.Type) *writer[T] {
 // 32-bit offsets of Arrow's arrays do.
 const maxBytes = math.MaxInt32
 
-func (w *writer[T]) full() error {
+// full is called after each row: it fails if the result becomes too large, or when the statement is
+// cancelled.
+func (w *writer[T]) full(c *Context) error {
 	if w.bytes > maxBytes {
 		return pgerr.New(pgerr.ProgramLimitExceeded, "result of a batch exceeds %d bytes", maxBytes)
 	}
-	return nil
+	if w.bytes-w.polled < largeValue*pollRows {
+		return nil
+	}
+	w.polled = w.bytes
+	return c.ended()
 }
 
 // rows runs f over the rows of a strict function that are not NULL.
@@ -158,6 +165,7 @@ func rows[R scalar](c *Context, args []Vec, n int, ret datum.Type, f func(i int)
 	}
 	w := newWriter[R](c, n, ret)
 	defer w.Release()
+	poll := c.poller(args, n)
 	for i := range n {
 		if mask.null(i) {
 			w.AppendNull()
@@ -165,13 +173,13 @@ func rows[R scalar](c *Context, args []Vec, n int, ret datum.Type, f func(i int)
 		}
 		r, err := f(i)
 		if err == nil {
-			err = c.poll(i)
+			err = poll(i)
 		}
 		if err != nil {
 			return nil, err
 		}
 		w.append(r)
-		if err := w.full(); err != nil {
+		if err := w.full(c); err != nil {
 			return nil, err
 		}
 	}
@@ -184,6 +192,7 @@ func fixedRows[R fixed](c *Context, args []Vec, n int, ret datum.Type, f func(i 
 	if out.mask.all() {
 		return out.array(ret), nil
 	}
+	poll := c.poller(args, n)
 	for i := range out.v {
 		if out.mask.null(i) {
 			out.v[i] = 0
@@ -191,7 +200,7 @@ func fixedRows[R fixed](c *Context, args []Vec, n int, ret datum.Type, f func(i 
 		}
 		r, err := f(i)
 		if err == nil {
-			err = c.poll(i)
+			err = poll(i)
 		}
 		if err != nil {
 			out.release()
@@ -301,13 +310,14 @@ func boxedTyped(f func(c *Context, args []datum.Value, argTypes []datum.Type, re
 		defer b.Release()
 		b.Reserve(n)
 		vals := make([]datum.Value, len(args))
+		poll := c.poller(args, n)
 		for i := range n {
 			for j, a := range args {
 				vals[j] = valueAt(argTypes[j], a, i)
 			}
 			v, err := f(c, vals, argTypes, ret)
 			if err == nil {
-				err = c.poll(i)
+				err = poll(i)
 			}
 			if err != nil {
 				return nil, err

@@ -8,7 +8,7 @@ import (
 // decorrelatePlan turns EXISTS, IN and their negations in conditions into semi and
 // anti joins.
 func (c *Context) decorrelatePlan(n plan.Node) plan.Node {
-	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+	return c.rewrite(n, func(m plan.Node) plan.Node {
 		f, ok := m.(*plan.Filter)
 		if !ok {
 			return m

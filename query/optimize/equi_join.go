@@ -9,7 +9,7 @@ import (
 // equiJoins takes the equalities between the two sides out of join conditions, so
 // that the join can hash.
 func (c *Context) equiJoins(n plan.Node) plan.Node {
-	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+	return c.rewrite(n, func(m plan.Node) plan.Node {
 		j, ok := m.(*plan.Join)
 		if !ok || j.Cond == nil || j.Kind == plan.NullAntiJoin {
 			return m

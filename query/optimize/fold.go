@@ -10,7 +10,7 @@ import (
 
 // foldPlan computes what is constant, and drops filters that are.
 func (c *Context) foldPlan(n plan.Node) plan.Node {
-	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+	return c.rewrite(n, func(m plan.Node) plan.Node {
 		m = plan.MapExprs(m, c.fold)
 		f, ok := m.(*plan.Filter)
 		if !ok {

@@ -83,6 +83,14 @@ func (c *Context) poll() {
 	}
 }
 
+// rewrite is plan.Rewrite that a cancelled statement ends.
+func (c *Context) rewrite(n plan.Node, f func(plan.Node) plan.Node) plan.Node {
+	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+		c.poll()
+		return f(m)
+	})
+}
+
 // optimize runs the rules over a plan of which the parent needs some columns;
 // the others become NULL constants or keep their place, so that numbers stay.
 func (c *Context) optimize(n plan.Node, need []bool) plan.Node {
@@ -126,7 +134,7 @@ func (c *Context) optimize(n plan.Node, need []bool) plan.Node {
 
 // subqueries optimises the plans of subqueries in expressions.
 func (c *Context) subqueries(n plan.Node) plan.Node {
-	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+	return c.rewrite(n, func(m plan.Node) plan.Node {
 		has := false
 		for _, e := range plan.Exprs(m) {
 			has = has || plan.HasSubquery(e)

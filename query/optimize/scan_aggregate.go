@@ -10,7 +10,7 @@ import (
 // scanAggregates folds aggregates without keys over a plain scan inside the scan,
 // which can answer them from manifests and encoded data.
 func (c *Context) scanAggregates(n plan.Node) plan.Node {
-	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+	return c.rewrite(n, func(m plan.Node) plan.Node {
 		a, ok := m.(*plan.Aggregate)
 		if !ok || len(a.Keys) > 0 || a.Sets != nil || len(a.Calls) == 0 {
 			return m

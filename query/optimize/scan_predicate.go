@@ -13,7 +13,7 @@ import (
 // prunes by and applies itself. A condition becomes exactly equal predicates, or
 // weaker ones beside which it stays.
 func (c *Context) scanPredicates(n plan.Node) plan.Node {
-	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+	return c.rewrite(n, func(m plan.Node) plan.Node {
 		s, ok := m.(*plan.Scan)
 		if !ok || len(s.Filter) == 0 {
 			return m

@@ -11,7 +11,7 @@ import (
 // pushLimits tells sorts how many rows are wanted of them (top-k), and scans when
 // they may stop.
 func (c *Context) pushLimits(n plan.Node) plan.Node {
-	return plan.Rewrite(n, func(m plan.Node) plan.Node {
+	return c.rewrite(n, func(m plan.Node) plan.Node {
 		l, ok := m.(*plan.Limit)
 		if !ok || l.Count == nil || len(l.WithTies) > 0 {
 			return m

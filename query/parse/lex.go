@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"context"
 	"strings"
 	"unicode/utf8"
 
@@ -42,6 +43,8 @@ type token struct {
 // A lexer cuts SQL into tokens as PostgreSQL's scan.l does with
 // standard_conforming_strings on.
 type lexer struct {
+	ctx   context.Context // nil: nothing ends it
+	words int             // read so far
 	src   string
 	off   int
 	ascii bool
@@ -141,8 +144,21 @@ func (l *lexer) skipComment() {
 	l.fail("unterminated /* comment", start, len(l.src))
 }
 
+// pollTokens is how many tokens are read before the context is asked whether to go on.
+const pollTokens = 256
+
+func (l *lexer) poll() {
+	if l.words++; l.words%pollTokens != 0 || l.ctx == nil {
+		return
+	}
+	if err := l.ctx.Err(); err != nil {
+		panic(bailout{err})
+	}
+}
+
 // next returns the next token.
 func (l *lexer) next() token {
+	l.poll()
 	l.skipSpace()
 	start := l.off
 	t := token{off: int32(start), pos: int32(l.position(start))}

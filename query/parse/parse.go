@@ -9,6 +9,7 @@
 package parse
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,7 +37,7 @@ const (
 
 // bailout carries an error from anywhere in the parser to its entry: the
 // grammar would drown in error returns. It never leaves the package.
-type bailout struct{ err *pgerr.Error }
+type bailout struct{ err error }
 
 // A parser reads one string. t is the token to be looked at next, ahead holds
 // those that were peeked at beyond it.
@@ -53,7 +54,7 @@ func (p *parser) init(sql string) {
 	if len(sql) > MaxBytes {
 		panic(bailout{pgerr.New(pgerr.ProgramLimitExceeded, "query string of %d bytes is too long", len(sql))})
 	}
-	p.lex = lexer{src: sql, ascii: true}
+	p.lex.src, p.lex.ascii = sql, true
 	for i := 0; i < len(sql); i++ {
 		if sql[i] == 0 || sql[i] >= utf8.RuneSelf {
 			p.lex.ascii = false
@@ -92,9 +93,12 @@ func caught(err *error) {
 // Parse parses a string of statements separated by semicolons. Empty
 // statements are left out. Errors are *pgerr.Error; one in any statement
 // fails the whole string.
-func Parse(sql string) (stmts []Stmt, err error) {
+func Parse(sql string) ([]Stmt, error) { return ParseContext(context.Background(), sql) }
+
+// ParseContext is Parse that fails with the error of a context that ends meanwhile.
+func ParseContext(ctx context.Context, sql string) (stmts []Stmt, err error) {
 	defer caught(&err)
-	var p parser
+	p := parser{lex: lexer{ctx: ctx}}
 	p.init(sql)
 	for {
 		for p.t.kind == ';' {

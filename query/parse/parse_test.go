@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -329,6 +330,17 @@ func BenchmarkInsert(b *testing.B) {
 	for b.Loop() {
 		if _, err := Parse(sql); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestContext: parsing ends with its context, wherever it is.
+func TestContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, sql := range []string{strings.Repeat("SELECT;", 1000), "SELECT " + strings.Repeat("1 + ", 1000) + "1"} {
+		if _, err := ParseContext(ctx, sql); !errors.Is(err, context.Canceled) {
+			t.Errorf("%.20s: %v", sql, err)
 		}
 	}
 }
