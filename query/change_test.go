@@ -40,9 +40,11 @@ func (r *recorder) Rows(fields []plan.Field, b arrow.RecordBatch) error {
 	return nil
 }
 
-func (r *recorder) Complete(tag string) error               { r.heard = append(r.heard, tag); return nil }
-func (r *recorder) Empty() error                            { return nil }
-func (r *recorder) CopyIn(bool, int) (io.ReadCloser, error) { return nil, errors.New("no COPY") }
+func (r *recorder) Complete(tag string) error { r.heard = append(r.heard, tag); return nil }
+func (r *recorder) Empty() error              { return nil }
+func (r *recorder) CopyIn(context.Context, bool, int) (io.ReadCloser, error) {
+	return nil, errors.New("no COPY")
+}
 func (r *recorder) CopyOut(bool, int) (io.WriteCloser, error) {
 	return nil, errors.New("no COPY")
 }

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"context"
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -19,8 +20,9 @@ type Client interface {
 	Complete(tag string) error
 	Empty() error
 	// CopyIn asks for COPY data and returns a reader over it, CopyOut sends
-	// COPY data: one Write holds whole rows, Close ends it.
-	CopyIn(binary bool, columns int) (io.ReadCloser, error)
+	// COPY data: one Write holds whole rows, Close ends it. Reading ends with the
+	// context, also while the client sends nothing.
+	CopyIn(ctx context.Context, binary bool, columns int) (io.ReadCloser, error)
 	CopyOut(binary bool, columns int) (io.WriteCloser, error)
 	Notice(n *pgerr.Error)
 	ParameterStatus(name, value string)

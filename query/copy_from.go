@@ -34,7 +34,7 @@ const checkRows = 64
 // copyFrom inserts the client's rows. Reading and inserting run side by side,
 // with a few batches between them.
 func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt copyformat.Options, names []string) (n int64, err error) {
-	in, err := s.client.CopyIn(opt.Format == copyformat.Binary, len(c.Columns))
+	in, err := s.client.CopyIn(ctx, opt.Format == copyformat.Binary, len(c.Columns))
 	if err != nil {
 		return 0, err
 	}

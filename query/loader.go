@@ -95,7 +95,7 @@ func (silent) Complete(string) error                      { return nil }
 func (silent) Empty() error                               { return nil }
 func (silent) Notice(*pgerr.Error)                        {}
 func (silent) ParameterStatus(string, string)             {}
-func (silent) CopyIn(bool, int) (io.ReadCloser, error) {
+func (silent) CopyIn(context.Context, bool, int) (io.ReadCloser, error) {
 	return nil, pgerr.Unsupported("COPY is not supported here")
 }
 func (silent) CopyOut(bool, int) (io.WriteCloser, error) {

@@ -75,6 +75,22 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestCancelCopy: COPY ends when it is cancelled, or takes too long, while it waits for its client.
+func TestCancelCopy(t *testing.T) {
+	fx := serve(t, nil)
+	c := fx.connect(t)
+	c.send(&pgproto3.Query{String: "COPY events FROM STDIN"}, data("1\ta\n2"))
+	cancelUntilGone(t, fx, c)
+	want(t, "cancelled", strings.Join(c.seen, ", "), "CopyInResponse, ERROR 57014, ready I")
+	c.send(data("\tb\n"), &pgproto3.CopyDone{}) // the client had not heard of it yet
+	want(t, "the next query", c.query("SET statement_timeout = 20"), "SET, ready I")
+	want(t, "a timeout", c.copyIn("COPY events FROM STDIN", data("1\ta\n")), "CopyInResponse, ERROR 57014, ready I")
+	want(t, "the query after that", c.query("SELECT 5"), `RowDescription, "5", SELECT 1, ready I`)
+	if n := fx.store.rows(); n != 0 {
+		t.Errorf("%d rows are committed", n)
+	}
+}
+
 func TestStatementTimeout(t *testing.T) {
 	c := serve(t, nil).connect(t)
 	c.query("SET statement_timeout = 20")

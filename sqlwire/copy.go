@@ -1,7 +1,11 @@
 package sqlwire
 
 import (
+	"context"
+	"errors"
 	"io"
+	"os"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/phyllodb/phyllo/internal/pgerr"
@@ -9,7 +13,7 @@ import (
 
 // CopyIn asks the client for COPY data and returns a reader over it, which
 // must be read to its end or closed. It is query.Client's.
-func (c *conn) CopyIn(binary bool, columns int) (io.ReadCloser, error) {
+func (c *conn) CopyIn(ctx context.Context, binary bool, columns int) (io.ReadCloser, error) {
 	format := formatCode(binary)
 	resp := &pgproto3.CopyInResponse{OverallFormat: byte(format), ColumnFormatCodes: make([]uint16, columns)}
 	for i := range resp.ColumnFormatCodes {
@@ -20,7 +24,9 @@ func (c *conn) CopyIn(binary bool, columns int) (io.ReadCloser, error) {
 		return nil, err
 	}
 	c.in.wide = true
-	return &copyReader{conn: c}, nil
+	r := &copyReader{conn: c, ctx: ctx}
+	context.AfterFunc(ctx, r.wake)
+	return r, nil
 }
 
 func formatCode(binary bool) uint16 {
@@ -33,12 +39,28 @@ func formatCode(binary bool) uint16 {
 // A copyReader yields the bytes of CopyData messages.
 type copyReader struct {
 	conn *conn
+	ctx  context.Context
 	rest []byte // of the last message; lies in the backend's buffer
 	err  error
+
+	closed bool // guarded by conn.mu
+}
+
+// wake ends a read that waits for the client when the statement is cancelled. What has come of a
+// message stays in the backend, which goes on from there.
+func (r *copyReader) wake() {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	if !r.closed && r.conn.cause == nil {
+		r.conn.raw.SetReadDeadline(past)
+	}
 }
 
 func (r *copyReader) Read(p []byte) (int, error) {
 	for len(r.rest) == 0 {
+		if r.err == nil && r.ctx.Err() != nil {
+			r.err = context.Cause(r.ctx)
+		}
 		if r.err != nil {
 			return 0, r.err
 		}
@@ -51,6 +73,10 @@ func (r *copyReader) Read(p []byte) (int, error) {
 
 func (r *copyReader) next() {
 	msg, err := r.conn.backend.Receive()
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && r.ctx.Err() != nil && r.conn.stopped() == nil {
+		r.err = context.Cause(r.ctx)
+		return
+	}
 	if err != nil {
 		r.err = fatal(brokenOff(err))
 		return
@@ -87,6 +113,12 @@ var errGone = pgerr.New(pgerr.ConnectionFailure, "unexpected EOF on client conne
 func (r *copyReader) Close() error {
 	r.rest = nil
 	r.conn.in.wide = false
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	r.closed = true
+	if r.conn.cause == nil {
+		r.conn.raw.SetReadDeadline(time.Time{})
+	}
 	return nil
 }
 

@@ -109,6 +109,40 @@ func (e endless) Read(p []byte) (int, error) {
 }
 
 // What the writer writes, the reader reads back, whatever the bytes.
+// TestLongFirstLine: how lines end is not known yet, which must not make each read look at all
+// that was read before.
+func TestLongFirstLine(t *testing.T) {
+	line := strings.Repeat("x", 16<<20)
+	for _, format := range []Format{Text, CSV} {
+		r := NewReader(iotest.HalfReader(pieces{strings.NewReader(line + "\r\ny\r\n")}), DefaultOptions(format))
+		for _, want := range []string{line, "y"} {
+			fields, err := r.Next()
+			if err != nil || len(fields) != 1 || string(fields[0]) != want {
+				t.Fatalf("%d fields, %v", len(fields), err)
+			}
+		}
+	}
+}
+
+// pieces are reads of 8 KiB at most.
+type pieces struct{ io.Reader }
+
+func (p pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), 8<<10)]) }
+
+// TestEscapesBetweenReads: an escape character protects what comes with the next read.
+func TestEscapesBetweenReads(t *testing.T) {
+	opt := DefaultOptions(CSV)
+	opt.Escape = '\\'
+	const in = "a,b\n\"c\\\"\nd\\\\\",e\nf,g\n"
+	want, err := readAll(in, opt, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readAll(in, opt, true); err != nil || got != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -24,6 +24,7 @@ type Reader struct {
 	quotes   bool   // csv: there may be a quote in the current line
 	row      []byte // raw text of the current row, without its end
 	newline  newlineKind
+	seen     newlineSearch
 	started  bool
 	finished bool // end-of-data marker or trailer seen
 }
@@ -36,6 +37,12 @@ const (
 	newlineCRLF
 	newlineCR
 )
+
+// A newlineSearch is how far the first line has been searched for its end.
+type newlineSearch struct {
+	at      int // may be beyond what there is, behind a character that is protected
+	inQuote bool
+}
 
 // NewReader returns a reader of rows from src. opt must be valid.
 func NewReader(src io.Reader, opt Options) *Reader {
@@ -170,7 +177,7 @@ func (r *Reader) lastLine(inQuote bool) ([]byte, error) {
 func (r *Reader) lineEnd(b []byte, from int, inQuote bool) (n, next int, quote bool) {
 	if r.newline == newlineUnknown {
 		if !r.detectNewline(b) {
-			return -1, 0, false // look again from the front
+			return -1, 0, false // r.seen knows from where to look
 		}
 		from, inQuote = 0, false
 	}
@@ -184,12 +191,16 @@ func (r *Reader) lineEnd(b []byte, from int, inQuote bool) (n, next int, quote b
 		if i >= 0 {
 			stop = from + i
 		}
+		protects := false // what follows is protected by an escape character
 		if r.opt.Format == CSV {
-			inQuote = r.quoteState(b[from:stop], inQuote)
+			inQuote, protects = r.quoteState(b[from:stop], inQuote)
 		}
 		if i < 0 {
-			if r.opt.Format == Text {
+			switch {
+			case r.opt.Format == Text:
 				return -1, max(0, len(b)-trailingBackslashes(b)), false
+			case protects:
+				return -1, len(b) - 1, inQuote
 			}
 			return -1, len(b), inQuote
 		}
@@ -206,27 +217,28 @@ func (r *Reader) lineEnd(b []byte, from int, inQuote bool) (n, next int, quote b
 }
 
 // detectNewline fixes the kind of line end by the first one outside of quotes,
-// as PostgreSQL does; false if b does not tell yet.
+// as PostgreSQL does; false if b does not tell yet. It goes on from where it was: b is the first line
+// each time, and longer.
 func (r *Reader) detectNewline(b []byte) bool {
-	inQuote := false
-	for i := 0; i < len(b); i++ {
-		switch ch := b[i]; {
-		case inQuote && ch == r.opt.Escape && r.opt.Escape != r.opt.Quote:
-			i++
+	s := &r.seen
+	for ; s.at < len(b); s.at++ {
+		switch ch := b[s.at]; {
+		case s.inQuote && ch == r.opt.Escape && r.opt.Escape != r.opt.Quote:
+			s.at++
 		case r.opt.Format == CSV && ch == r.opt.Quote:
-			inQuote = !inQuote
+			s.inQuote = !s.inQuote
 		case r.opt.Format == Text && ch == '\\':
-			i++
-		case inQuote:
+			s.at++
+		case s.inQuote:
 		case ch == '\n':
 			r.newline = newlineLF
 			return true
 		case ch == '\r':
-			if i+1 == len(b) && !r.eof {
+			if s.at+1 == len(b) && !r.eof {
 				return false
 			}
 			r.newline = newlineCR
-			if i+1 < len(b) && b[i+1] == '\n' {
+			if s.at+1 < len(b) && b[s.at+1] == '\n' {
 				r.newline = newlineCRLF
 			}
 			return true
@@ -236,22 +248,24 @@ func (r *Reader) detectNewline(b []byte) bool {
 }
 
 // quoteState says whether the end of b, which started inside quotes or not, is
-// inside quotes. An escape character other than the quote protects what follows it.
-func (r *Reader) quoteState(b []byte, inQuote bool) bool {
+// inside quotes. An escape character other than the quote protects what follows it;
+// protects says that this lies behind b.
+func (r *Reader) quoteState(b []byte, inQuote bool) (quoted, protects bool) {
 	n := bytes.Count(b, []byte{r.opt.Quote})
 	r.quotes = r.quotes || n > 0
 	if r.opt.Escape == r.opt.Quote || n == 0 && !inQuote {
-		return inQuote != (n%2 == 1)
+		return inQuote != (n%2 == 1), false
 	}
 	for i := 0; i < len(b); i++ {
 		switch {
 		case inQuote && b[i] == r.opt.Escape:
 			i++
+			protects = i == len(b)
 		case b[i] == r.opt.Quote:
 			inQuote = !inQuote
 		}
 	}
-	return inQuote
+	return inQuote, protects
 }
 
 func trailingBackslashes(b []byte) int {
