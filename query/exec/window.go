@@ -14,7 +14,7 @@ import (
 )
 
 // window computes window functions: the rows are sorted by partition and order
-// here, then taken in segments of whole partitions.
+// here, then go by as a stream, or are taken in segments of whole partitions where a function needs that.
 type window struct {
 	fr     *frame
 	node   *plan.Window
@@ -25,6 +25,7 @@ type window struct {
 	part   *sortKeys
 	order  *sortKeys
 	acct   *account
+	stream *windowStream // nil: whole partitions are taken
 
 	held  []arrow.RecordBatch // rows of the partition that has not ended
 	marks []rowMark           // of the held rows
@@ -55,11 +56,13 @@ func (f *frame) buildWindow(n *plan.Window) (Operator, error) {
 	for _, e := range n.PartitionBy {
 		part = append(part, plan.SortKey{Expr: e})
 	}
-	return &window{
+	w := &window{
 		fr: f, node: n, in: in, schema: schemaOf(n.Out), ev: f.evaluator(),
 		sorter: newSorter(f, in.Schema(), f.rt.Stats.node(n)),
 		part:   f.sortKeys(part), order: f.sortKeys(n.OrderBy), acct: f.account(),
-	}, nil
+	}
+	w.stream = newWindowStream(w)
+	return w, nil
 }
 
 func (w *window) Schema() *arrow.Schema { return w.schema }
@@ -85,7 +88,11 @@ func (w *window) Next(ctx context.Context) (arrow.RecordBatch, error) {
 		if w.done {
 			return nil, io.EOF
 		}
-		if err := w.fill(ctx); err != nil {
+		fill := w.fill
+		if w.stream != nil {
+			fill = w.stream.fill
+		}
+		if err := fill(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -246,6 +253,9 @@ func (w *window) Close() error {
 	w.done = true
 	releaseAll(w.held)
 	w.held = nil
+	if w.stream != nil {
+		w.stream.close()
+	}
 	if w.out != nil {
 		w.out.Release()
 		w.out = nil
@@ -254,11 +264,12 @@ func (w *window) Close() error {
 	return errors.Join(w.in.Close(), w.sorter.close())
 }
 
-// A segment is some whole partitions in order.
+// A segment is some whole partitions in order, or what a stream has of some.
 type segment struct {
 	w     *window
 	b     arrow.RecordBatch
 	rows  int
+	marks []rowMark
 	parts []int32 // first row of each partition, and the end
 	peers []int32 // first row of each group of peers, and the end
 	part  []int32 // by row: its partition
@@ -267,12 +278,12 @@ type segment struct {
 
 func newSegment(w *window, b arrow.RecordBatch, marks []rowMark) *segment {
 	n := int(b.NumRows())
-	s := &segment{w: w, b: b, rows: n, part: make([]int32, n), peer: make([]int32, n)}
+	s := &segment{w: w, b: b, rows: n, marks: marks, part: make([]int32, n), peer: make([]int32, n)}
 	for i, m := range marks {
-		if m == newPartition {
+		if m == newPartition || i == 0 {
 			s.parts = append(s.parts, int32(i))
 		}
-		if m != samePeers {
+		if m != samePeers || i == 0 {
 			s.peers = append(s.peers, int32(i))
 		}
 		s.part[i], s.peer[i] = int32(len(s.parts)-1), int32(len(s.peers)-1)

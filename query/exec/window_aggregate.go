@@ -103,13 +103,10 @@ func (s *segment) perStep(ctx context.Context, c *plan.WindowCall, fr *frames, a
 					return nil, err
 				}
 			}
-			res, err := acc.Result(fc, 0, 1, c.T)
-			if err != nil {
+			idx[i] = int32(out.Len())
+			if err := appendResult(fc, out, acc, c.T); err != nil {
 				return nil, err
 			}
-			idx[i] = int32(out.Len())
-			datum.Append(out, c.T, datum.ValueAt(c.T, res, 0))
-			res.Release()
 			if i%1024 == 0 {
 				if err := ctx.Err(); err != nil {
 					return nil, err

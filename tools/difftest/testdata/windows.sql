@@ -57,3 +57,11 @@ SELECT 1 FROM generate_series(1, 3) g WINDOW w AS (ORDER BY g), w AS (ORDER BY g
 SELECT count(DISTINCT g) OVER () FROM generate_series(1, 3) g;
 SELECT array_agg(g ORDER BY g) OVER () FROM generate_series(1, 3) g;
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY g) OVER () FROM generate_series(1, 3) g;
+
+-- Functions that look back only, beside each other, over partitions of many batches.
+SELECT g, rank() OVER w, dense_rank() OVER w, count(*) OVER w, sum(g) OVER w, first_value(g / 5) OVER w FROM generate_series(1, 40) AS g WINDOW w AS (PARTITION BY g % 3 ORDER BY g / 5) ORDER BY g;
+SELECT sum(n), sum(r), sum(d), sum(c), sum(s) FROM (SELECT row_number() OVER w AS n, rank() OVER w AS r, dense_rank() OVER w AS d, count(*) OVER w AS c, sum(g::numeric) OVER w AS s FROM generate_series(1, 30000) AS g WINDOW w AS (PARTITION BY g % 2 ORDER BY g / 6000)) AS t;
+SELECT sum(a), sum(b), sum(c), sum(d) FROM (SELECT lag(g, 9000) OVER w AS a, lead(g, 9000, -1) OVER w AS b, lag(g, -2) OVER w AS c, lead(g, NULL) OVER w AS d FROM generate_series(1, 30000) AS g WINDOW w AS (PARTITION BY g / 20000 ORDER BY g)) AS t;
+SELECT count(f), sum(length(f)), max(m), sum(c) FROM (SELECT first_value(g::text) OVER w AS f, max(g) FILTER (WHERE g % 7 = 0) OVER w AS m, count(g) FILTER (WHERE g % 7 = 0) OVER w AS c FROM generate_series(1, 20000) AS g WINDOW w AS (ORDER BY g ROWS UNBOUNDED PRECEDING)) AS t;
+SELECT k, first_value(v) OVER (PARTITION BY k ORDER BY v DESC), lead(v) OVER (PARTITION BY k ORDER BY v), lag(v, 1, 0) OVER (PARTITION BY k ORDER BY v) FROM (VALUES (1, 5), (1, NULL), (2, 7), (2, 7), (NULL, 1)) AS t (k, v) ORDER BY 1, 2, 3, 4;
+SELECT array_agg(s ORDER BY g) FROM (SELECT g, string_agg(g::text, '') OVER (ORDER BY g DESC) AS s FROM generate_series(1, 9) AS g) AS t;
