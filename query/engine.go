@@ -44,6 +44,7 @@ type Engine struct {
 	budget   *exec.Budget
 	pool     *recycle.Pool // of the buffers of batches
 	temp     exec.TempFiles
+	turns    *exec.Turns
 	started  time.Time
 	hub      *hub
 
@@ -73,7 +74,7 @@ func NewEngine(opt Options) *Engine {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil), pool: recycle.New(maxPooled),
-		temp: exec.TempDir(opt.TempDir), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}}
+		temp: exec.TempDir(opt.TempDir), turns: exec.NewTurns(runtime.GOMAXPROCS(0)), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}}
 	e.catalog = catalog.New(e.registry)
 	return e
 }

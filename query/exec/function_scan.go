@@ -31,7 +31,7 @@ func newFunctionScan(f *frame, n *plan.FunctionScan) *functionScan {
 func (s *functionScan) Schema() *arrow.Schema { return s.schema }
 
 func (s *functionScan) Next(ctx context.Context) (arrow.RecordBatch, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.ev.fr.yield(ctx); err != nil {
 		return nil, err
 	}
 	if s.done {

@@ -91,7 +91,7 @@ func (g *gapfill) Next(ctx context.Context) (arrow.RecordBatch, error) {
 		}
 	}
 	for !g.ended || len(g.out.groups) > 0 {
-		if err := ctx.Err(); err != nil {
+		if err := g.fr.yield(ctx); err != nil {
 			return nil, err
 		}
 		more, err := g.step(ctx)

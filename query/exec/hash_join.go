@@ -319,7 +319,7 @@ func (p *probe) flush(ctx context.Context, in arrow.RecordBatch, emit emitFunc) 
 	if len(p.left) == 0 {
 		return nil
 	}
-	if err := ctx.Err(); err != nil {
+	if err := p.join.fr.yield(ctx); err != nil {
 		return err
 	}
 	node, t := p.join.node, p.side.table

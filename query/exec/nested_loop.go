@@ -102,7 +102,7 @@ func (l *nestedLoop) joinBatch(ctx context.Context, in, r arrow.RecordBatch, bas
 		if len(li) == 0 {
 			continue
 		}
-		if err := ctx.Err(); err != nil {
+		if err := l.fr.yield(ctx); err != nil {
 			return err
 		}
 		if err := l.joinPairs(ctx, in, r, li, ri, base, found, leftOnly, emit); err != nil {

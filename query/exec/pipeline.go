@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"runtime"
 	"sync"
 	"time"
 
@@ -110,10 +109,11 @@ type chain struct {
 	specs  []stageSpec
 	stages []stage
 	flat   bool // what comes out is spelt out
+	turn   *Turn
 }
 
 func (p *pipeline) chain() *chain {
-	c := &chain{specs: p.stages, stages: make([]stage, len(p.stages)), flat: p.sink == nil}
+	c := &chain{specs: p.stages, stages: make([]stage, len(p.stages)), flat: p.sink == nil, turn: p.fr.rt.Turn}
 	for i, s := range p.stages {
 		c.stages[i] = s.make()
 	}
@@ -123,9 +123,10 @@ func (p *pipeline) chain() *chain {
 // push sends a batch, which it takes over, through the stages from i on.
 func (c *chain) push(ctx context.Context, i int, b arrow.RecordBatch, sink emitFunc) error {
 	if i == 0 {
-		// A short query that waits beside many long ones then waits for a batch of each,
-		// not for the ten milliseconds after which Go's scheduler takes the processor away.
-		runtime.Gosched()
+		if err := c.turn.yield(ctx); err != nil {
+			b.Release()
+			return err
+		}
 	}
 	if i == len(c.stages) {
 		if c.flat {

@@ -39,6 +39,8 @@ type Runtime struct {
 	// Returned are the rows of queries of WITH that have run already, by the IDs of CTEScan;
 	// they are the caller's, who closes them after the operators.
 	Returned map[int]*Spool
+	// Turn is when the query may run, beside others that take long; nil: always.
+	Turn *Turn
 	// Locker locks rows; nil for plans that lock none.
 	Locker Locker
 }
@@ -76,6 +78,15 @@ func newFrame(rt *Runtime) *frame {
 func (f *frame) mem() memory.Allocator { return f.rt.Function.Mem }
 
 func (f *frame) account() *account { return &account{budget: f.rt.Budget} }
+
+// yield is called where something may go on for long: it fails when the statement is cancelled, and
+// waits while it is the turn of others.
+func (f *frame) yield(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return f.rt.Turn.yield(ctx)
+}
 
 // withOuter returns a frame in which outer parameters first, first+1... have
 // the values. Subqueries below are run anew.
@@ -131,6 +142,7 @@ func (r *root) Close() (err error) {
 	}
 	r.closed = true
 	defer panics.Catch(&err)
+	defer r.frame.rt.Turn.close()
 	err = r.input.Close()
 	r.frame.subs.close()
 	return err

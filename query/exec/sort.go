@@ -134,7 +134,7 @@ func (s *sorter) sorted(ctx context.Context) error {
 
 // next returns the next rows in order, or io.EOF.
 func (s *sorter) next(ctx context.Context) (arrow.RecordBatch, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.fr.yield(ctx); err != nil {
 		return nil, err
 	}
 	return s.out.next(ctx)
