@@ -52,6 +52,9 @@ func (s *Session) declare(ctx context.Context, p *Portal, st *ast.DeclareCursor)
 	}
 	c := &Portal{name: st.Name, stmt: &Prepared{text: s.source(), stmt: st.Query, params: p.stmt.params}, params: p.params, depth: len(s.savepoints),
 		cursor: &cursorOptions{hold: st.Hold, backward: st.Scroll != nil && *st.Scroll, undecided: st.Scroll == nil}, started: true, binary: st.Binary, made: time.Now()}
+	if err := s.checkHeld(c.sizeBytes()); err != nil {
+		return "", err
+	}
 	if err := s.start(ctx, c); err != nil {
 		c.close()
 		return "", err

@@ -29,6 +29,8 @@ type Options struct {
 	MemoryBytes int64
 	// TempDir is where sorts and joins spill; empty: the system's.
 	TempDir string
+	// TempBytes bounds the temporary files of all queries together. Default: no bound.
+	TempBytes int64
 	// MaxRowBytes bounds one row of COPY data. Default 32 MiB.
 	MaxRowBytes int
 	// Settings are server-wide values of session parameters.
@@ -38,15 +40,16 @@ type Options struct {
 
 // An Engine opens sessions over a storage. It is safe for concurrent use.
 type Engine struct {
-	opt      Options
-	registry *function.Registry
-	catalog  *catalog.Set
-	budget   *exec.Budget
-	pool     *recycle.Pool // of the buffers of batches
-	temp     exec.TempFiles
-	turns    *exec.Turns
-	started  time.Time
-	hub      *hub
+	opt       Options
+	registry  *function.Registry
+	catalog   *catalog.Set
+	budget    *exec.Budget
+	pool      *recycle.Pool // of the buffers of batches
+	temp      exec.TempFiles
+	turns     *exec.Turns
+	tempQuota *exec.TempQuota
+	started   time.Time
+	hub       *hub
 
 	mu       sync.Mutex // guards sessions, nextPID
 	sessions map[int32]*Session
@@ -74,7 +77,7 @@ func NewEngine(opt Options) *Engine {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil), pool: recycle.New(maxPooled),
-		temp: exec.TempDir(opt.TempDir), turns: exec.NewTurns(runtime.GOMAXPROCS(0)), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}}
+		temp: exec.TempDir(opt.TempDir), turns: exec.NewTurns(runtime.GOMAXPROCS(0)), tempQuota: newServerQuota(opt.TempBytes), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}}
 	e.catalog = catalog.New(e.registry)
 	return e
 }

@@ -64,6 +64,11 @@ func (s *Session) Bind(_ context.Context, name string, stmt *Prepared, params []
 			return nil, err
 		}
 	}
+	if name != "" {
+		if err := s.checkHeld(p.sizeBytes()); err != nil {
+			return nil, err
+		}
+	}
 	s.portals[name] = p
 	return p, nil
 }

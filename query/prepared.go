@@ -68,6 +68,8 @@ func (s *Session) Parse(ctx context.Context, name, text string, types []datum.OI
 	}
 	if name == "" {
 		delete(s.prepared, "")
+	} else if err := s.checkHeld(p.sizeBytes()); err != nil {
+		return err
 	}
 	s.prepared[name] = p
 	return nil
@@ -151,6 +153,9 @@ func (s *Session) prepareCommand(ctx context.Context, stmt *ast.Prepare) (string
 		p.params = append(p.params, t.OID)
 	}
 	if err := s.describe(ctx, p); err != nil {
+		return "", err
+	}
+	if err := s.checkHeld(p.sizeBytes()); err != nil {
 		return "", err
 	}
 	s.prepared[stmt.Name] = p

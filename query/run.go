@@ -110,7 +110,7 @@ func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec
 	memory := s.intSetting("work_mem") << 10
 	return &exec.Runtime{
 		Reader: s.txn.Statement(), Function: s.functionContext(ctx, exec.NewAllocator(ctx, s.engine.pool, max(2*memory, minValues))), Params: params,
-		Budget: exec.NewBudget("query", memory, s.engine.budget), Temp: s.engine.temp, Workers: workers,
+		Budget: exec.NewBudget("query", memory, s.engine.budget), Temp: s.tempFiles(), Workers: workers,
 		Pruning:   setting.Pruning(s.settingText("phyllo.pruning")),
 		Relations: s.relations(), Stats: stats, Turn: s.engine.turns.NewTurn(),
 	}

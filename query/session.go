@@ -14,6 +14,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/reading"
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/catalog"
+	"github.com/phyllodb/phyllo/query/exec"
 	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/setting"
 	"github.com/phyllodb/phyllo/query/storage"
@@ -50,6 +51,7 @@ type Session struct {
 	newLabels map[datum.OID]bool // of enums, which this transaction has added
 	prepared  map[string]*Prepared
 	portals   map[string]*Portal
+	tempQuota *exec.TempQuota
 	random    function.Random
 	sequences sequences
 
@@ -89,7 +91,7 @@ func (e *Engine) NewSession(opt SessionOptions) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{engine: e, opt: opt, database: database, client: opt.Client, started: time.Now(), state: "idle", since: time.Now(),
-		prepared: map[string]*Prepared{}, portals: map[string]*Portal{}, sequences: sequences{Sequences: e.opt.Storage}}
+		prepared: map[string]*Prepared{}, portals: map[string]*Portal{}, tempQuota: newSessionQuota(e.tempQuota), sequences: sequences{Sequences: e.opt.Storage}}
 	initial := map[string]string{} // by names in lower case: the session's take the place of the server's however they are written
 	for _, settings := range []map[string]string{e.opt.Settings, opt.Settings} {
 		for k, v := range settings {

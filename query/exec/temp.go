@@ -130,6 +130,9 @@ func (s *spillFile) close() error {
 
 // spillError gives the failure of a temporary file its SQLSTATE.
 func spillError(err error) error {
+	if e, ok := errors.AsType[*pgerr.Error](err); ok {
+		return e // a limit
+	}
 	code := pgerr.IOError
 	if errors.Is(err, syscall.ENOSPC) {
 		code = pgerr.DiskFull

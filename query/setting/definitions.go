@@ -95,6 +95,7 @@ var definitions = []Def{
 	{Name: "synchronize_seqscans", Kind: Bool, Default: "on", Scope: User, Category: "Version and Platform Compatibility", Desc: "Enable synchronized sequential scans."},
 	{Name: "synchronous_commit", Kind: Enum, Default: "on", Enum: []string{"local", "remote_write", "remote_apply", "on", "off"}, Scope: User, Category: "Write-Ahead Log / Settings", Desc: "Sets the current transaction's synchronization level."},
 	{Name: "temp_buffers", Kind: Integer, Default: "8192", Unit: "kB", Min: 100, Max: maxInt, Scope: User, Category: "Resource Usage / Memory", Desc: "Sets the maximum number of temporary buffers used by each session."},
+	{Name: "temp_file_limit", Kind: Integer, Default: "-1", Unit: "kB", Min: -1, Max: maxInt, Scope: Superuser, Category: "Resource Usage / Disk", Desc: "Limits the total size of all temporary files used by each session."},
 	{Name: "TimeZone", Kind: String, Default: "UTC", Scope: User, Report: true, Category: "Client Connection Defaults / Locale and Formatting", Desc: "Sets the time zone for displaying and interpreting time stamps.", Check: checkTimeZone},
 	{Name: "timezone_abbreviations", Kind: String, Default: "Default", Scope: User, Category: "Client Connection Defaults / Locale and Formatting", Desc: "Selects a file of time zone abbreviations."},
 	{Name: "transaction_deferrable", Kind: Bool, Default: "off", Scope: User, Category: "Client Connection Defaults / Statement Behavior", Desc: "Whether to defer a read-only serializable transaction until it can be executed with no possible serialization failures."},
@@ -108,6 +109,7 @@ var definitions = []Def{
 	{Name: "phyllo.pruning", Kind: String, Default: "all", Scope: User, Category: "Phyllo", Desc: "Stages of pruning that scans use: all, or a list of partitions, slices, chunks, manifest, blooms, vectors, encoded, late. Answers never depend on it.", Check: checkPruning},
 	{Name: "phyllo.freshness", Kind: Enum, Default: "recent", Enum: []string{"recent", "latest"}, Scope: User, Category: "Phyllo", Desc: "What statements see of other nodes: what was committed up to a second ago, or all that was committed when they began."},
 	{Name: "phyllo.read_consistency", Kind: String, Default: "default", Scope: User, Category: "Phyllo", Desc: "Level at which a cluster's replicas are asked by queries: default is the configured one.", Check: checkConsistency},
+	{Name: "phyllo.session_memory", Kind: Integer, Default: "131072", Unit: "kB", Min: 64, Max: maxInt, Scope: User, Category: "Phyllo", Desc: "Memory that the named prepared statements and cursors of a session may take."},
 	{Name: "phyllo.workers", Kind: Integer, Default: "0", Max: 1024, Scope: User, Category: "Phyllo", Desc: "Threads that a query uses; 0 is one for each processor."},
 }
 

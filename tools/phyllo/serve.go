@@ -38,6 +38,7 @@ type settings struct {
 	SealAge        *time.Duration `help:"Buffered rows older than this are written to chunks (default: 1m)." placeholder:"DURATION"`
 	MessageMiB     *int           `name:"limits-message-mib" help:"Largest message or row from a client (default: 32)." placeholder:"MIB"`
 	RequestMiB     *int           `name:"limits-request-mib" help:"Largest HTTP request, unpacked (default: 1024)." placeholder:"MIB"`
+	TempMiB        *int           `name:"limits-temp-mib" help:"Temporary files of all queries together; 0: no bound (default: 0)." placeholder:"MIB"`
 }
 
 // cassandraFlags say how to reach the cluster. The password comes from
@@ -130,6 +131,7 @@ func (s settings) load() (server.Config, error) {
 	put(flags, "seal.age", s.SealAge)
 	put(flags, "limits.message_mib", s.MessageMiB)
 	put(flags, "limits.request_mib", s.RequestMiB)
+	put(flags, "limits.temp_mib", s.TempMiB)
 	return loadConfig(s.File, flags)
 }
 

@@ -62,6 +62,7 @@ type Config struct {
 	Limits struct {
 		MessageMiB int `koanf:"message_mib"` // a message or row from a client
 		RequestMiB int `koanf:"request_mib"` // the body of an HTTP request, unpacked
+		TempMiB    int `koanf:"temp_mib"`    // temporary files of all queries; 0: no bound
 	} `koanf:"limits"`
 }
 
@@ -91,7 +92,8 @@ func keys() map[string]any {
 		"memory.manifest_mib": c.Memory.ManifestMiB, "memory.compaction_mib": c.Memory.CompactionMiB,
 		"compaction.paused": c.Compaction.Paused, "compaction.rate_mib": c.Compaction.RateMiB,
 		"seal.age": c.Seal.Age.String(), "limits.message_mib": c.Limits.MessageMiB, "limits.request_mib": c.Limits.RequestMiB,
-		"node": "", "durability": c.Durability,
+		"limits.temp_mib": c.Limits.TempMiB,
+		"node":            "", "durability": c.Durability,
 	} {
 		out[key] = value
 	}
@@ -249,6 +251,9 @@ func (c Config) Validate() error {
 	if c.Limits.MessageMiB > 1024 {
 		return badValue("limits.message_mib", c.Limits.MessageMiB, "at most 1024")
 	}
+	if c.Limits.TempMiB < 0 {
+		return badValue("limits.temp_mib", c.Limits.TempMiB, "must not be negative")
+	}
 	if err := c.validateStore(); err != nil {
 		return err
 	}
@@ -343,6 +348,7 @@ func (c Config) Print() string {
 	b.WriteString("limits:\n")
 	line("  ", "message_mib", c.Limits.MessageMiB)
 	line("  ", "request_mib", c.Limits.RequestMiB)
+	line("  ", "temp_mib", c.Limits.TempMiB)
 	return b.String()
 }
 

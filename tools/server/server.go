@@ -152,7 +152,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.sql = query.NewEngine(query.Options{
-		Storage: storage{s.db}, MaxRowBytes: s.config.messageBytes(), MemoryBytes: int64(s.config.Memory.QueriesMiB) << 20, Logger: s.log, Node: opt.Writer,
+		Storage: storage{s.db}, MaxRowBytes: s.config.messageBytes(), MemoryBytes: int64(s.config.Memory.QueriesMiB) << 20, TempBytes: int64(s.config.Limits.TempMiB) << 20, Logger: s.log, Node: opt.Writer,
 		Settings: map[string]string{"TimeZone": s.config.TimeZone, "max_connections": fmt.Sprint(s.config.MaxConnections)},
 	})
 	if err := s.sql.DropTemporaries(ctx); err != nil {
