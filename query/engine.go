@@ -76,7 +76,7 @@ func NewEngine(opt Options) *Engine {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil), pool: recycle.New(maxPooled),
+	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil).SetBy("memory.queries_mib"), pool: recycle.New(maxPooled),
 		temp: exec.TempDir(opt.TempDir), turns: exec.NewTurns(runtime.GOMAXPROCS(0)), tempQuota: newServerQuota(opt.TempBytes), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}}
 	e.catalog = catalog.New(e.registry)
 	return e

@@ -97,10 +97,6 @@ func (s *Session) build(rt *exec.Runtime, root plan.Node) (exec.Operator, error)
 	return exec.Build(rt, root)
 }
 
-// minValues is what the values of a query may take however little work_mem is: builders double their
-// buffers, and one batch may have a column of more than 128 MiB.
-const minValues = 640 << 20
-
 // runtime is what operators run in.
 func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec.Stats) *exec.Runtime {
 	workers := int(s.intSetting("phyllo.workers"))
@@ -109,8 +105,8 @@ func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec
 	}
 	memory := s.intSetting("work_mem") << 10
 	return &exec.Runtime{
-		Reader: s.txn.Statement(), Function: s.functionContext(ctx, exec.NewAllocator(ctx, s.engine.pool, max(2*memory, minValues))), Params: params,
-		Budget: exec.NewBudget("query", memory, s.engine.budget), Temp: s.tempFiles(), Workers: workers,
+		Reader: s.txn.Statement(), Function: s.functionContext(ctx, exec.NewAllocator(ctx, s.engine.pool, exec.ValuesLimit(memory))), Params: params,
+		Budget: exec.NewBudget("query", memory, s.engine.budget).SetBy("work_mem"), Temp: s.tempFiles(), Workers: workers,
 		Pruning:   setting.Pruning(s.settingText("phyllo.pruning")),
 		Relations: s.relations(), Stats: stats, Turn: s.engine.turns.NewTurn(),
 	}

@@ -26,6 +26,13 @@ type Allocator struct {
 // how much is copied between two such questions.
 const pollBytes = 1 << 20
 
+// minValues is what the values of a query may take however little work_mem is: builders double their
+// buffers, and one batch may have a column of more than 128 MiB.
+const minValues = 640 << 20
+
+// ValuesLimit is what the values of a query may take, by the bytes of its work_mem.
+func ValuesLimit(workMem int64) int64 { return max(2*workMem, minValues) }
+
 // NewAllocator returns an allocator of at most limit bytes (0: no limit) over mem, for a
 // statement that ends with ctx.
 func NewAllocator(ctx context.Context, mem memory.Allocator, limit int64) *Allocator {
@@ -45,7 +52,8 @@ func (a *Allocator) take(n int64) {
 	if n > 0 && a.limit > 0 && used > a.limit {
 		a.used.Add(-n)
 		panic(pgerr.New(pgerr.OutOfMemory, "out of memory").
-			WithDetail("Failed on request of %d bytes: %d of the %d bytes that a query's values may take are in use.", n, used-n, a.limit))
+			WithDetail("Failed on request of %d bytes: %d of the %d bytes that a query's values may take are in use.", n, used-n, a.limit).
+			WithHint("The limit is twice work_mem, but at least %d MiB. Ask for fewer large values at a time, or raise work_mem.", minValues>>20))
 	}
 }
 

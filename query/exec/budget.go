@@ -12,6 +12,7 @@ import (
 // limit.
 type Budget struct {
 	name   string
+	by     string // the setting that is the limit; empty: none is
 	limit  int64
 	soft   int64 // bytes in use from which operators should spill
 	work   int64 // what each may hold even then
@@ -28,6 +29,22 @@ func NewBudget(name string, limitBytes int64, parent *Budget) *Budget {
 		b.soft = limitBytes - limitBytes/4 // the rest is for what cannot
 	}
 	return b
+}
+
+// SetBy names the setting that errors tell to raise.
+func (b *Budget) SetBy(setting string) *Budget {
+	b.by = setting
+	return b
+}
+
+// full is the error of a request for n bytes that there is no room for.
+func (b *Budget) full(n, used int64) error {
+	err := pgerr.New(pgerr.OutOfMemory, "out of memory").
+		WithDetail("Failed on request of %d bytes: %d of the %d bytes of the %s's memory are in use.", n, used, b.limit, b.name)
+	if b.by != "" {
+		err = err.WithHint("Raise %s, or ask for less at a time.", b.by)
+	}
+	return err
 }
 
 // spillFrom has operators spill when they hold n bytes, for tests.
@@ -48,9 +65,7 @@ func (b *Budget) grow(n int64) error {
 					break
 				}
 			}
-			return pgerr.New(pgerr.OutOfMemory, "out of memory").
-				WithDetail("Failed on request of %d bytes: %d of the %d bytes of the %s's memory are in use.",
-					n, used-n, p.limit, p.name)
+			return p.full(n, used-n)
 		}
 		for {
 			peak := p.peak.Load()
