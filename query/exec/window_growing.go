@@ -18,11 +18,16 @@ type growing struct {
 	acc   function.Accumulator // of the partition
 }
 
-// newGrowing returns a counter for count(*), which needs no accumulator, and else a growing aggregate.
-func newGrowing(w *window, c *plan.WindowCall) streamCall {
+// newGrowing returns a summing for counts and sums that are exact in 64 bits, and else a growing aggregate.
+func newGrowing(c *plan.WindowCall) streamCall {
 	peers := c.Frame.Mode != plan.FrameRows
-	if c.Agg.Name == "count" && len(c.Args) == 0 && c.Filter == nil && c.T.OID == datum.Int8 {
-		return &counting{peers: peers}
+	if c.T.OID == datum.Int8 && len(c.Args) <= 1 {
+		switch {
+		case c.Agg.Name == "count":
+			return &summing{call: c, peers: peers}
+		case c.Agg.Name == "sum" && (c.Args[0].Type().OID == datum.Int2 || c.Args[0].Type().OID == datum.Int4):
+			return &summing{call: c, peers: peers, values: true}
+		}
 	}
 	return &growing{call: c, peers: peers}
 }
@@ -110,28 +115,68 @@ func appendResult(fc *function.Context, out array.Builder, acc function.Accumula
 	return nil
 }
 
-// counting is growing for count(*).
-type counting struct {
-	peers bool
-	n     int64
+// summing is growing for counts, and sums of integers of 32 bits, of which fewer than 2^32 cannot overflow.
+type summing struct {
+	call   *plan.WindowCall
+	peers  bool
+	values bool // it is a sum
+	n, sum int64
 }
 
-func (c *counting) close()           {}
-func (c *counting) sizeBytes() int64 { return 0 }
+func (c *summing) close()           {}
+func (c *summing) sizeBytes() int64 { return 0 }
 
-func (c *counting) next(_ context.Context, s *segment, from, to int) (arrow.Array, error) {
+func (c *summing) next(ctx context.Context, s *segment, from, to int) (arrow.Array, error) {
+	args, err := s.w.ev.evalAll(ctx, c.call.Args, s.b)
+	if err != nil {
+		return nil, err
+	}
+	defer releaseVecs(args)
+	pass, err := s.filtered(ctx, c.call)
+	if err != nil {
+		return nil, err
+	}
 	b := array.NewInt64Builder(s.w.fr.mem())
 	defer b.Release()
 	b.Reserve(to - from)
-	steps(s.marks, from, to, c.peers, func(i, end int) error {
+	err = steps(s.marks, from, to, c.peers, func(i, end int) error {
 		if s.marks[i] == newPartition {
-			c.n = 0
+			c.n, c.sum = 0, 0
 		}
-		c.n += int64(end - i)
+		for k := i; k < end; k++ {
+			if pass == nil || pass[k] {
+				c.add(args, k)
+			}
+		}
 		for range end - i {
-			b.UnsafeAppend(c.n)
+			switch {
+			case !c.values:
+				b.UnsafeAppend(c.n)
+			case c.n == 0:
+				b.AppendNull()
+			default:
+				b.UnsafeAppend(c.sum)
+			}
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	return b.NewArray(), nil
+}
+
+// add takes a row in.
+func (c *summing) add(args []function.Vec, row int) {
+	switch {
+	case len(args) == 0:
+		c.n++
+	case c.values:
+		if v, ok := intAt(args[0], row); ok {
+			c.n++
+			c.sum += v
+		}
+	case args[0].DataType().ID() != arrow.NULL && args[0].IsValid(args[0].At(row)):
+		c.n++
+	}
 }

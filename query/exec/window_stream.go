@@ -64,7 +64,7 @@ func (st *windowStream) call(c *plan.WindowCall) streamCall {
 			return nil
 		}
 		st.peers = st.peers || c.Frame.Mode != plan.FrameRows
-		return newGrowing(st.w, c)
+		return newGrowing(c)
 	}
 	switch c.Fn {
 	case "row_number", "rank", "dense_rank":

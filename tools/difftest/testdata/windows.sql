@@ -65,3 +65,4 @@ SELECT sum(a), sum(b), sum(c), sum(d) FROM (SELECT lag(g, 9000) OVER w AS a, lea
 SELECT count(f), sum(length(f)), max(m), sum(c) FROM (SELECT first_value(g::text) OVER w AS f, max(g) FILTER (WHERE g % 7 = 0) OVER w AS m, count(g) FILTER (WHERE g % 7 = 0) OVER w AS c FROM generate_series(1, 20000) AS g WINDOW w AS (ORDER BY g ROWS UNBOUNDED PRECEDING)) AS t;
 SELECT k, first_value(v) OVER (PARTITION BY k ORDER BY v DESC), lead(v) OVER (PARTITION BY k ORDER BY v), lag(v, 1, 0) OVER (PARTITION BY k ORDER BY v) FROM (VALUES (1, 5), (1, NULL), (2, 7), (2, 7), (NULL, 1)) AS t (k, v) ORDER BY 1, 2, 3, 4;
 SELECT array_agg(s ORDER BY g) FROM (SELECT g, string_agg(g::text, '') OVER (ORDER BY g DESC) AS s FROM generate_series(1, 9) AS g) AS t;
+SELECT k, sum(v) OVER w, count(v) OVER w, count(*) FILTER (WHERE v > 5) OVER w, sum(v) FILTER (WHERE v > 5) OVER w FROM (VALUES (1, NULL), (2, 5), (2, 7), (3, NULL), (4, -9)) AS t (k, v) WINDOW w AS (ORDER BY k) ORDER BY 1;
