@@ -21,6 +21,9 @@ func (s *Session) planner(rt *exec.Runtime) *optimize.Context {
 
 // optimize rewrites a plan for one run.
 func (s *Session) optimize(rt *exec.Runtime, root plan.Node) (plan.Node, error) {
+	if a, ok := rt.Function.Mem.(*exec.Allocator); ok {
+		defer a.During(rt.Function.Context)()
+	}
 	return optimize.Optimize(s.planner(rt), root)
 }
 

@@ -105,7 +105,7 @@ func (s *Session) runtime(ctx context.Context, params []datum.Value, stats *exec
 	}
 	memory := s.intSetting("work_mem") << 10
 	return &exec.Runtime{
-		Reader: s.txn.Statement(), Function: s.functionContext(ctx, exec.NewAllocator(ctx, s.engine.pool, exec.ValuesLimit(memory))), Params: params,
+		Reader: s.txn.Statement(), Function: s.functionContext(ctx, exec.NewAllocator(s.engine.pool, exec.ValuesLimit(memory))), Params: params,
 		Budget: exec.NewBudget("query", memory, s.engine.budget).SetBy("work_mem"), Temp: s.tempFiles(), Workers: workers,
 		Pruning:   setting.Pruning(s.settingText("phyllo.pruning")),
 		Relations: s.relations(), Stats: stats, Turn: s.engine.turns.NewTurn(),

@@ -22,3 +22,21 @@ func TestCursorForgets(t *testing.T) {
 	s.expect(t, "FETCH ABSOLUTE 5 FROM c", "5", "FETCH 1")
 	s.expect(t, "COMMIT", "COMMIT")
 }
+
+// TestCursorOfLargeValues: a query outlives the call that began it, also where it needs much memory for a row.
+func TestCursorOfLargeValues(t *testing.T) {
+	_, s := twoTables(t)
+	s.expect(t, "BEGIN", "BEGIN")
+	const three = "SELECT length(repeat('x', 3000000 + g)) FROM generate_series(1, 3) AS g"
+	s.expect(t, "DECLARE c CURSOR FOR "+three+" UNION ALL "+three, "DECLARE CURSOR")
+	for range 2 {
+		s.expect(t, "FETCH 3 FROM c", "3000001", "3000002", "3000003", "FETCH 3")
+	}
+	s.expect(t, "COMMIT", "COMMIT")
+	s.expect(t, "BEGIN", "BEGIN")
+	s.expect(t, "DECLARE c SCROLL CURSOR FOR SELECT repeat('x', 3000000) FROM k", "DECLARE CURSOR")
+	s.expect(t, "MOVE 2 IN c", "MOVE 2")
+	s.expect(t, "MOVE 5 IN c", "MOVE 1")
+	s.expect(t, "MOVE PRIOR IN c", "MOVE 1")
+	s.expect(t, "COMMIT", "COMMIT")
+}

@@ -12,11 +12,11 @@ import (
 // Budget counts what operators keep; this is for what expressions make of a batch, whose
 // size nobody knows before: repeat('x', 1000000) of 8,192 rows. Where it would
 // exceed the bound it panics with out_of_memory, for allocators return no errors.
-// For the same reason it panics with the context's error where a cancelled statement asks for
+// For the same reason it panics where a cancelled statement asks for
 // a large buffer: whatever takes long over values takes memory for them, so this
 // reaches all of it. It is safe for concurrent use.
 type Allocator struct {
-	ctx   context.Context
+	ctx   atomic.Pointer[context.Context] // of the call that is under way; nil: none is
 	mem   memory.Allocator
 	limit int64
 	used  atomic.Int64
@@ -33,18 +33,32 @@ const minValues = 640 << 20
 // ValuesLimit is what the values of a query may take, by the bytes of its work_mem.
 func ValuesLimit(workMem int64) int64 { return max(2*workMem, minValues) }
 
-// NewAllocator returns an allocator of at most limit bytes (0: no limit) over mem, for a
-// statement that ends with ctx.
-func NewAllocator(ctx context.Context, mem memory.Allocator, limit int64) *Allocator {
-	return &Allocator{ctx: ctx, mem: mem, limit: limit}
+// NewAllocator returns an allocator of at most limit bytes (0: no limit) over mem.
+func NewAllocator(mem memory.Allocator, limit int64) *Allocator {
+	return &Allocator{mem: mem, limit: limit}
 }
+
+// During has the allocator ask ctx, until the call of what it returns. A query outlives the calls
+// that ask for its rows, and each has a context of its own.
+func (a *Allocator) During(ctx context.Context) (end func()) {
+	before := a.ctx.Swap(&ctx)
+	return func() { a.ctx.Store(before) }
+}
+
+// ended says that the statement is cancelled.
+func (a *Allocator) ended() bool {
+	ctx := a.ctx.Load()
+	return ctx != nil && (*ctx).Err() != nil
+}
+
+var errCanceled = pgerr.New(pgerr.QueryCanceled, "canceling statement due to user request")
 
 // poll panics if the statement is cancelled and the request is large.
 func (a *Allocator) poll(size int) {
-	if size < pollBytes || a.ctx.Err() == nil {
+	if size < pollBytes || !a.ended() {
 		return
 	}
-	panic(pgerr.New(pgerr.QueryCanceled, "canceling statement due to user request"))
+	panic(errCanceled)
 }
 
 func (a *Allocator) take(n int64) {
@@ -85,10 +99,10 @@ func (a *Allocator) Free(b []byte) {
 func (a *Allocator) move(size int, b []byte) []byte {
 	out := a.mem.Allocate(size)
 	for at := 0; at < min(size, len(b)); at += pollBytes {
-		if a.ctx.Err() != nil {
+		if a.ended() {
 			a.take(int64(len(b) - size))
 			a.mem.Free(out)
-			a.poll(size)
+			panic(errCanceled)
 		}
 		copy(out[at:], b[at:min(at+pollBytes, len(b))])
 	}

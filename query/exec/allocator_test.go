@@ -15,7 +15,8 @@ func TestAllocatorEnds(t *testing.T) {
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	defer mem.AssertSize(t, 0)
 	ctx, cancel := context.WithCancel(t.Context())
-	a := NewAllocator(ctx, mem, 0)
+	a := NewAllocator(mem, 0)
+	end := a.During(ctx)
 	large := a.Allocate(2 * pollBytes)
 	large[pollBytes+1] = 7
 	large = a.Reallocate(5*pollBytes, large)
@@ -35,6 +36,8 @@ func TestAllocatorEnds(t *testing.T) {
 		}
 	}
 	a.Free(a.Allocate(100))
+	end() // of the call: another may go on with the query
+	large = a.Reallocate(6*pollBytes, large)
 	a.Free(large)
 	if a.used.Load() != 0 {
 		t.Errorf("%d bytes are in use", a.used.Load())

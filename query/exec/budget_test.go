@@ -15,7 +15,7 @@ func TestLimitsAreNamed(t *testing.T) {
 	server := NewBudget("server", 1000, nil).SetBy("memory.queries_mib")
 	query := NewBudget("query", 100, server).SetBy("work_mem")
 	wide := NewBudget("query", 10000, server).SetBy("work_mem")
-	values := NewAllocator(t.Context(), memory.DefaultAllocator, 100)
+	values := NewAllocator(memory.DefaultAllocator, 100)
 	for want, f := range map[string]func() error{
 		"query's memory, work_mem":            func() error { return query.grow(101) },
 		"server's memory, memory.queries_mib": func() error { return wide.grow(1001) },

@@ -133,6 +133,9 @@ func (r *root) Next(ctx context.Context) (b arrow.RecordBatch, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if a, ok := r.frame.mem().(*Allocator); ok {
+		defer a.During(ctx)()
+	}
 	return r.input.Next(ctx)
 }
 

@@ -13,6 +13,7 @@ func (c *Context) pushdown(n plan.Node) plan.Node { return c.push(n, nil) }
 
 // push puts conditions, over the columns of n, on n or below it.
 func (c *Context) push(n plan.Node, conds []expr.Expr) plan.Node {
+	c.poll()
 	switch m := n.(type) {
 	case *plan.Filter:
 		return c.push(m.Input, append(conds[:len(conds):len(conds)], plan.Conjuncts(m.Cond)...))
