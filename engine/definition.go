@@ -15,9 +15,9 @@ import (
 // exclude each other.
 const catalogueLock datum.OID = 0
 
-// define gets a transaction ready to change the catalogue: one at a time does,
+// Define gets a transaction ready to change the catalogue: one at a time does,
 // from its first change to its end, on top of the newest catalogue.
-func (t *Txn) define(ctx context.Context) error {
+func (t *Txn) Define(ctx context.Context) error {
 	if err := t.writable(); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (t *Txn) writable() error {
 
 // TakeOIDs reserves n OIDs and returns the first.
 func (t *Txn) TakeOIDs(ctx context.Context, n int) (datum.OID, error) {
-	if err := t.define(ctx); err != nil {
+	if err := t.Define(ctx); err != nil {
 		return 0, err
 	}
 	first := t.catalog.NextOID
@@ -73,7 +73,7 @@ func (t *Txn) TakeOIDs(ctx context.Context, n int) (datum.OID, error) {
 // caller made the change of what it saw before it had the catalogue for itself:
 // what no longer fits is refused.
 func (t *Txn) Apply(ctx context.Context, c schema.Change) error {
-	if err := t.define(ctx); err != nil {
+	if err := t.Define(ctx); err != nil {
 		return err
 	}
 	if err := t.checkChange(&c); err != nil {
@@ -112,9 +112,15 @@ func (t *Txn) checkChange(c *schema.Change) error {
 				return pgerr.New(pgerr.UndefinedTable, "the table that foreign key %q refers to does not exist any more", k.Name)
 			}
 		}
+		if err := t.checkTypes(c.PutTable.Columns); err != nil {
+			return err
+		}
 		return t.checkRelation(there, c.PutTable.OID, c.PutTable.Namespace, c.PutTable.Name)
 	case c.PutView != nil:
 		_, there := t.catalog.Views[c.PutView.OID]
+		if err := t.checkTypes(c.PutView.Columns); err != nil {
+			return err
+		}
 		return t.checkRelation(there, c.PutView.OID, c.PutView.Namespace, c.PutView.Name)
 	case c.PutSequence != nil:
 		old := t.catalog.Sequences[c.PutSequence.OID]
@@ -159,6 +165,25 @@ func (t *Txn) checkChange(c *schema.Change) error {
 	return nil
 }
 
+// checkTypes refuses columns of types that are gone.
+func (t *Txn) checkTypes(columns []schema.Column) error {
+	for i := range columns {
+		if c := &columns[i]; !t.hasType(c.Type.Declared()) {
+			return pgerr.New(pgerr.UndefinedObject, "the type of column %q does not exist any more", c.Name).WithDetail("Another transaction dropped it.")
+		}
+	}
+	return nil
+}
+
+// hasType says whether there is a type, for those that users have defined.
+func (t *Txn) hasType(oid datum.OID) bool {
+	if oid.Class() == datum.NotUserClass {
+		return true
+	}
+	_, _, ok := t.catalog.FindType(oid)
+	return ok
+}
+
 // checkRelation refuses a relation that was dropped meanwhile, a second one of
 // its name, and one in a schema that is gone.
 func (t *Txn) checkRelation(there bool, oid, namespace datum.OID, name string) error {
@@ -185,6 +210,8 @@ func (t *Txn) checkType(def *schema.Type) error {
 		return pgerr.New(pgerr.SerializationFailure, "the definition of type %q was changed by another transaction", old.Name).WithHint("Try again.")
 	case t.catalog.Namespaces[def.Namespace] == nil:
 		return pgerr.New(pgerr.InvalidSchemaName, "the schema of type %q does not exist", def.Name).WithDetail("Another transaction dropped it.")
+	case !t.hasType(def.Base.Declared()):
+		return pgerr.New(pgerr.UndefinedObject, "the type that domain %q is over does not exist any more", def.Name).WithDetail("Another transaction dropped it.")
 	}
 	if old != nil && t.db.cluster != nil && len(t.db.cluster.members.alive()) > 0 && old.AsksLessThan(def) {
 		return pgerr.Unsupported("adding a constraint to a domain whose values other nodes may write is not supported").
@@ -318,7 +345,7 @@ func (t *Txn) relayout(in *tableInfo) error {
 
 // Truncate empties a table: it gets a new storage, as in PostgreSQL a new file.
 func (t *Txn) Truncate(ctx context.Context, table datum.OID) error {
-	if err := t.define(ctx); err != nil {
+	if err := t.Define(ctx); err != nil {
 		return err
 	}
 	if _, err := t.owner.Lock(ctx, lock.Table(table), lock.Define); err != nil {

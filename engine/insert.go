@@ -106,11 +106,11 @@ func (t *Txn) lockTable(ctx context.Context, table datum.OID, begin bool) (*tabl
 	if err != nil {
 		return nil, err
 	}
-	// The definition may have changed before the lock was granted.
+	// The definition may have changed before the lock was granted, or those of its types.
 	now := t.db.current.Load()
 	cur := now.catalog.Tables[table]
 	switch {
-	case cur == in.def || t.changed(table):
+	case t.changed(table), cur == in.def && (!begin || t.snap.catalog.SameDomains(now.catalog, cur)):
 		return in, nil
 	case cur == nil:
 		return nil, pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", in.name())
@@ -118,6 +118,11 @@ func (t *Txn) lockTable(ctx context.Context, table datum.OID, begin bool) (*tabl
 		return in, nil // another node changed it since, which its rows can be conformed to
 	case !t.opt.RepeatableRead && (begin || sameRows(cur, in.def)):
 		if err := t.refresh(); err != nil {
+			return nil, err
+		}
+		return t.info(table)
+	case begin && cur.Storage == in.def.Storage && sameRows(cur, in.def): // the snapshot keeps the rows, and they what was asked of them
+		if err := t.redefine(); err != nil {
 			return nil, err
 		}
 		return t.info(table)

@@ -102,7 +102,7 @@ func (c *cluster) acceptAll(ctx context.Context) error {
 		return err
 	}
 	defer t.Rollback()
-	if err := t.define(ctx); err != nil {
+	if err := t.Define(ctx); err != nil {
 		return err
 	}
 	for _, def := range t.snap.catalog.Tables {

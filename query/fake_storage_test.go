@@ -186,6 +186,8 @@ func (t *fakeTxn) Partitions(context.Context, datum.OID) ([]chunk.PartitionInfo,
 	return nil, nil
 }
 
+func (t *fakeTxn) Define(context.Context) error { return nil }
+
 func (t *fakeTxn) TakeOIDs(_ context.Context, n int) (datum.OID, error) {
 	t.store.mu.Lock()
 	defer t.store.mu.Unlock()

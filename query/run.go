@@ -22,6 +22,14 @@ func (s *Session) start(ctx context.Context, p *Portal) error {
 	if err := s.startStatement(ctx); err != nil {
 		return err
 	}
+	if _, ok := p.stmt.stmt.(*ast.Transaction); ok {
+		return s.utility(ctx, p)
+	}
+	return s.defining(ctx, func() error { return s.startOnce(ctx, p) })
+}
+
+// startOnce is start for what is no command of transactions.
+func (s *Session) startOnce(ctx context.Context, p *Portal) error {
 	if !plannable(p.stmt.stmt) {
 		return s.utility(ctx, p)
 	}

@@ -56,7 +56,7 @@ type Session struct {
 	sequences sequences
 
 	locks storage.Locks // beyond transactions
-	txn   storage.Txn
+	txn   *definer
 	block blockState
 	modes
 	txnStart   time.Time

@@ -83,8 +83,12 @@ func (s *Session) openTxn(ctx context.Context) error {
 
 // beginStorage begins a transaction of the storage. One that may only read may write into
 // temporary tables all the same.
-func (s *Session) beginStorage(ctx context.Context) (storage.Txn, error) {
-	return s.engine.opt.Storage.Begin(ctx, storage.TxnOptions{Isolation: isolation(s.level), ReadOnly: s.readOnly && s.temp.oid == 0, Locks: s.locks, Database: s.database})
+func (s *Session) beginStorage(ctx context.Context) (*definer, error) {
+	txn, err := s.engine.opt.Storage.Begin(ctx, storage.TxnOptions{Isolation: isolation(s.level), ReadOnly: s.readOnly && s.temp.oid == 0, Locks: s.locks, Database: s.database})
+	if err != nil {
+		return nil, err
+	}
+	return &definer{Txn: txn}, nil
 }
 
 func (s *Session) settingText(name string) string { v, _ := s.settings.Raw(name); return v }

@@ -245,6 +245,29 @@ func (t *Table) UsesTypes() bool {
 	return slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Type.Declared().Class() != datum.NotUserClass })
 }
 
+// SameDomains says whether the domains of a table's columns, and those that these are over, are
+// in another catalogue as they are in this one.
+func (c *Catalog) SameDomains(o *Catalog, t *Table) bool {
+	for i := range t.Columns {
+		oid := t.Columns[i].Type.Domain
+		if oid.IsUserArray() {
+			elem, _ := t.Columns[i].Type.Elem()
+			oid = elem.Domain
+		}
+		for oid != 0 {
+			def := c.Types[oid]
+			if def != o.Types[oid] {
+				return false
+			}
+			if def == nil {
+				break
+			}
+			oid = def.Base.Domain
+		}
+	}
+	return true
+}
+
 // AsksLessThan says whether the next definition of a domain refuses values that this one
 // does not.
 func (t *Type) AsksLessThan(next *Type) bool {

@@ -42,6 +42,9 @@ type Txn interface {
 	// Partitions describes how a table is stored as of the snapshot.
 	Partitions(ctx context.Context, table datum.OID) ([]chunk.PartitionInfo, error)
 
+	// Define has the catalogue for the transaction alone until that ends, which changes of it
+	// do as well; Catalog is then the newest one, with the transaction's own changes.
+	Define(ctx context.Context) error
 	// TakeOIDs reserves n OIDs for new objects and returns the first.
 	TakeOIDs(ctx context.Context, n int) (datum.OID, error)
 	// Apply makes a change of the catalogue, visible to this transaction at
