@@ -452,8 +452,11 @@ func (a *alteration) alterType(ctx context.Context, x *ast.AlterAction, c *schem
 		return pgerr.Unsupported("cannot alter type of a column used by a generated column").
 			WithDetail("Column %q is used by generated column %q.", c.Name, users[0].Name)
 	}
-	if x.Expr != nil && !isColumn(x.Expr, c.Name) || c.Type.Domain != t.Domain || !widerType(c.Type, t) {
-		return pgerr.Unsupported("changing the type of column %q from %v to %v is not supported", c.Name, c.Type, t).
+	if err := bind.CheckTypeChange(a.bindEnv(ctx, nil, true), a.def, c, t, x.Expr); err != nil {
+		return err
+	}
+	if x.Expr != nil && !isColumn(x.Expr, c.Name) || !widerType(c.Type, t) {
+		return pgerr.Unsupported("changing the type of column %q from %s to %s is not supported", c.Name, a.typeText(datum.Of(c.Type.Declared())), a.typeText(datum.Of(t.Declared()))).
 			WithHint("Types can be widened: smallint to integer to bigint, real to double precision, varchar to a longer one or text, numeric to more digits.").At(x.Position())
 	}
 	if c.Missing, err = widened(c.Missing, c.Type, t); err != nil {
@@ -497,6 +500,12 @@ func isColumn(e ast.Expr, name string) bool {
 // widerType says whether every value of one type is one of another, with the same
 // text.
 func widerType(from, to datum.Type) bool {
+	if to.Domain != 0 {
+		return false // which the values would have to be shown to be of
+	}
+	if from.OID == to.OID && from.Mod == to.Mod {
+		return true // the type below a domain
+	}
 	switch from.OID {
 	case datum.Int2:
 		return to.OID == datum.Int4 || to.OID == datum.Int8

@@ -130,16 +130,22 @@ func (s *Session) Cancel(pid int32, terminate bool) bool { return s.engine.signa
 // TransactionStart is what now() answers.
 func (s *Session) TransactionStart() time.Time { return s.txnStart }
 
-// ExprText writes an expression that the definition of a table has.
-func (s *Session) ExprText(sql string, table datum.OID, pretty bool) string {
+// ExprText writes an expression that the definition of a table, a view or a domain has.
+func (s *Session) ExprText(sql string, of datum.OID, pretty bool) string {
 	if s.txn == nil {
 		return sql
 	}
-	t := s.txn.Catalog().Tables[table]
-	if v := s.txn.Catalog().Views[table]; v != nil {
-		t = bind.ViewFace(v)
+	env, catalog := s.bindEnv(context.Background(), nil, true), s.txn.Catalog()
+	var text string
+	var err error
+	switch d, v := catalog.Types[of], catalog.Views[of]; {
+	case d != nil:
+		text, err = bind.DomainText(env, d, sql, pretty)
+	case v != nil:
+		text, err = bind.ExprText(env, bind.ViewFace(v), sql, pretty)
+	default:
+		text, err = bind.ExprText(env, catalog.Tables[of], sql, pretty)
 	}
-	text, err := bind.ExprText(s.bindEnv(context.Background(), nil, true), t, sql, pretty)
 	if err != nil {
 		return sql // of what cannot be bound any more
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 )
 
 // An AddedColumn is a column that ALTER TABLE adds, without ID.
@@ -83,6 +84,30 @@ func ColumnType(env *Env, c *ast.ColumnDef) (datum.Type, error) {
 		return datum.Type{}, err
 	}
 	return d.columns[0].Type, checkColumn(&d.columns[0])
+}
+
+// CheckTypeChange says whether values of a column can become those of another type by assignment, or
+// what an expression (nil: none is given) makes of them.
+func CheckTypeChange(env *Env, t *schema.Table, c *schema.Column, to datum.Type, using ast.Expr) error {
+	b := newBinder(env)
+	var from expr.Expr = &expr.Column{Name: c.Name, T: c.Type}
+	if using != nil {
+		var err error
+		s := &scope{frame: &frame{items: []*item{b.tableItem(t, t.Name, 0)}}, clause: clausePartition}
+		if from, err = b.expr(using, s); err != nil {
+			return err
+		}
+	}
+	x, err := b.coerceTo(from, to, function.AssignmentCast, 0)
+	if err != nil || x != nil {
+		return err
+	}
+	if using != nil {
+		return pgerr.New(pgerr.DatatypeMismatch, "result of USING clause for column %q cannot be cast automatically to type %s", c.Name, b.typeText(to.Declared())).
+			WithHint("You might need to add an explicit cast.")
+	}
+	return pgerr.New(pgerr.DatatypeMismatch, "column %q cannot be cast automatically to type %s", c.Name, b.typeText(to.Declared())).
+		WithHint("You might need to specify \"USING %s::%s\".", ast.QuoteIdent(c.Name), b.typeText(to.Declared()))
 }
 
 // TableOptions sets options of a table that ALTER TABLE SET gives, or resets them.

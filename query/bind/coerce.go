@@ -407,7 +407,7 @@ func (b *binder) explicit(e expr.Expr, t datum.Type, pos int) (expr.Expr, error)
 	source := e.Type()
 	x, err := b.coerceTo(e, t, function.ExplicitCast, pos)
 	if x == nil && err == nil {
-		err = pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", b.typeText(source.OID), b.typeText(t.OID)).At(pos)
+		err = pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", b.typeText(source.Declared()), b.typeText(t.Declared())).At(pos)
 	}
 	return x, err
 }
@@ -422,7 +422,7 @@ func (b *binder) assign(e expr.Expr, t datum.Type, column string, pos int) (expr
 			what = "column " + quoted(column)
 		}
 		err = pgerr.New(pgerr.DatatypeMismatch, "%s is of type %s but expression is of type %s", what,
-			b.typeText(t.OID), b.typeText(source.OID)).WithHint("You will need to rewrite or cast the expression.").At(pos)
+			b.typeText(t.Declared()), b.typeText(source.Declared())).WithHint("You will need to rewrite or cast the expression.").At(pos)
 	}
 	return x, err
 }

@@ -257,7 +257,7 @@ func (b *binder) recursiveStep(c *ast.CTE, sel *ast.Select, init, step plan.Node
 		if t != lf[i].Type.OID || lf[i].Type.Domain != rf[i].Type.Domain {
 			return nil, pgerr.New(pgerr.DatatypeMismatch,
 				"recursive query %q column %d has type %s in non-recursive term but type %s overall",
-				c.Name, i+1, b.typeText(lf[i].Type.OID), b.typeText(t)).
+				c.Name, i+1, b.typeText(lf[i].Type.Declared()), b.typeText(t)).
 				WithHint("Cast the output of the non-recursive term to the correct type.").At(b.outputPos(init, i))
 		}
 		types[i] = lf[i].Type

@@ -27,6 +27,41 @@ func sliceType(t datum.Type) datum.Type {
 	return undomained(t)
 }
 
+// genericDomain is the type of a function's result with the domain that it has from arguments: if it
+// is polymorphic, and all of them that its type follows from are of one.
+func genericDomain(t datum.Type, ret datum.OID, args []expr.Expr, declared []datum.OID) datum.Type {
+	if !polymorphic(ret) {
+		return t
+	}
+	domain, known := datum.OID(0), false // of elements
+	for i, d := range declared {
+		a := args[i].Type()
+		if !polymorphic(d) || a.OID == datum.Unknown {
+			continue
+		}
+		if d == datum.AnyArray || d == datum.AnyCompatibleArray {
+			if !a.Domain.IsUserArray() {
+				return t
+			}
+			a, _ = a.Elem()
+		}
+		if known && a.Domain != domain {
+			return t
+		}
+		domain, known = a.Domain, true
+	}
+	elem := t
+	if ret == datum.AnyArray || ret == datum.AnyCompatibleArray {
+		elem, _ = t.Elem()
+	}
+	if elem.Domain = domain; elem.OID != t.OID && domain != 0 {
+		t, _ = datum.ArrayOf(elem)
+		return t
+	}
+	t.Domain = elem.Domain
+	return t
+}
+
 // toDomain makes a value, which is of the type that a domain is over, one of the domain.
 func (b *binder) toDomain(e expr.Expr, t datum.Type) (expr.Expr, error) {
 	if t.Domain.IsUserArray() {
@@ -73,8 +108,7 @@ func (b *binder) domainChecks(d *schema.Type) (out []expr.DomainCheck, err error
 
 // domainCheck binds the condition of a domain, in which VALUE is the value.
 func (b *binder) domainCheck(e ast.Expr, d *schema.Type) (expr.Expr, error) {
-	value := &item{colsVisible: true, cols: []itemCol{{name: "value", e: &expr.Column{Index: 0, Name: "VALUE", T: d.Base}}}}
-	x, err := b.condition(e, &scope{frame: &frame{items: []*item{value}}, clause: clauseCheck}, "CHECK")
+	x, err := b.condition(e, domainScope(d), "CHECK")
 	if err != nil {
 		return nil, err
 	}
@@ -84,21 +118,20 @@ func (b *binder) domainCheck(e ast.Expr, d *schema.Type) (expr.Expr, error) {
 	return x, nil
 }
 
+// domainScope has what a constraint of a domain is over.
+func domainScope(d *schema.Type) *scope {
+	value := &item{colsVisible: true, cols: []itemCol{{name: "value", e: &expr.Column{Index: 0, Name: "VALUE", T: d.Base}}}}
+	return &scope{frame: &frame{items: []*item{value}}, clause: clauseCheck}
+}
+
 // domainDefault is the default of a domain, NULL if it has none.
 func (b *binder) domainDefault(t datum.Type) (expr.Expr, error) {
-	for oid := t.Domain; oid != 0 && !oid.IsUserArray(); {
-		d := b.env.Catalog.Types[oid]
-		if d == nil {
-			break
+	if d := b.env.Catalog.Types[t.Domain]; d != nil && d.Default != "" {
+		e, err := b.parseExpr(d.Default)
+		if err != nil {
+			return nil, err
 		}
-		if d.Default != "" {
-			e, err := b.parseExpr(d.Default)
-			if err != nil {
-				return nil, err
-			}
-			return b.bindDefault(e, &schema.Column{Type: t})
-		}
-		oid = d.Base.Domain
+		return b.bindDefault(e, &schema.Column{Type: t})
 	}
 	return b.assign(&expr.Const{T: undomained(t)}, t, "", 0)
 }
@@ -122,6 +155,9 @@ func DomainDef(env *Env, s *ast.CreateDomain) (*schema.Type, error) {
 		}
 	}
 	d := &schema.Type{Name: s.Name.Name, Base: base}
+	if below := env.Catalog.Types[base.Domain]; below != nil {
+		d.Default = below.Default // as it is now; later it may become another one
+	}
 	seen := map[ast.ConstraintKind]bool{}
 	for _, k := range s.Constraints {
 		switch k.Kind {

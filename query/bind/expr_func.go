@@ -353,9 +353,8 @@ func (b *binder) plainCall(e *ast.FuncCall, c *resolved, args []expr.Expr, s *sc
 			return nil, err
 		}
 	}
-	t := datum.Of(ret)
 	if !fn.RetSet {
-		return &expr.Call{Fn: fn, Args: args, T: t}, nil
+		return &expr.Call{Fn: fn, Args: args, T: ret}, nil
 	}
 	if err := setsAllowed(s, pos); err != nil {
 		return nil, err
@@ -363,7 +362,7 @@ func (b *binder) plainCall(e *ast.FuncCall, c *resolved, args []expr.Expr, s *sc
 	if s.q != nil {
 		s.q.hasSets = true
 	}
-	return &setRef{call: plan.SetCall{Fn: c.fn, Args: args, T: t, Cols: b.setColumns(c.fn, args, t)}, pos: pos}, nil
+	return &setRef{call: plan.SetCall{Fn: c.fn, Args: args, T: ret, Cols: b.setColumns(c.fn, args, ret)}, pos: pos}, nil
 }
 
 // spreadVariadic turns VARIADIC ARRAY[a, b] into the arguments a, b, which is how variadic functions
@@ -468,7 +467,7 @@ func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Ex
 			return nil, err
 		}
 	}
-	coerced, ret := all, c.agg.Ret
+	coerced, ret := all, datum.Of(c.agg.Ret)
 	if c.agg.Hypothetical {
 		coerced, err = b.hypotheticalArgs(e, name, all)
 	} else {
@@ -477,7 +476,7 @@ func (b *binder) aggregateCall(e *ast.FuncCall, c *resolved, args, all []expr.Ex
 	if err != nil {
 		return nil, err
 	}
-	call.Args, call.T = coerced, datum.Of(ret)
+	call.Args, call.T = coerced, ret
 	if err := b.noNesting(coerced, call.Filter, pos, e.Over != nil); err != nil {
 		return nil, err
 	}

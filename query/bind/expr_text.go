@@ -48,6 +48,30 @@ func ExprText(env *Env, t *schema.Table, sql string, pretty bool) (string, error
 	}, pretty), nil
 }
 
+// DomainText is ExprText for an expression of a domain: a constraint or its default.
+func DomainText(env *Env, d *schema.Type, sql string, pretty bool) (string, error) {
+	b := newBinder(env)
+	e, err := b.parseExpr(sql)
+	if err != nil {
+		return "", err
+	}
+	x, err := b.expr(e, domainScope(d))
+	if err != nil {
+		return "", err
+	}
+	if k, ok := x.(*expr.Const); ok && k.T.OID == datum.Unknown {
+		x, err = b.assign(x, undomained(d.Base), "", 0)
+	} else {
+		x, err = b.resolveUnknown(x)
+	}
+	if err != nil {
+		return "", err
+	}
+	return plan.DomainText(x, env.Session, func(oid datum.OID) string {
+		return function.RelationText(b.functionContext(), oid)
+	}, pretty), nil
+}
+
 // functionContext is what names are looked up in while binding.
 func (b *binder) functionContext() *function.Context {
 	ctx := b.env.Context

@@ -32,30 +32,29 @@ func (b *binder) applyFunction(fn *function.Function, declared []datum.OID, args
 	if err != nil {
 		return nil, err
 	}
-	return &expr.Call{Fn: fn, Args: out, T: datum.Of(t)}, nil
+	return &expr.Call{Fn: fn, Args: out, T: t}, nil
 }
 
 // coerceArgs coerces arguments to the declared types, polymorphic ones resolved,
 // and returns the result type.
-func (b *binder) coerceArgs(declared []datum.OID, args []expr.Expr, ret datum.OID, pos int) ([]expr.Expr, datum.OID, error) {
-	types := typesOf(args)
-	want, t, err := b.resolveGeneric(types, declared, ret)
+func (b *binder) coerceArgs(declared []datum.OID, args []expr.Expr, ret datum.OID, pos int) ([]expr.Expr, datum.Type, error) {
+	want, t, err := b.resolveGeneric(typesOf(args), declared, ret)
 	if err != nil {
-		return nil, 0, at(err, pos)
+		return nil, datum.Type{}, at(err, pos)
 	}
 	out := make([]expr.Expr, len(args))
 	for i, a := range args {
 		if out[i], err = b.implicit(a, want[i], pos); err != nil {
-			return nil, 0, err
+			return nil, datum.Type{}, err
 		}
 		if want[i] == datum.AnyOID {
 			// "any" takes everything but leaves unknown literals as text.
 			if out[i], err = b.resolveUnknown(out[i]); err != nil {
-				return nil, 0, err
+				return nil, datum.Type{}, err
 			}
 		}
 	}
-	return out, t, nil
+	return out, genericDomain(datum.Of(t), ret, args, declared), nil
 }
 
 func typesOf(es []expr.Expr) []datum.OID {

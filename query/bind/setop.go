@@ -70,7 +70,7 @@ func (b *binder) combineSets(op *ast.SetOp, l, r plan.Node) (plan.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		types[i] = datum.Type{OID: t, Mod: commonMod(cols, t)}
+		types[i] = datum.Type{OID: t, Mod: commonMod(cols, t), Domain: commonDomain(cols)}
 		if !op.All {
 			if err := b.needEqual(t, pos); err != nil {
 				return nil, err

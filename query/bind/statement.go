@@ -7,6 +7,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -225,7 +226,12 @@ func (b *binder) bindDefault(e ast.Expr, c *schema.Column) (expr.Expr, error) {
 	if plan.HasSubquery(x) {
 		return nil, pgerr.Unsupported("cannot use subquery in DEFAULT expression").At(position(e))
 	}
-	return b.assign(x, c.Type, c.Name, position(e))
+	v, err := b.coerceTo(x, c.Type, function.AssignmentCast, position(e))
+	if v == nil && err == nil {
+		return nil, pgerr.New(pgerr.DatatypeMismatch, "column %q is of type %s but default expression is of type %s", c.Name,
+			b.typeText(c.Type.Declared()), b.typeText(x.Type().Declared())).WithHint("You will need to rewrite or cast the expression.")
+	}
+	return v, err
 }
 
 // parseExpr parses an expression that is stored as SQL.

@@ -33,7 +33,7 @@ func (b *binder) windowCall(e *ast.FuncCall, c *resolved, args []expr.Expr, s *s
 	if err := b.noNesting(args, nil, pos, true); err != nil {
 		return nil, err
 	}
-	return b.over(e.Over, plan.WindowCall{Fn: c.fn.Name, Args: args, T: datum.Of(ret)}, s, pos)
+	return b.over(e.Over, plan.WindowCall{Fn: c.fn.Name, Args: args, T: ret}, s, pos)
 }
 
 // windowAggregate binds an aggregate with OVER.

@@ -81,25 +81,28 @@ func infoColumns(_ context.Context, s *Set, env *Env, w *writer) error {
 	w.columns("table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "column_default",
 		"is_nullable", "data_type", "character_maximum_length", "character_octet_length", "numeric_precision",
 		"numeric_precision_radix", "numeric_scale", "datetime_precision", "interval_type", "collation_catalog",
-		"collation_schema", "collation_name", "udt_catalog", "udt_schema", "udt_name", "dtd_identifier", "is_self_referencing",
+		"collation_schema", "collation_name", "domain_catalog", "domain_schema", "domain_name", "udt_catalog", "udt_schema", "udt_name", "dtd_identifier", "is_self_referencing",
 		"is_identity", "identity_generation", "identity_start", "identity_increment", "identity_maximum", "identity_minimum",
 		"identity_cycle", "is_generated", "generation_expression", "is_updatable")
 	db := env.database()
 	add := func(ns, table string, num int, c *schema.Column, q *schema.Sequence, def string, updatable bool) {
 		t := c.Type
-		d := describe(t)
+		d, udtSchema, udtName := env.describe(t)
+		var domainCatalog, domainSchema, domain any
+		if x := env.Catalog.Types[t.Domain]; x != nil {
+			domainCatalog, domainSchema, domain = db, env.namespaceName(x.Namespace), x.Name
+		}
 		var collCatalog, collSchema, coll any
 		if typeExtra(t.OID).collation == collationC { // the default collation is not shown
 			collCatalog, collSchema, coll = db, "pg_catalog", "C"
 		}
-		udtSchema, udtName := env.typeName(t.OID)
 		isGenerated, generated := "NEVER", ""
 		if c.Generated != "" {
 			isGenerated, generated, def = "ALWAYS", def, ""
 		}
 		generation, start, step, high, low, cycle := identityFacts(c, q)
 		w.add(db, ns, table, c.Name, num, nullIfEmpty(def), yesNo(!c.NotNull), d.name, d.chars, d.octets, d.precision, d.radix,
-			d.scale, d.datetime, d.interval, collCatalog, collSchema, coll, db, udtSchema, udtName, strconv.Itoa(num),
+			d.scale, d.datetime, d.interval, collCatalog, collSchema, coll, domainCatalog, domainSchema, domain, db, udtSchema, udtName, strconv.Itoa(num),
 			"NO", yesNo(c.Identity != schema.NoIdentity), generation, start, step, high, low, cycle, isGenerated, nullIfEmpty(generated), yesNo(updatable))
 	}
 	for _, t := range env.baseTables() {
@@ -211,6 +214,11 @@ func checkConstraints(_ context.Context, _ *Set, env *Env, w *writer) error {
 		eachNotNull(t, func(num int, c *schema.Column) {
 			w.add(env.database(), env.namespaceName(t.Namespace), notNullName(t, num), c.Name+" IS NOT NULL")
 		})
+	}
+	for _, d := range env.domains() {
+		for _, c := range d.Checks {
+			w.add(env.database(), env.namespaceName(d.Namespace), c.Name, "("+env.exprText(c.Expr, d.OID)+")")
+		}
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 var typeColumns = []string{"oid", "typname", "typnamespace", "typowner", "typlen", "typbyval", "typtype", "typcategory",
 	"typispreferred", "typisdefined", "typdelim", "typrelid", "typsubscript", "typelem", "typarray", "typinput", "typoutput",
-	"typreceive", "typsend", "typmodin", "typmodout", "typanalyze", "typalign", "typstorage", "typtypmod", "typcollation", "typnotnull", "typbasetype", "typdefault"}
+	"typreceive", "typsend", "typmodin", "typmodout", "typanalyze", "typalign", "typstorage", "typtypmod", "typcollation", "typnotnull", "typbasetype", "typdefault", "typdefaultbin", "typndims"}
 
 // OIDs of the functions of record types and arrays.
 const (
@@ -47,7 +47,7 @@ func systemTypes(s *Set, w *writer) {
 		x := typeExtra(t.OID)
 		w.add(t.OID, t.Name, schema.PGCatalogOID, bootstrapRole, int(t.Len), t.ByVal, t.Kind, t.Category, t.Preferred, true,
 			t.Delim, 0, x.subscript, t.Elem, t.Array, x.input, x.output, x.receive, x.send, x.modIn, x.modOut, x.analyze,
-			t.Align, t.Storage, -1, x.collation, false, 0, nil)
+			t.Align, t.Storage, -1, x.collation, false, 0, nil, nil, 0)
 	}
 	for _, r := range s.relations {
 		addRowType(w, r.Name, r.NamespaceOID, bootstrapRole, r.OID, r.RowType, r.ArrayType)

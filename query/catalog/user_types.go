@@ -84,26 +84,31 @@ func addType(w *writer, env *Env, t *schema.Type, info datum.Info, x extra) {
 			mod = -1
 		}
 	}
+	dims := 0
+	if isArray(t.Base) && (t.Base.Domain == 0 || t.Base.Domain.IsUserArray()) {
+		dims = 1
+	}
+	def := nullIfEmpty(env.exprText(t.Default, t.OID))
 	w.add(t.OID, t.Name, t.Namespace, owner, int(info.Len), info.ByVal, info.Kind, info.Category, false, true, info.Delim, 0, 0, 0,
-		t.ArrayOID(), x.input, x.output, x.receive, x.send, 0, 0, 0, info.Align, info.Storage, mod, x.collation, t.NotNull, base,
-		nullIfEmpty(t.Default))
-	addArrayType(w, t.Name, t.Namespace, owner, t.OID, t.ArrayOID(), info.Align)
+		t.ArrayOID(), x.input, x.output, x.receive, x.send, 0, 0, x.analyze, info.Align, info.Storage, mod, x.collation, t.NotNull, base,
+		def, def, dims)
+	addArrayType(w, t.Name, t.Namespace, owner, t.OID, t.ArrayOID(), info.Align, x.collation)
 }
 
 // addRowType adds the row type of a relation and the type of arrays of it.
 func addRowType(w *writer, name string, namespace, owner, rel, row, array datum.OID) {
 	if row != 0 {
 		w.add(row, name, namespace, owner, -1, false, "c", "C", false, true, ",", rel, 0, 0, array, recordIn, recordOut,
-			recordRecv, recordSend, 0, 0, 0, "d", "x", -1, 0, false, 0, nil)
+			recordRecv, recordSend, 0, 0, 0, "d", "x", -1, 0, false, 0, nil, nil, 0)
 	}
 	if array != 0 {
-		addArrayType(w, name, namespace, owner, row, array, 'd')
+		addArrayType(w, name, namespace, owner, row, array, 'd', 0)
 	}
 }
 
-func addArrayType(w *writer, name string, namespace, owner, elem, array datum.OID, align byte) {
+func addArrayType(w *writer, name string, namespace, owner, elem, array datum.OID, align byte, collation datum.OID) {
 	w.add(array, "_"+name, namespace, owner, -1, false, "b", "A", false, true, ",", 0, arraySubscript, elem, 0, arrayIn,
-		arrayOut, arrayRecv, arraySend, 0, 0, arrayTypanalyze, align, "x", -1, 0, false, 0, nil)
+		arrayOut, arrayRecv, arraySend, 0, 0, arrayTypanalyze, align, "x", -1, collation, false, 0, nil, nil, 0)
 }
 
 func enumLabels(_ context.Context, _ *Set, env *Env, w *writer) error {

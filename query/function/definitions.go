@@ -94,7 +94,7 @@ func constraintDefinition(c *Context, oid datum.OID, pretty bool) datum.Value {
 	for _, d := range c.Catalog.Types {
 		for _, k := range d.Checks {
 			if k.OID == oid {
-				def := "CHECK (" + k.Expr + ")"
+				def := "CHECK (" + exprText(c, k.Expr, d.OID, pretty) + ")"
 				if k.NotValid {
 					def += " NOT VALID"
 				}

@@ -139,7 +139,7 @@ type Session interface {
 	PauseCompaction(pause bool) bool
 	// Position is the row version of the newest transaction that the statement sees.
 	Position() int64
-	// ExprText writes an expression that the definition of a table (0: none) has, which is
+	// ExprText writes an expression that the definition of a table or a domain (0: none) has, which is
 	// kept as SQL, as PostgreSQL does; pretty without some parentheses.
 	ExprText(sql string, table datum.OID, pretty bool) string
 	// WritableColumns says which columns of a view can be written to; nil if no rows can be

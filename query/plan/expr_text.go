@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -24,9 +25,16 @@ func DefinitionText(e expr.Expr, columns []string, env *datum.Env, relation func
 	return w.text(e)
 }
 
+// DomainText is DefinitionText for an expression of a domain, whose column is VALUE.
+func DomainText(e expr.Expr, env *datum.Env, relation func(datum.OID) string, pretty bool) string {
+	w := exprWriter{domain: true, env: env, ops: operatorNames(), relation: relation, pretty: pretty}
+	return w.text(e)
+}
+
 type exprWriter struct {
 	relation func(datum.OID) string // of text of definitions; nil: as numbers
 	pretty   bool
+	domain   bool // it is a domain's
 	columns  []string
 	env      *datum.Env
 	ops      map[*function.Function]string
@@ -55,6 +63,9 @@ func (w exprWriter) text(e expr.Expr) string {
 	case *expr.Const:
 		return w.constant(x)
 	case *expr.Column:
+		if w.domain {
+			return "VALUE"
+		}
 		name := x.Name
 		if x.Index < len(w.columns) && w.columns[x.Index] != "" {
 			name = w.columns[x.Index]
@@ -194,6 +205,9 @@ func (w exprWriter) constant(x *expr.Const) string {
 
 // call writes operators as operators and casts as casts.
 func (w exprWriter) call(x *expr.Call) string {
+	if w.relation != nil {
+		x = withoutDomains(x)
+	}
 	if op, ok := w.ops[x.Fn]; ok {
 		switch len(x.Args) {
 		case 2:
@@ -206,6 +220,23 @@ func (w exprWriter) call(x *expr.Call) string {
 		return w.castText(x, x.Args[0], x.T)
 	}
 	return x.Fn.Name + "(" + w.list(x.Args) + ")"
+}
+
+// withoutDomains is a call whose arguments are cast to the types below their domains, as PostgreSQL
+// has it where it asks for a type.
+func withoutDomains(x *expr.Call) *expr.Call {
+	out := *x
+	for i, a := range x.Args {
+		t := a.Type()
+		if t.Domain == 0 || i >= len(x.Fn.Args) || function.IsPolymorphic(x.Fn.Args[i]) {
+			continue
+		}
+		if out.Args[i] == x.Args[i] {
+			out.Args = slices.Clone(out.Args)
+		}
+		out.Args[i] = &expr.Relabel{Arg: a, T: datum.Type{OID: t.OID, Mod: t.Mod}}
+	}
+	return &out
 }
 
 func (w exprWriter) castText(cast, arg expr.Expr, t datum.Type) string {
