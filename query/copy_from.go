@@ -39,6 +39,9 @@ func (s *Session) copyFrom(ctx context.Context, p *Portal, c *plan.Copy, opt cop
 		return 0, err
 	}
 	defer in.Close()
+	if c.Refused != nil {
+		return 0, c.Refused
+	}
 	opt.MaxRowBytes = s.engine.opt.MaxRowBytes
 	done, err := s.newCompleter(ctx, p, c)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
+	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/exec"
 	"github.com/phyllodb/phyllo/query/plan"
 )
@@ -44,6 +45,31 @@ func (s *Session) explain(ctx context.Context, p *Portal, st *plan.Explain) erro
 		}
 	}
 	p.showPlan(st, s.explainText(rt, st, root, stats, planned.Sub(begin), time.Since(planned)))
+	return nil
+}
+
+// explainExecute is EXPLAIN EXECUTE: it runs as EXPLAIN of the statement that was prepared.
+func (s *Session) explainExecute(ctx context.Context, p *Portal, st *ast.Explain) error {
+	x, ok := st.Stmt.(*ast.Execute)
+	if !ok {
+		return pgerr.Unsupported("EXPLAIN of this statement is not supported")
+	}
+	inner, err := s.execution(ctx, p, x)
+	if err != nil {
+		return err
+	}
+	if !plannable(inner.stmt.stmt) {
+		return pgerr.Unsupported("EXPLAIN of this statement is not supported")
+	}
+	as := *st
+	as.Stmt = inner.stmt.stmt
+	inner.stmt = &Prepared{text: p.stmt.text, stmt: &as, params: inner.stmt.params}
+	inner.fields = nil
+	if err := s.start(ctx, inner); err != nil {
+		inner.close()
+		return err
+	}
+	p.rows, p.fields, p.tag = inner.rows, inner.fields, inner.tag
 	return nil
 }
 

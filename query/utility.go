@@ -8,6 +8,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/bind"
 	"github.com/phyllodb/phyllo/query/plan"
 	"github.com/phyllodb/phyllo/query/setting"
 )
@@ -35,6 +36,8 @@ func (s *Session) utility(ctx context.Context, p *Portal) error {
 		err = s.executeCommand(ctx, p, st)
 	case *ast.CreateTableAs: // with EXECUTE, for the binder takes others
 		err = s.createTableExecute(ctx, p, st)
+	case *ast.Explain: // with EXECUTE too
+		err = s.explainExecute(ctx, p, st)
 	case *ast.RefreshView:
 		err = s.refresh(ctx, p, st)
 	case *ast.Deallocate:
@@ -86,6 +89,12 @@ func (s *Session) utilityFields(stmt ast.Stmt) ([]plan.Field, error) {
 		if p := s.prepared[st.Name]; p != nil {
 			return p.fields, nil
 		}
+	case *ast.Explain:
+		x, err := bind.Explain(st)
+		if err != nil {
+			return nil, err
+		}
+		return x.Out, nil
 	}
 	return nil, nil
 }

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -328,6 +329,7 @@ func (g *grouper) replace(x expr.Expr) (expr.Expr, bool) {
 				return &slot{index: i, t: e.call.T}, true
 			}
 		}
+		g.checkDirect(e.call.Direct)
 		g.calls = append(g.calls, e.call)
 		return &slot{index: len(g.calls) - 1, t: e.call.T}, true
 	case *groupingRef:
@@ -345,6 +347,18 @@ func (g *grouper) replace(x expr.Expr) (expr.Expr, bool) {
 		return x, true
 	}
 	return nil, false
+}
+
+// checkDirect refuses direct arguments of an aggregate that are not the same for a whole group.
+func (g *grouper) checkDirect(args []expr.Expr) {
+	probe := &grouper{p: g.p, in: g.in, keys: g.keys}
+	for _, a := range args {
+		probe.rewrite(a)
+	}
+	var e *pgerr.Error
+	if errors.As(probe.err, &e) && e.Code == pgerr.GroupingError {
+		g.fail(e.WithDetail("Direct arguments of an ordered-set aggregate must use only grouped columns."))
+	}
 }
 
 // key returns the column that a key is in.
@@ -466,6 +480,9 @@ func (g *grouper) needed(e expr.Expr, used map[int]bool) {
 	plan.Walk(e, func(x expr.Expr) bool {
 		switch c := x.(type) {
 		case *aggRef:
+			for _, d := range c.call.Direct {
+				g.needed(d, used)
+			}
 			return false
 		case *expr.Column:
 			used[c.Index] = true

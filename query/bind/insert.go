@@ -407,11 +407,16 @@ func (b *binder) copy(s *ast.Copy) (plan.Statement, error) {
 		return nil, err
 	}
 	if rel.view != nil {
-		return nil, pgerr.New(pgerr.WrongObjectType, "cannot copy to view %q", rel.view.Name).
+		out.Refused = pgerr.New(pgerr.WrongObjectType, "cannot copy to view %q", rel.view.Name).
 			WithHint("To enable copying to a view, provide an INSTEAD OF INSERT trigger.")
+		out.Table = ViewFace(rel.view)
 	}
 	if rel.table != nil && rel.table.Materialized != nil {
-		return nil, pgerr.New(pgerr.WrongObjectType, "cannot copy to materialized view %q", rel.table.Name)
+		out.Refused, out.Table = pgerr.New(pgerr.WrongObjectType, "cannot copy to materialized view %q", rel.table.Name), rel.table
+	}
+	if out.Refused != nil {
+		out.Columns, err = targetColumns(out.Table, s.Columns, nil)
+		return out, err
 	}
 	t, err := rel.writable()
 	if err != nil {

@@ -136,6 +136,9 @@ func (p *selectPlan) lockTargets() error {
 		if it.table == nil {
 			continue // a query, which locks its rows itself
 		}
+		if it.table.Materialized != nil {
+			return pgerr.New(pgerr.WrongObjectType, "cannot lock rows in materialized view %q", it.table.Name)
+		}
 		lock := rowLock{RowLock: plan.RowLock{Table: it.table, Strength: Strength(*l), Wait: waitOf(*l)}}
 		for _, id := range it.table.PrimaryKey {
 			lock.keys = append(lock.keys, len(p.targets))

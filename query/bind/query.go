@@ -215,8 +215,10 @@ func (b *binder) targets(list []ast.Target, s *scope) ([]target, error) {
 			name = ast.ColumnName(t.Expr)
 		}
 		tg := target{name: name, e: x, pos: position(t.Expr)}
-		if c, ok := t.Expr.(*ast.ColumnRef); ok {
-			tg.table, tg.attnum = b.origin(c, s)
+		if c, ok := uncast(t.Expr).(*ast.ColumnRef); ok {
+			if col := b.origin(c, s); col != nil && b.changesNothing(t.Expr, col.e.Type()) {
+				tg.table, tg.attnum = col.table, col.attnum
+			}
 		}
 		out = append(out, tg)
 	}
@@ -226,8 +228,33 @@ func (b *binder) targets(list []ast.Target, s *scope) ([]target, error) {
 	return out, nil
 }
 
-// origin returns the table and attnum that a column reference comes from.
-func (b *binder) origin(c *ast.ColumnRef, s *scope) (datum.OID, int16) {
+// changesNothing says whether casts in an expression are all to the type that the value has.
+func (b *binder) changesNothing(e ast.Expr, t datum.Type) bool {
+	for {
+		c, ok := e.(*ast.Cast)
+		if !ok {
+			return true
+		}
+		if to, err := b.typeName(c.Type); err != nil || to != t {
+			return false
+		}
+		e = c.Arg
+	}
+}
+
+// uncast is an expression without casts around it.
+func uncast(e ast.Expr) ast.Expr {
+	for {
+		c, ok := e.(*ast.Cast)
+		if !ok {
+			return e
+		}
+		e = c.Arg
+	}
+}
+
+// origin returns the column that a reference is to, nil if it is none of those that are in sight.
+func (b *binder) origin(c *ast.ColumnRef, s *scope) *itemCol {
 	for g := s.frame; g != nil; g = g.parent {
 		for _, it := range g.items {
 			name := c.Names[len(c.Names)-1]
@@ -238,11 +265,11 @@ func (b *binder) origin(c *ast.ColumnRef, s *scope) (datum.OID, int16) {
 				continue
 			}
 			if col, _ := it.column(name); col != nil {
-				return col.table, col.attnum
+				return col
 			}
 		}
 	}
-	return 0, 0
+	return nil
 }
 
 // expandRecord expands (x).*.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/plan"
 )
 
 // SEARCH and CYCLE of a recursive WITH query add columns that it computes on the way: one to
@@ -33,11 +34,18 @@ func (b *binder) rewritten(c *ast.CTE, q *ast.Select, lv *level) (*ast.Select, i
 	case op.Right.SetOp != nil:
 		return nil, 0, pgerr.New(pgerr.SyntaxError, "with a SEARCH or CYCLE clause, the right side of the UNION must be a SELECT")
 	}
-	names, err := b.namesOf(c, op.Left, lv)
+	fields, err := b.recursiveFields(c, op.Left, lv)
 	if err != nil {
 		return nil, 0, err
 	}
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
 	if err := checkSearchCycle(c, names); err != nil {
+		return nil, 0, err
+	}
+	if err := b.checkPath(c, fields); err != nil {
 		return nil, 0, err
 	}
 	self := selfReference(op.Right.From, c.Name)
@@ -76,8 +84,22 @@ func refersTo(q *ast.Select, name string) (yes bool) {
 	return yes
 }
 
-// namesOf are the names of the columns of a recursive query.
-func (b *binder) namesOf(c *ast.CTE, first *ast.Select, lv *level) ([]string, error) {
+// checkPath refuses a CYCLE clause that begins with a column whose values cannot be compared. Those
+// of further ones are only where the ones before are the same.
+func (b *binder) checkPath(c *ast.CTE, fields []plan.Field) error {
+	for _, f := range fields {
+		if c.Cycle == nil || c.Cycle.Columns[0] != f.Name {
+			continue
+		}
+		if err := b.needEqual(f.Type.OID, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recursiveFields are the columns of a recursive query, as its first term has them.
+func (b *binder) recursiveFields(c *ast.CTE, first *ast.Select, lv *level) ([]plan.Field, error) {
 	n, err := b.selectStmt(first, lv, nil)
 	if err != nil {
 		return nil, err
@@ -86,11 +108,7 @@ func (b *binder) namesOf(c *ast.CTE, first *ast.Select, lv *level) ([]string, er
 	if err := d.rename(c); err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, f := range d.fields {
-		names = append(names, f.Name)
-	}
-	return names, nil
+	return d.fields, nil
 }
 
 // checkSearchCycle checks the names in the clauses of a query that has some columns.

@@ -130,6 +130,18 @@ func (b *binder) createTableAs(s *ast.CreateTableAs) (plan.Statement, error) {
 }
 
 func (b *binder) explain(s *ast.Explain) (plan.Statement, error) {
+	out, err := Explain(s)
+	if err != nil {
+		return nil, err
+	}
+	if out.Stmt, err = b.statement(s.Stmt); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Explain is what EXPLAIN says beside its statement.
+func Explain(s *ast.Explain) (*plan.Explain, error) {
 	out := &plan.Explain{Options: plan.ExplainOptions{Costs: true, Timing: true}}
 	summary := false
 	for _, o := range s.Options {
@@ -172,10 +184,6 @@ func (b *binder) explain(s *ast.Explain) (plan.Statement, error) {
 	if !summary {
 		out.Options.Summary = out.Options.Analyze
 	}
-	var err error
-	if out.Stmt, err = b.statement(s.Stmt); err != nil {
-		return nil, err
-	}
 	out.Out = []plan.Field{{Name: "QUERY PLAN", Type: out.Options.Format.Type()}}
 	return out, nil
 }
@@ -192,7 +200,7 @@ func OptionBool(o ast.Option) (bool, error) {
 			return true, nil
 		}
 	}
-	return false, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(o.Position())
+	return false, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name)
 }
 
 // Column defaults and conversions.

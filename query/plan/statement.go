@@ -123,7 +123,10 @@ type Copy struct {
 	Defaults map[int]expr.Expr
 	// Where, for COPY FROM, is over the live columns.
 	Where expr.Expr
-	Stmt  *ast.Copy
+	// Refused, for COPY FROM, is why nothing can be written to Table: the client hears of it once its
+	// data are on their way, so that it does not take them for statements.
+	Refused error
+	Stmt    *ast.Copy
 }
 
 // A Chain is a statement whose WITH clause changes rows. All its parts read the same snapshot:
@@ -183,7 +186,7 @@ func Written(st Statement) []Write {
 	case *Merge:
 		return []Write{{Table: st.Table, Changes: true, Strength: mergeStrength(st)}}
 	case *Copy:
-		if st.Stmt.From {
+		if st.Stmt.From && st.Refused == nil {
 			return []Write{{Table: st.Table}}
 		}
 	case *Chain:

@@ -41,6 +41,12 @@ func TestPsql(t *testing.T) {
 	if want, got := run(p.pgDSN, fetch...), run(p.oursDSN, fetch...); got != want {
 		t.Errorf("FETCH_COUNT: want %d bytes, got %d", len(want), len(got))
 	}
+	// Data of a COPY that is refused are not taken for statements.
+	refused := exec.Command(program, "-X", p.oursDSN, "-q", "-At")
+	refused.Stdin = strings.NewReader("CREATE VIEW two AS SELECT 2 n;\nCOPY two FROM STDIN;\nSELECT 3;\n\\.\nSELECT 4;\n")
+	if out, _ := refused.CombinedOutput(); !strings.Contains(string(out), `cannot copy to view "two"`) || !strings.HasSuffix(string(out), "\n4\n") || strings.Contains(string(out), "3\n") {
+		t.Errorf("COPY into a view: %s", out)
+	}
 	single := []string{"-1", "-v", "ON_ERROR_STOP=1", "-c", "SELECT 1", "-c", "SELECT 1/0", "-c", "SELECT 2"}
 	if want, got := run(p.pgDSN, single...), run(p.oursDSN, single...); got != want {
 		t.Errorf("single transaction:\n  want\n%s\n  got\n%s", want, got)

@@ -23,3 +23,15 @@ CREATE VIEW hypoview AS SELECT k % 2 AS m, rank(3) WITHIN GROUP (ORDER BY v) AS 
 SELECT * FROM hypoview ORDER BY m;
 DROP VIEW hypoview;
 DROP TABLE hypo;
+
+-- Direct arguments are the same for a whole group.
+CREATE TABLE direct (a int PRIMARY KEY, n numeric, b text);
+INSERT INTO direct VALUES (1, 1.5, 'x'), (2, 2, 'x'), (3, 4, 'y');
+SELECT percentile_cont(a) WITHIN GROUP (ORDER BY n) FROM direct;
+SELECT rank(a) WITHIN GROUP (ORDER BY n) FROM direct;
+SELECT b, rank(a + 1) WITHIN GROUP (ORDER BY n) FROM direct GROUP BY b;
+SELECT b, percentile_disc(length(b)::float8 / 2) WITHIN GROUP (ORDER BY n) FROM direct GROUP BY b ORDER BY 1;
+SELECT a, percentile_disc(a::float8 / 10) WITHIN GROUP (ORDER BY n) FROM direct GROUP BY a ORDER BY 1;
+SELECT percentile_disc(n::float8 / 10) WITHIN GROUP (ORDER BY n) FROM direct GROUP BY a ORDER BY 1;
+SELECT (SELECT rank(d.a) WITHIN GROUP (ORDER BY x) FROM generate_series(1, 3) x) FROM direct d ORDER BY 1;
+DROP TABLE direct;

@@ -130,3 +130,13 @@ CREATE RECURSIVE VIEW numbers (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM numb
 CREATE OR REPLACE RECURSIVE VIEW numbers (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < 6;
 SELECT sum(n) FROM numbers;
 CREATE RECURSIVE VIEW checked (n) AS VALUES (1) UNION ALL SELECT n + 1 FROM checked WHERE n < 5 WITH CHECK OPTION;
+
+-- Rows of a materialized view cannot be locked.
+CREATE TABLE lock_base (a int PRIMARY KEY);
+CREATE MATERIALIZED VIEW lock_mv AS SELECT a FROM lock_base;
+CREATE VIEW lock_view AS SELECT a FROM lock_mv;
+SELECT * FROM lock_mv FOR UPDATE;
+SELECT * FROM lock_mv m FOR KEY SHARE OF m;
+SELECT * FROM lock_view FOR SHARE;
+SELECT * FROM lock_base, lock_mv FOR UPDATE OF lock_base;
+DROP TABLE lock_base CASCADE;

@@ -29,3 +29,8 @@ WITH RECURSIVE s (f, g) AS (SELECT 1 UNION ALL SELECT f + 1 FROM s WHERE f < 3) 
 CREATE VIEW walk AS WITH RECURSIVE s (f, t) AS (SELECT * FROM graph UNION ALL SELECT g.* FROM graph g, s WHERE g.f = s.t) CYCLE f, t SET is_cycle USING path SELECT f, t, is_cycle FROM s;
 SELECT count(*), count(*) FILTER (WHERE is_cycle) FROM walk;
 CREATE VIEW paths AS WITH RECURSIVE s (f, t) AS (SELECT * FROM graph UNION ALL SELECT g.* FROM graph g, s WHERE g.f = s.t) CYCLE f, t SET is_cycle USING path SELECT * FROM s;
+
+-- A path is of values that can be compared.
+WITH RECURSIVE r AS (SELECT 1 a, '{}'::json j UNION ALL SELECT a + 1, j FROM r WHERE a < 3) CYCLE j SET c USING p SELECT * FROM r;
+WITH RECURSIVE r AS (SELECT 1 a, '{}'::json j UNION ALL SELECT a + 1, j FROM r WHERE a < 3) CYCLE a, j SET c USING p SELECT * FROM r ORDER BY a;
+WITH RECURSIVE r AS (SELECT 1 a, '{}'::jsonb j UNION ALL SELECT a + 1, j FROM r WHERE a < 3) CYCLE j SET c USING p SELECT * FROM r ORDER BY a;

@@ -178,3 +178,12 @@ CREATE TABLE children (a int, b int, c int, FOREIGN KEY (a, b) REFERENCES parent
 CREATE TABLE children (a int, b int, c int, FOREIGN KEY (a, b) REFERENCES parents ON UPDATE SET NULL (b));
 CREATE TABLE children (a int, b int, c int, FOREIGN KEY (a, b) REFERENCES parents ON DELETE SET DEFAULT (b, b));
 SELECT pg_get_constraintdef(oid), confdelsetcols FROM pg_constraint WHERE conrelid = 'children'::regclass;
+
+-- EXPLAIN of what is prepared.
+EXPLAIN EXECUTE nothing_prepared;
+PREPARE explained(int) AS SELECT $1 + 1;
+EXPLAIN EXECUTE explained;
+EXPLAIN (nonsense) EXECUTE explained(1);
+EXPLAIN (COSTS maybe) EXECUTE explained(1);
+EXPLAIN EXECUTE explained('x');
+DEALLOCATE explained;

@@ -254,3 +254,16 @@ ALTER VIEW deep2 ALTER b SET DEFAULT 9;
 INSERT INTO deep2 (a) VALUES (5);
 SELECT * FROM deep ORDER BY k;
 DROP TABLE deep CASCADE;
+
+-- A cast that changes nothing leaves a column of the base table what it is.
+CREATE TABLE cast_base (a int PRIMARY KEY, b varchar(10), c text, n numeric(8, 2));
+INSERT INTO cast_base VALUES (1, 'x', 'y', 1.5), (2, 'p', 'q', 2);
+CREATE VIEW cast_view AS SELECT a::int, b::varchar, b::varchar(10) b2, c::text, n::numeric n1, n::numeric(8, 2) n2, b::text bt, a::bigint ab, c::text::text ct FROM cast_base;
+SELECT column_name, is_updatable FROM information_schema.columns WHERE table_name = 'cast_view' ORDER BY ordinal_position;
+UPDATE cast_view SET b2 = 'w', n2 = 4, ct = 'v' WHERE a = 1;
+UPDATE cast_view SET b = 'w';
+UPDATE cast_view SET n1 = 4;
+CREATE VIEW cast_narrow AS SELECT a::int, c::text cc FROM cast_base;
+INSERT INTO cast_narrow VALUES (9, 'z') RETURNING *;
+SELECT * FROM cast_base ORDER BY a;
+DROP TABLE cast_base CASCADE;
