@@ -20,8 +20,8 @@ func (b *setBinder) assignElement(old expr.Expr, src setSource, c *schema.Column
 	if _, whole := e.Arg.(*ast.ColumnRef); !whole {
 		return nil, pgerr.Unsupported("assignment to a field of an element is not supported").At(pos)
 	}
-	if c.Type.Domain != 0 {
-		return nil, pgerr.Unsupported("assignment to an element of a column of a domain is not supported").At(pos)
+	if c.Type.Domain != 0 && !c.Type.Domain.IsUserArray() {
+		return b.assignInDomain(old, src, c)
 	}
 	if c.Type.OID == datum.JSONB {
 		return b.assignJSONB(old, src, e, c)
@@ -59,6 +59,23 @@ func (b *setBinder) assignElement(old expr.Expr, src setSource, c *schema.Column
 		args = append(args, upper...)
 	}
 	return &expr.Call{Fn: fn, Args: args, T: c.Type}, nil
+}
+
+// assignInDomain is assignElement for a column of a domain: what comes of all assignments to it has
+// to be of the domain.
+func (b *setBinder) assignInDomain(old expr.Expr, src setSource, c *schema.Column) (expr.Expr, error) {
+	below := *c
+	below.Type = undomained(c.Type)
+	if x, ok := old.(*expr.ToDomain); ok && x.T == c.Type {
+		old = x.Arg
+	} else {
+		old = relabel(old, below.Type)
+	}
+	x, err := b.assignElement(old, src, &below)
+	if err != nil {
+		return nil, err
+	}
+	return b.toDomain(x, c.Type)
 }
 
 func fieldName(e ast.Expr) string {

@@ -55,7 +55,7 @@ func (b *binder) elementType(c insertColumn) (datum.Type, error) {
 	}
 	elem, ok := c.column.Type.Elem()
 	if sub := c.element.Indirection.(*ast.Subscript); !ok || sub.Subs[0].Slice {
-		return c.column.Type, nil
+		return sliceType(c.column.Type), nil
 	}
 	return elem, nil
 }

@@ -226,3 +226,28 @@ SELECT 'ok'::feel + 1;
 SELECT d1 '-1';
 SELECT coalesce('ok'::feel, 1::d1);
 SELECT typname, typnotnull, typtypmod, typndims, typdefault, typbasetype::regtype, typcollation <> 0 FROM pg_type WHERE typname ~ '^_?(d[1-9]|feel)$' ORDER BY 1;
+
+-- Elements of columns of domains.
+CREATE DOMAIN pair AS int[] CHECK (value[1] < value[2]);
+CREATE DOMAIN small AS int CHECK (value < 10);
+CREATE DOMAIN doc AS jsonb CHECK (value ? 'a');
+CREATE DOMAIN grid AS text[][];
+CREATE TABLE el (id int PRIMARY KEY, p pair, s small[], d doc, g grid);
+INSERT INTO el (id, p[1], p[2]) VALUES (1, 1, 2);
+INSERT INTO el (id, p[1], p[2]) VALUES (2, 3, 2);
+INSERT INTO el (id, s[1], s[3]) VALUES (3, 4, 5) RETURNING *;
+INSERT INTO el (id, s[1]) VALUES (4, 40);
+INSERT INTO el (id, g[1][1], d['a']) VALUES (5, 'x', '1') RETURNING *;
+INSERT INTO el (id, d['b']) VALUES (6, '1');
+UPDATE el SET p[1] = 5 WHERE id = 1;
+UPDATE el SET p[1] = 5, p[2] = 6 WHERE id = 1 RETURNING p;
+UPDATE el SET s[2] = 9, s[4] = 1 WHERE id = 3 RETURNING s;
+UPDATE el SET s[2] = 90 WHERE id = 3;
+UPDATE el SET s[1:2] = '{7,8}' WHERE id = 3 RETURNING s;
+UPDATE el SET d['a'] = '5', d['c'] = '"x"' WHERE id = 5 RETURNING d;
+UPDATE el SET p[2:3] = ARRAY[8, 9] WHERE id = 1 RETURNING p;
+UPDATE el SET g[1:1][1:2] = '{{a,b}}' WHERE id = 5 RETURNING g;
+UPDATE el SET p[1] = 'x';
+INSERT INTO el (id, p[1]) VALUES (1, 7) ON CONFLICT (id) DO UPDATE SET p[1] = 1 RETURNING p;
+SELECT * FROM el ORDER BY id;
+SELECT pg_typeof(p), pg_typeof(s), pg_typeof(s[1]), pg_typeof(p[1]) FROM el LIMIT 1;
