@@ -173,7 +173,7 @@ func checkValues(t datum.Type, a arrow.Array) error {
 		elem, _ := t.Elem()
 		return checkValues(elem, l.Values())
 	}
-	if t.OID != datum.Numeric && t.OID != datum.JSONB {
+	if t.OID != datum.Numeric && t.OID != datum.JSONB && !t.IsRow() {
 		return nil
 	}
 	for i := range a.Len() {
@@ -182,7 +182,9 @@ func checkValues(t datum.Type, a arrow.Array) error {
 		}
 		var err error
 		b := bytesAt(a, i)
-		if t.OID == datum.JSONB {
+		if t.IsRow() {
+			err = datum.CheckRow(t, b)
+		} else if t.OID == datum.JSONB {
 			_, err = datum.ParseJSON(stringOf(b))
 		} else if _, _, ok := datum.NumericInt(b); !ok {
 			_, err = datum.DecodeNumeric(b)

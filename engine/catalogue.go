@@ -13,6 +13,7 @@ import (
 	"github.com/phyllodb/phyllo/chunk"
 	"github.com/phyllodb/phyllo/engine/commitlog"
 	"github.com/phyllodb/phyllo/engine/store"
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
 )
@@ -34,14 +35,17 @@ const (
 	formatPlaced  = 3 // a table has Placements
 	formatObjects = 4 // there is a sequence, or a table has NullsRefused or what is checked or computed for each row
 	formatTypes   = 5 // a user has defined a type
+	formatRows    = 6 // a type is composite, or a table has a column of such a type
 	// catalogueFormat is the newest that this code reads.
-	catalogueFormat = formatTypes
+	catalogueFormat = formatRows
 )
 
 // formatOf returns the version of what has a change. A node that does not know of what a
 // table asks of each row must not write any.
 func formatOf(format int, c *schema.Change) int {
 	switch t := c.PutTable; {
+	case c.PutType != nil && c.PutType.OID.Class() == datum.CompositeClass, t != nil && t.HasRows():
+		return max(format, formatRows)
 	case c.PutType != nil, c.DropType != 0, t != nil && t.UsesTypes():
 		return max(format, formatTypes)
 	case c.PutSequence != nil, c.DropSequence != 0, t != nil && (t.ByRow() || len(t.NullsRefused)+len(t.Indexes)+len(t.ForeignKeys) > 0):

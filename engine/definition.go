@@ -115,6 +115,9 @@ func (t *Txn) checkChange(c *schema.Change) error {
 		if err := t.checkTypes(c.PutTable.Columns); err != nil {
 			return err
 		}
+		if err := t.checkRows(c.PutTable); err != nil {
+			return err
+		}
 		return t.checkRelation(there, c.PutTable.OID, c.PutTable.Namespace, c.PutTable.Name)
 	case c.PutView != nil:
 		_, there := t.catalog.Views[c.PutView.OID]
@@ -217,6 +220,11 @@ func (t *Txn) checkType(def *schema.Type) error {
 		return pgerr.Unsupported("adding a constraint to a domain whose values other nodes may write is not supported").
 			WithHint("Do it while this is the only node that runs, or make a new domain.")
 	}
+	if old != nil && !schema.SameAttributes(old.Attributes, def.Attributes) {
+		if in, c := t.catalog.StoredRows(def.OID); in != nil {
+			return pgerr.Unsupported("cannot alter type %q because column \"%s.%s\" uses it", def.Name, in.Name, c.Name).WithHint(rowsStored)
+		}
+	}
 	if o := t.catalog.TypeNamed(def.Namespace, def.Name); o != 0 && o != def.OID {
 		return pgerr.New(pgerr.DuplicateObject, "type %q already exists", def.Name)
 	}
@@ -233,6 +241,35 @@ func (t *Txn) checkDropDatabase(oid datum.OID) error {
 		if n.Database == oid {
 			return pgerr.New(pgerr.ObjectInUse, "database %q is being accessed by other users", d.Name).WithDetail("Schema %q was made meanwhile.", n.Name)
 		}
+	}
+	return nil
+}
+
+// rowsStored is the hint for changes of the rows of a composite type that chunks and buffers have.
+const rowsStored = "Rows that are stored keep their fields. Make another type, and a column of it with the values cast to it."
+
+// checkRows refuses a table that has rows of itself as values, and one whose rows, which other
+// tables have as values, would change.
+func (t *Txn) checkRows(def *schema.Table) error {
+	for _, c := range def.Columns {
+		oid := c.Type.OID
+		if oid.IsUserArray() {
+			elem, _ := c.Type.Elem()
+			oid = elem.OID
+		}
+		if oid.Class() != datum.CompositeClass {
+			continue
+		}
+		if t.catalog.Holds(c.Type, def.RowType()) {
+			return pgerr.New(pgerr.InvalidTableDefinition, "composite type %s cannot be made a member of itself", def.Name)
+		}
+	}
+	old := t.catalog.Tables[def.OID]
+	if old == nil || old.SameRows(def) {
+		return nil
+	}
+	if in, c := t.catalog.StoredRows(def.RowType()); in != nil {
+		return pgerr.Unsupported("cannot alter table %q because column \"%s.%s\" uses its row type", def.Name, in.Name, c.Name).WithHint(rowsStored)
 	}
 	return nil
 }

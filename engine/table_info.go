@@ -140,7 +140,7 @@ func looseEquality(t datum.Type) bool {
 	case datum.Numeric, datum.Float4, datum.Float8, datum.BPChar, datum.Interval, datum.JSONB, datum.Record:
 		return true
 	}
-	return false
+	return t.IsRow()
 }
 
 // sameRows says whether rows of one definition are rows of another, wherever they are put.

@@ -92,7 +92,7 @@ func checkValues(t datum.Type, ends []int32, data []byte, isNull func(i int) boo
 		if err := checkText(ends, data); err != nil || t.OID != datum.JSONB {
 			return err
 		}
-	} else if t.OID != datum.Numeric {
+	} else if t.OID != datum.Numeric && !t.IsRow() {
 		return nil
 	}
 	for i := range len(ends) - 1 {
@@ -101,9 +101,12 @@ func checkValues(t datum.Type, ends []int32, data []byte, isNull func(i int) boo
 		}
 		b := data[ends[i]-ends[0] : ends[i+1]-ends[0]]
 		var err error
-		if t.OID == datum.Numeric {
+		switch {
+		case t.IsRow():
+			err = datum.CheckRow(t, b)
+		case t.OID == datum.Numeric:
 			_, err = datum.DecodeNumeric(b)
-		} else {
+		default:
 			_, err = datum.ParseJSON(string(b))
 		}
 		if err != nil {

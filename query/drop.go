@@ -59,7 +59,7 @@ func (s *Session) dropRelations(ctx context.Context, st *ast.Drop) error {
 		if r = s.current(r); r == (relation{}) {
 			continue // with one before it
 		}
-		dependents, err := s.dependents(r)
+		dependents, err := s.dependents(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -116,9 +116,11 @@ func (s *Session) current(r relation) relation {
 // A dependent goes with something that is dropped: a view over a relation, the default of a
 // column that takes its values from it, or a generated column.
 type dependent struct {
-	view   *schema.View // or a materialized one, as a view
-	kind   string       // of the view
-	typ    *schema.Type
+	view *schema.View // or a materialized one, as a view
+	kind string       // of the view
+	typ  *schema.Type
+	// attribute names one of typ, a composite type, which goes alone.
+	attribute string
 	table  *schema.Table // of the column
 	column schema.ColumnID
 	// generated names a column that is computed from another one of its table.
@@ -153,6 +155,8 @@ func (d dependent) String() string {
 	switch {
 	case d.view != nil:
 		return d.kind + " " + d.view.Name
+	case d.attribute != "":
+		return "column " + d.attribute + " of composite type " + d.typ.Name
 	case d.typ != nil:
 		return "type " + d.typ.Name
 	case d.generated != "":
@@ -168,7 +172,7 @@ func (d dependent) String() string {
 }
 
 // dependents returns what depends on a relation and on the sequences that go with it.
-func (s *Session) dependents(r relation) ([]dependent, error) {
+func (s *Session) dependents(ctx context.Context, r relation) ([]dependent, error) {
 	if r.sequence != nil {
 		return s.takers([]*schema.Sequence{r.sequence}, func(*schema.Table, schema.ColumnID) bool { return false })
 	}
@@ -177,6 +181,11 @@ func (s *Session) dependents(r relation) ([]dependent, error) {
 		return nil, err
 	}
 	out := s.dependentViews(views)
+	rows, err := s.typeUsers(ctx, datum.UserType(datum.CompositeClass, r.oid()))
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, rows...)
 	if r.table == nil {
 		return out, nil
 	}
@@ -257,7 +266,7 @@ func (s *Session) dropAll(ctx context.Context, r relation, dropped *dropping) er
 	if r.view != nil {
 		dropped.enter(r.view)
 	}
-	dependents, err := s.dependents(r)
+	dependents, err := s.dependents(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -290,6 +299,12 @@ func (s *Session) dropDependents(ctx context.Context, list []dependent, dropped 
 				if err := s.dropAll(ctx, r, dropped); err != nil {
 					return err
 				}
+			}
+			continue
+		}
+		if d.attribute != "" {
+			if err := s.dropAttribute(ctx, d, dropped); err != nil {
+				return err
 			}
 			continue
 		}

@@ -37,7 +37,7 @@ func (s *Session) dropTypes(ctx context.Context, st *ast.Drop) error {
 		if s.txn.Catalog().Types[t.OID] == nil {
 			continue // with one before it
 		}
-		users, err := s.typeUsers(ctx, t)
+		users, err := s.typeUsers(ctx, t.OID)
 		if err != nil {
 			return err
 		}
@@ -80,14 +80,15 @@ func (s *Session) typeToDrop(ctx context.Context, st *ast.Drop, name ast.Name) (
 		WithHint("You can drop %s %s instead.", kind, relation)
 }
 
-// typeUsers returns what depends on a type: columns, views, defaults and constraints.
-func (s *Session) typeUsers(ctx context.Context, t *schema.Type) (out []dependent, err error) {
+// typeUsers returns what depends on a type: columns, attributes, views, defaults and constraints.
+func (s *Session) typeUsers(ctx context.Context, t datum.OID) (out []dependent, err error) {
 	env := s.bindEnv(ctx, nil, true)
-	names := func(sql string) bool { return slices.Contains(bind.UserTypesIn(env, sql), t.OID) }
+	names := func(sql string) bool { return slices.Contains(bind.UserTypesIn(env, sql), t) }
+	uses := func(v datum.Type) bool { return schema.UsesType(v, t) }
 	for _, tb := range s.tables() {
 		for _, c := range tb.Live() {
 			switch {
-			case t.Uses(c.Type):
+			case uses(c.Type):
 				out = append(out, dependent{table: tb, column: c.ID, whole: true})
 			case c.Generated != "" && names(c.Generated):
 				out = append(out, dependent{table: tb, column: c.ID, whole: true})
@@ -102,7 +103,12 @@ func (s *Session) typeUsers(ctx context.Context, t *schema.Type) (out []dependen
 		}
 	}
 	for _, d := range s.userTypes() {
-		if d.OID.Class() == datum.DomainClass && d.OID != t.OID && (t.Uses(d.Base) || names(d.Default) || slices.ContainsFunc(d.Checks, func(c schema.Check) bool { return names(c.Expr) })) {
+		for i, a := range d.Attributes {
+			if uses(a.Type) {
+				out = append(out, dependent{typ: d, attribute: d.Attributes[i].Name})
+			}
+		}
+		if d.OID.Class() == datum.DomainClass && d.OID != t && (uses(d.Base) || names(d.Default) || slices.ContainsFunc(d.Checks, func(c schema.Check) bool { return names(c.Expr) })) {
 			out = append(out, dependent{typ: d})
 		}
 	}
@@ -111,7 +117,7 @@ func (s *Session) typeUsers(ctx context.Context, t *schema.Type) (out []dependen
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(bind.UserTypes(env, stmt), t.OID) {
+		if slices.Contains(bind.UserTypes(env, stmt), t) {
 			out = append(out, dependent{view: v, kind: s.ofView(v).kind().Lower()})
 		}
 	}
@@ -120,7 +126,7 @@ func (s *Session) typeUsers(ctx context.Context, t *schema.Type) (out []dependen
 
 // dropType drops what depends on a type, then the type, and adds to dropped what it drops.
 func (s *Session) dropType(ctx context.Context, t *schema.Type, dropped *dropping) error {
-	users, err := s.typeUsers(ctx, t)
+	users, err := s.typeUsers(ctx, t.OID)
 	if err != nil {
 		return err
 	}

@@ -226,7 +226,7 @@ func (s *Session) refreshTypes() {
 	}
 	env := *s.env
 	s.typesOf, env.Types = s.txn.Catalog(), nil
-	if len(s.typesOf.Types) > 0 {
+	if len(s.typesOf.Types)+len(s.typesOf.Tables)+len(s.typesOf.Views) > 0 { // relations have row types
 		env.Types = function.NewTypes(&function.Context{Context: context.Background(), Session: s, System: s.engine.catalog, Catalog: s.typesOf},
 			func(label datum.OID) bool { return s.newLabels[label] })
 	}

@@ -22,12 +22,13 @@ func (s *Session) createType(ctx context.Context, st *ast.CreateType) error {
 	case ast.BaseType, ast.ShellType:
 		return pgerr.Unsupported("base types and shell types are not supported").
 			WithHint("Use CREATE TYPE ... AS ENUM, CREATE TYPE ... AS (...) or CREATE DOMAIN.")
-	case ast.CompositeType:
-		return pgerr.Unsupported("CREATE TYPE ... AS (...) is not supported")
 	}
 	def, err := s.newType(ctx, st.Name)
 	if err != nil {
 		return err
+	}
+	if st.Kind == ast.CompositeType {
+		return s.createComposite(ctx, def, st)
 	}
 	labels, err := bind.EnumLabels(st.Labels)
 	if err != nil {
@@ -118,7 +119,8 @@ func (s *Session) alterType(ctx context.Context, st *ast.AlterType) error {
 	if rule != nil {
 		return s.checkDomainRows(ctx, &def, rule)
 	}
-	if old.Name != def.Name || old.Namespace != def.Namespace || !slices.EqualFunc(old.Labels, def.Labels, sameLabel) && len(old.Labels) == len(def.Labels) {
+	if old.Name != def.Name || old.Namespace != def.Namespace || !slices.Equal(old.Attributes, def.Attributes) ||
+		!slices.EqualFunc(old.Labels, def.Labels, sameLabel) && len(old.Labels) == len(def.Labels) {
 		return s.checkTypeUsers(ctx, "alter type "+old.Name)
 	}
 	return nil
@@ -129,7 +131,7 @@ func sameLabel(a, b schema.Label) bool { return a.Name == b.Name }
 // notAlterable is the error for ALTER of a type that no user has defined.
 func (s *Session) notAlterable(st *ast.AlterType, oid datum.OID) error {
 	text := s.typeText(datum.Of(oid))
-	if t := s.txn.Catalog().Tables[oid.Object()]; oid.Class() == datum.CompositeClass && t != nil {
+	if oid.Class() == datum.CompositeClass {
 		return pgerr.New(pgerr.WrongObjectType, "%s is a table's row type", text).WithHint("Use ALTER TABLE instead.")
 	}
 	if st.Kind == ast.DomainObject {
@@ -156,6 +158,8 @@ func (s *Session) typeAction(ctx context.Context, def *schema.Type, x *ast.Alter
 			return bind.RenameLabel(def, x)
 		}
 		return s.addLabel(ctx, def, x)
+	case ast.AddColumn, ast.DropColumn, ast.AlterColumnType, ast.RenameColumn:
+		return s.attributeAction(ctx, def, x)
 	case ast.RenameTable:
 		if s.txn.Catalog().TypeNamed(def.Namespace, x.NewName) != 0 {
 			return pgerr.New(pgerr.DuplicateObject, "type %q already exists", x.NewName)

@@ -53,6 +53,8 @@ func ValueAt(t Type, a arrow.Array, i int) Value {
 		return mustLists(a).at(t, i)
 	case kRecord:
 		return rowAt(a.(*array.Struct), i)
+	case kRow:
+		return mustDecodeRow(t, a.(*array.Binary).Value(i))
 	}
 	return strings.Clone(a.(*array.String).Value(i))
 }
@@ -121,10 +123,13 @@ func Append(b array.Builder, t Type, v Value) {
 	case *array.Float64Builder:
 		b.Append(v.(float64))
 	case *array.BinaryBuilder:
-		if t.kind() == kNumeric {
-			var buf [40]byte
-			b.Append(AppendNumeric(buf[:0], v.(Decimal)))
-		} else {
+		var buf [64]byte
+		switch v := v.(type) {
+		case Decimal:
+			b.Append(AppendNumeric(buf[:0], v))
+		case Row:
+			b.Append(AppendValue(buf[:0], t, v))
+		default:
 			b.Append(v.([]byte))
 		}
 	case *array.StringBuilder:

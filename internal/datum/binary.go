@@ -123,6 +123,8 @@ func AppendBinaryAt(dst []byte, t Type, a arrow.Array, i int, env *Env) []byte {
 		return appendListBinary(dst, t, mustLists(a), i, env)
 	case kRecord:
 		return AppendBinary(dst, t, rowAt(a.(*array.Struct), i), env)
+	case kRow:
+		return AppendBinary(dst, t, ValueAt(t, a, i), env)
 	case kVoid:
 		return dst
 	}
@@ -318,6 +320,8 @@ func parseBinary(t Type, b []byte, env *Env, depth int) (Value, error) {
 		return parseArrayBinary(t, b, env, depth)
 	case kRecord:
 		return nil, pgerr.Unsupported("input of anonymous composite types is not implemented")
+	case kRow:
+		return parseRowBinary(t, b, env, depth)
 	case kVoid:
 		return nil, nil
 	}

@@ -206,7 +206,7 @@ func CompareAt(t Type, a arrow.Array, i int, b arrow.Array, j int) int {
 		return bytes.Compare(a.(*array.FixedSizeBinary).Value(i), b.(*array.FixedSizeBinary).Value(j))
 	case kArray:
 		return compareListsAt(t, mustLists(a), i, mustLists(b), j)
-	case kRecord:
+	case kRecord, kRow:
 		return Compare(t, ValueAt(t, a, i), ValueAt(t, b, j))
 	case kVoid:
 		return 0

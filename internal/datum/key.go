@@ -140,7 +140,7 @@ func appendKeyAt(dst []byte, t Type, a arrow.Array, i int, m listMarks) []byte {
 		return append(dst, a.(*array.FixedSizeBinary).Value(i)...)
 	case kArray:
 		return appendListKeyAt(dst, t, mustLists(a), i, m)
-	case kRecord:
+	case kRecord, kRow:
 		return appendValueKey(dst, t, ValueAt(t, a, i), m)
 	case kVoid:
 		return dst

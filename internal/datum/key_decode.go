@@ -82,7 +82,7 @@ func (r *keyReader) value(t Type) (Value, error) {
 		return r.bytes(t)
 	case kArray:
 		return r.list(t)
-	case kJSONB, kRecord, kVoid:
+	case kJSONB, kRecord, kRow, kVoid:
 		return nil, pgerr.Unsupported("a key of type %v cannot be read back", t)
 	}
 	b, err := r.bytes(t)

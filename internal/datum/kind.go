@@ -28,7 +28,8 @@ const (
 	kUUID
 	kJSONB
 	kArray
-	kRecord
+	kRecord // anonymous
+	kRow    // of a composite type
 	kVoid
 )
 
@@ -79,7 +80,7 @@ func (t Type) kind() kind {
 	case EnumClass:
 		return kLabel
 	case CompositeClass:
-		return kRecord
+		return kRow
 	}
 	return kString
 }
@@ -110,7 +111,7 @@ func (t Type) Arrow() arrow.DataType {
 		return arrow.PrimitiveTypes.Float32
 	case kFloat64:
 		return arrow.PrimitiveTypes.Float64
-	case kNumeric, kBytes:
+	case kNumeric, kBytes, kRow:
 		return arrow.BinaryTypes.Binary
 	case kDate:
 		return arrow.FixedWidthTypes.Date32

@@ -68,6 +68,8 @@ func parse(t Type, s string, env *Env, depth int) (Value, error) {
 		return parseArray(t, s, env, depth)
 	case kRecord:
 		return nil, pgerr.Unsupported("input of anonymous composite types is not implemented")
+	case kRow:
+		return parseRow(t, s, env, depth)
 	case kVoid:
 		return nil, nil
 	}

@@ -36,6 +36,9 @@ func RecordArrow(types []Type, names ...string) arrow.DataType {
 func ArrowOf(t Type, v Value) arrow.DataType {
 	switch v := v.(type) {
 	case Row:
+		if t.kind() == kRow {
+			break
+		}
 		fields := RecordArrow(v.Types, v.Names...).(*arrow.StructType).Fields()
 		for i := range fields {
 			fields[i].Type = ArrowOf(v.Types[i], v.Values[i])

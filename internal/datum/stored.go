@@ -264,8 +264,7 @@ func (d *storedReader) row(depth int) Value {
 	n := d.count(uint64(len(d.src)))
 	var v Row
 	for range n {
-		oid := d.count(math.MaxUint32)
-		t := Type{OID: OID(oid), Mod: int32(d.varint(math.MinInt32, math.MaxInt32))}
+		t := d.fieldType()
 		v.Types = append(v.Types, t)
 		v.Values = append(v.Values, d.value(t, depth+1))
 		if d.failed != "" {
@@ -273,6 +272,12 @@ func (d *storedReader) row(depth int) Value {
 		}
 	}
 	return v
+}
+
+// fieldType reads what type the next field of a row is of.
+func (d *storedReader) fieldType() Type {
+	oid := d.count(math.MaxUint32)
+	return Type{OID: OID(oid), Mod: int32(d.varint(math.MinInt32, math.MaxInt32))}
 }
 
 // tagFits says whether values with a tag belong to types of a kind.
@@ -312,7 +317,7 @@ func tagFits(tag byte, k kind) bool {
 		return tag == tagUUID
 	case kArray:
 		return tag == tagArray || tag == tagShapedArray
-	case kRecord:
+	case kRecord, kRow:
 		return tag == tagRow
 	}
 	return false

@@ -49,6 +49,9 @@ func AppendText(dst []byte, t Type, v Value, env *Env) []byte {
 	case Array:
 		return appendArray(dst, t, v, env)
 	case Row:
+		if t.kind() == kRow && env.Types == nil {
+			return appendStoredRow(dst, t, v)
+		}
 		return appendRow(dst, v, env)
 	}
 	return dst
@@ -97,6 +100,8 @@ func AppendTextAt(dst []byte, t Type, a arrow.Array, i int, env *Env) []byte {
 		return appendArrayAt(dst, t, mustLists(a), i, env)
 	case kRecord:
 		return appendRow(dst, rowAt(a.(*array.Struct), i), env)
+	case kRow:
+		return AppendText(dst, t, ValueAt(t, a, i), env)
 	case kVoid:
 		return dst
 	}

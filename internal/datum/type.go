@@ -23,6 +23,7 @@
 //	uuid                           FixedSizeBinary(16)
 //	arrays                         List of the element's array (one dimension, lower bound 1)
 //	record                         Struct
+//	composite types                Binary, each value in the form of AppendValue
 //	void                           Null
 //
 // A single value (a literal, a parameter, a bound in a manifest) is a Value.
@@ -161,7 +162,7 @@ func Of(oid OID) Type { return Type{OID: oid, Mod: -1} }
 //	IntervalValue     interval
 //	UUIDValue         uuid
 //	Array             arrays
-//	Row               record
+//	Row               record, composite types
 type Value any
 
 // Days counts days since 1970-01-01; MaxInt32 and MinInt32 are the infinities.

@@ -59,6 +59,14 @@ type UserTypes interface {
 	// Usable says so: 55P04.
 	Labels(enum OID) ([]Label, error)
 	Usable(enum OID, v Label) error
+	// Attributes are the fields of a composite type.
+	Attributes(t OID) ([]Attribute, error)
+}
+
+// An Attribute is a field of a composite type.
+type Attribute struct {
+	Name string
+	Type Type
 }
 
 // TypeText is Type.String, but that it knows users' types as well.

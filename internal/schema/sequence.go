@@ -66,7 +66,7 @@ func (c *Catalog) SequenceOf(table datum.OID, column ColumnID) *Sequence {
 	return nil
 }
 
-// RelationNamed returns the OID of the relation (a table, view, sequence or index) of a
+// RelationNamed returns the OID of the relation (a table, view, sequence, index or composite type) of a
 // name in a namespace, 0 if there is none.
 func (c *Catalog) RelationNamed(namespace datum.OID, name string) datum.OID {
 	for oid, t := range c.Tables {
@@ -91,6 +91,11 @@ func (c *Catalog) RelationNamed(namespace datum.OID, name string) datum.OID {
 	for oid, s := range c.Sequences {
 		if s.Namespace == namespace && s.Name == name {
 			return oid
+		}
+	}
+	for oid, t := range c.Types {
+		if t.Namespace == namespace && t.Name == name && oid.Class() == datum.CompositeClass {
+			return oid.Object()
 		}
 	}
 	return 0

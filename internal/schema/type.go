@@ -19,6 +19,8 @@ type Type struct {
 
 	Labels []Label `json:",omitempty"` // of an enum, in its order
 
+	Attributes []datum.Attribute `json:",omitempty"` // of a composite type
+
 	// Of a domain: the type that it is over, which may be of a domain itself.
 	Base    datum.Type
 	NotNull bool    `json:",omitempty"`
@@ -101,10 +103,10 @@ func arrayOID(oid datum.OID) datum.OID {
 	return t.OID
 }
 
-// Uses says whether values are of a type of a user's, or arrays of it.
-func (t *Type) Uses(v datum.Type) bool {
+// UsesType says whether values are declared to be of a user's type, or arrays of it.
+func UsesType(v datum.Type, t datum.OID) bool {
 	oid := v.Declared()
-	return oid == t.OID || oid == t.ArrayOID()
+	return oid == t || oid == arrayOID(t)
 }
 
 // TypeNamed returns the OID of the type of a name in a namespace, 0 if there is none:
@@ -199,6 +201,31 @@ func (c *Catalog) Labels(enum datum.OID) ([]datum.Label, error) {
 		out[i] = t.Labels[i].Place
 	}
 	return out, nil
+}
+
+// Attributes are the fields of a composite type, which may be that of the rows of a relation.
+func (c *Catalog) Attributes(oid datum.OID) ([]datum.Attribute, error) {
+	if t := c.Types[oid]; t != nil {
+		return t.Attributes, nil
+	}
+	if oid.Class() == datum.CompositeClass {
+		if t := c.Tables[oid.Object()]; t != nil {
+			return attributesOf(t.Columns), nil
+		}
+		if v := c.Views[oid.Object()]; v != nil {
+			return attributesOf(v.Columns), nil
+		}
+	}
+	return nil, noType(oid)
+}
+
+func attributesOf(columns []Column) (out []datum.Attribute) {
+	for _, c := range columns {
+		if c.Type.OID != 0 {
+			out = append(out, datum.Attribute{Name: c.Name, Type: c.Type})
+		}
+	}
+	return out
 }
 
 // Usable is nil: what is in the catalogue has been committed, for all that it knows.

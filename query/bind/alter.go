@@ -59,7 +59,7 @@ func checkColumn(c *schema.Column) error {
 	if e := elemOf(base); e != 0 && trueArray(base) {
 		base = e
 	}
-	if !storable[base] && base.Class() != datum.EnumClass {
+	if !storable[base] && base.Class() != datum.EnumClass && !isRow(base) {
 		return pgerr.Unsupported("columns of type %s are not supported", datum.Of(c.Type.OID))
 	}
 	return nil

@@ -204,8 +204,13 @@ func (b *binder) coerceType(e expr.Expr, target datum.OID, ctx function.CastCont
 	case arrayPath:
 		return b.castArray(e, target, ctx, pos)
 	}
-	if target == datum.Record && composite(source) {
+	switch {
+	case target == datum.Record && isRow(source):
+		return b.toRecord(e)
+	case target == datum.Record && composite(source):
 		return relabel(e, datum.Of(target)), nil
+	case source == datum.Record && isRow(target):
+		return b.toRow(e, target, ctx, pos)
 	}
 	return nil, pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", b.typeText(source), b.typeText(target)).At(pos)
 }

@@ -108,6 +108,7 @@ type binder struct {
 	// of its WITH clause.
 	steps    []boundStep
 	allSteps bool
+	rows     rowFunctions
 }
 
 type paramState struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 )
 
 func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
@@ -220,7 +221,7 @@ func (b *binder) fieldSelect(e *ast.FieldSelect, s *scope) (expr.Expr, error) {
 	if x.Type().OID == datum.Record {
 		return nil, pgerr.New(pgerr.UndefinedColumn, "could not identify column %q in record data type", e.Field).At(position(e))
 	}
-	return nil, pgerr.New(pgerr.UndefinedColumn, "column %q not found in data type %s", e.Field, x.Type()).At(e.Position())
+	return nil, pgerr.New(pgerr.UndefinedColumn, "column %q not found in data type %s", e.Field, b.typeText(x.Type().OID)).At(position(e))
 }
 
 // fieldsOf returns the fields of a record whose shape is known; field is which
@@ -237,16 +238,27 @@ func (b *binder) fieldsOf(x expr.Expr, field string, pos int) ([]expr.Expr, []st
 		}
 		return r.Fields, names, nil
 	}
-	if shape := recordOf(x); shape != nil {
+	if c, ok := x.(*expr.Call); ok && function.IsPacked(c.Fn) {
+		return b.fieldsOf(c.Args[0], field, pos)
+	}
+	if shape := b.recordOf(x); shape != nil {
 		return selectFields(x, shape), shape.Names, nil
 	}
 	if x.Type().OID == datum.Record {
 		return nil, nil, pgerr.Unsupported("fields of this record cannot be told apart").At(pos)
 	}
-	return nil, nil, pgerr.New(pgerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", field, x.Type()).At(pos)
+	return nil, nil, pgerr.New(pgerr.WrongObjectType, "column notation .%s applied to type %s, which is not a composite type", field, b.typeText(x.Type().OID)).At(pos)
 }
 
-// recordOf returns what a record consists of, nil if x is none or that is not known.
+// recordOf returns what a record or a row consists of, nil if x is none or that is not known.
+func (b *binder) recordOf(x expr.Expr) *expr.RecordFields {
+	if t := x.Type().OID; isRow(t) {
+		return b.shapeOf(t)
+	}
+	return recordOf(x)
+}
+
+// recordOf returns what an anonymous record consists of, nil if x is none or that is not known.
 func recordOf(x expr.Expr) *expr.RecordFields {
 	if x.Type().OID != datum.Record {
 		return nil

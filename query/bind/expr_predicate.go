@@ -5,6 +5,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -29,6 +30,13 @@ func (b *binder) isNull(e *ast.IsNull, s *scope) (expr.Expr, error) {
 	}
 	if x, err = b.resolveUnknown(x); err != nil {
 		return nil, err
+	}
+	if composite(x.Type().OID) {
+		fn := function.RowIsNull
+		if e.Not {
+			fn = function.RowIsNotNull
+		}
+		return &expr.Call{Fn: fn, Args: []expr.Expr{x}, T: datum.Of(datum.Bool)}, nil
 	}
 	return &expr.IsNull{Arg: x, Not: e.Not}, nil
 }

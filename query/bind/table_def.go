@@ -125,15 +125,9 @@ func (d *tableDef) column(c *ast.ColumnDef) error {
 			return err
 		}
 	}
-	if category(t.OID) == 'P' {
-		return pgerr.New(pgerr.InvalidTableDefinition, "column %q has pseudo-type %s", c.Name, t).At(c.Position())
+	if err := d.typed(c, t, isSerial); err != nil {
+		return err
 	}
-	if c.Collation != nil {
-		if _, err := d.b.collate(&ast.Collate{Arg: &ast.Cast{Arg: &ast.Literal{}, Type: c.Type}, Name: c.Collation}, &scope{frame: &frame{}}); err != nil {
-			return err
-		}
-	}
-	d.columns = append(d.columns, schema.Column{Name: c.Name, Type: t, NotNull: isSerial})
 	if isSerial {
 		if err := d.newSequence(nil, true); err != nil {
 			return err
@@ -148,6 +142,29 @@ func (d *tableDef) column(c *ast.ColumnDef) error {
 		}
 	}
 	return nil
+}
+
+// typed adds a column of a type.
+func (d *tableDef) typed(c *ast.ColumnDef, t datum.Type, notNull bool) error {
+	if category(t.OID) == 'P' {
+		return pgerr.New(pgerr.InvalidTableDefinition, "column %q has pseudo-type %s", c.Name, t).At(c.Position())
+	}
+	if c.Collation != nil {
+		if _, err := d.b.collate(&ast.Collate{Arg: &ast.Cast{Arg: &ast.Literal{}, Type: c.Type}, Name: c.Collation}, &scope{frame: &frame{}}); err != nil {
+			return err
+		}
+	}
+	d.columns = append(d.columns, schema.Column{Name: c.Name, Type: t, NotNull: notNull})
+	return nil
+}
+
+// attribute adds an attribute of a composite type as a column.
+func (d *tableDef) attribute(c *ast.ColumnDef) error {
+	t, err := d.b.typeName(c.Type)
+	if err != nil {
+		return err
+	}
+	return d.typed(c, t, false)
 }
 
 // oneValue checks that the last column has its values from one place, as of a constraint.

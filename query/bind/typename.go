@@ -85,14 +85,6 @@ func (b *binder) typeOID(t *ast.TypeName) (datum.OID, error) {
 	return 0, pgerr.New(pgerr.UndefinedObject, "type %q does not exist", typeDisplay(t)).At(t.Position())
 }
 
-// usable refuses types that values cannot be of yet.
-func (b *binder) usable(oid datum.OID, pos int) error {
-	if oid.Class() == datum.CompositeClass {
-		return pgerr.Unsupported("row types of tables are not supported as types").At(pos)
-	}
-	return nil
-}
-
 // userType finds the user's type that a name means, 0 if it means none.
 func (b *binder) userType(t *ast.TypeName) datum.OID {
 	ns, name := "", t.Names[len(t.Names)-1]

@@ -50,6 +50,10 @@ func classes(_ context.Context, _ *Set, env *Env, w *writer) error {
 		w.add(v.OID, v.Name, v.Namespace, v.RowType(), RoleOID(env.Catalog, v.Owner), 0, 0, 0, -1, false, false, env.persistence(v.Namespace), "v",
 			len(v.Columns), true, true, "n", v.Options, 0, false)
 	}
+	for _, t := range env.composites() {
+		w.add(t.OID.Object(), t.Name, t.Namespace, t.OID, RoleOID(env.Catalog, t.Owner), 0, 0, 0, 0, false, false, env.persistence(t.Namespace), "c",
+			len(t.Attributes), false, true, "n", nil, 0, false)
+	}
 	for _, q := range env.sequences() {
 		w.add(q.OID, q.Name, q.Namespace, 0, RoleOID(env.Catalog, q.Owner), 0, q.OID, 1, 1, false, false, env.persistence(q.Namespace), "S",
 			len(sequenceColumns), false, true, "n", nil, 0, false)
@@ -121,6 +125,11 @@ func attributes(_ context.Context, _ *Set, env *Env, w *writer) error {
 			addColumn(w, v.OID, i+1, &c)
 		}
 	}
+	for _, t := range env.composites() {
+		for i, a := range t.Attributes {
+			addAttribute(w, t.OID.Object(), i+1, a.Name, a.Type, false)
+		}
+	}
 	for _, q := range env.sequences() {
 		for i, c := range sequenceColumns {
 			addAttribute(w, q.OID, i+1, c.Name, c.Type, c.NotNull)
@@ -178,6 +187,14 @@ func depends(_ context.Context, _ *Set, env *Env, w *writer) error {
 	}
 	for _, v := range env.views() {
 		w.add(classOfRelations, v.OID, 0, classOfSchemas, v.Namespace, 0, "n")
+	}
+	for _, t := range env.composites() {
+		w.add(classOfRelations, t.OID.Object(), 0, classOfTypes, t.OID, 0, "i")
+		for i, a := range t.Attributes {
+			if d := a.Type.Declared(); d.Class() != datum.NotUserClass {
+				w.add(classOfRelations, t.OID.Object(), i+1, classOfTypes, d, 0, "n")
+			}
+		}
 	}
 	for _, t := range env.userTypes() {
 		w.add(classOfTypes, t.OID, 0, classOfSchemas, t.Namespace, 0, "n")

@@ -18,6 +18,11 @@ func (e *Env) userTypes() []*schema.Type {
 	return slices.SortedFunc(maps.Values(e.Catalog.Types), func(a, b *schema.Type) int { return cmp.Compare(a.OID, b.OID) })
 }
 
+// composites are the composite types among them.
+func (e *Env) composites() []*schema.Type {
+	return slices.DeleteFunc(e.userTypes(), func(t *schema.Type) bool { return t.OID.Class() != datum.CompositeClass })
+}
+
 // typeInfo is datum.Lookup, but that it knows users' types as well.
 func typeInfo(t datum.OID) (datum.Info, bool) {
 	if info, ok := datum.Lookup(t); ok {
@@ -48,7 +53,13 @@ func types(_ context.Context, _ *Set, env *Env, w *writer) error {
 	for _, v := range env.views() {
 		addRowType(w, v.Name, v.Namespace, RoleOID(env.Catalog, v.Owner), v.OID, v.RowType(), v.ArrayType())
 	}
+	for _, t := range env.composites() {
+		addRowType(w, t.Name, t.Namespace, RoleOID(env.Catalog, t.Owner), t.OID.Object(), t.OID, t.ArrayOID())
+	}
 	for _, t := range env.userTypes() {
+		if t.OID.Class() == datum.CompositeClass {
+			continue
+		}
 		info, _ := typeInfo(t.OID)
 		x := enumIO
 		if t.OID.Class() == datum.DomainClass {

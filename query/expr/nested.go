@@ -156,6 +156,9 @@ func (c *Context) fieldSelect(e *FieldSelect, f *frame) (function.Vec, error) {
 		return v, err
 	}
 	defer v.Release()
+	if rows, ok := v.Array.(*array.Binary); ok {
+		return c.fieldOfRows(e, rows, v.Const), nil
+	}
 	s, ok := v.Array.(*array.Struct)
 	if !ok || e.Index >= s.NumField() {
 		if ok && s.NullN() < s.Len() {
@@ -176,6 +179,21 @@ func (c *Context) fieldSelect(e *FieldSelect, f *frame) (function.Vec, error) {
 	}
 	a, err := gather(c.Mem, field, idx)
 	return function.Vec{Array: a, Const: v.Const, T: e.T}, err
+}
+
+// fieldOfRows is fieldSelect of rows of a composite type.
+func (c *Context) fieldOfRows(e *FieldSelect, rows *array.Binary, isConst bool) function.Vec {
+	b := array.NewBuilder(c.Mem, e.T.Arrow())
+	defer b.Release()
+	b.Reserve(rows.Len())
+	for i := range rows.Len() {
+		if rows.IsNull(i) {
+			b.AppendNull()
+			continue
+		}
+		datum.Append(b, e.T, datum.FieldOf(rows.Value(i), e.Index))
+	}
+	return function.Vec{Array: b.NewArray(), Const: isConst, T: e.T}
 }
 
 // relabel hands an argument on as another type.
