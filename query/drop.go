@@ -121,8 +121,8 @@ type dependent struct {
 	typ  *schema.Type
 	// attribute names one of typ, a composite type, which goes alone.
 	attribute string
-	table  *schema.Table // of the column
-	column schema.ColumnID
+	table     *schema.Table // of the column
+	column    schema.ColumnID
 	// generated names a column that is computed from another one of its table.
 	generated string
 	// foreignKey names one of table.

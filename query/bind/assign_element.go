@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/schema"
@@ -9,56 +11,118 @@ import (
 	"github.com/phyllodb/phyllo/query/function"
 )
 
-// assignElement binds col[1] = value of SET: the whole column, old, with the element changed.
+// assignElement binds col[1].field = value of SET: the whole column, old, with the part changed.
 func (b *setBinder) assignElement(old expr.Expr, src setSource, c *schema.Column) (expr.Expr, error) {
-	e, ok := src.target.Indirection.(*ast.Subscript)
-	pos := src.target.Position()
-	if !ok {
-		return nil, pgerr.New(pgerr.DatatypeMismatch, "cannot assign to field %q of column %q because its type %s is not a composite type",
-			fieldName(src.target.Indirection), c.Name, b.typeText(c.Type.OID)).At(pos)
-	}
-	if _, whole := e.Arg.(*ast.ColumnRef); !whole {
-		return nil, pgerr.Unsupported("assignment to a field of an element is not supported").At(pos)
-	}
 	if c.Type.Domain != 0 && !c.Type.Domain.IsUserArray() {
 		return b.assignInDomain(old, src, c)
 	}
-	if c.Type.OID == datum.JSONB {
-		return b.assignJSONB(old, src, e, c)
-	}
-	elem, ok := c.Type.Elem()
-	if !ok {
-		return nil, pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", b.typeText(c.Type.OID)).At(pos)
-	}
-	lower, upper, slice, err := b.arrayIndices(e.Subs, b.scope)
-	if err != nil {
-		return nil, err
-	}
-	t := elem
-	if slice {
-		t = c.Type
-	}
-	value, err := b.assign(src.value, t, c.Name, src.pos)
-	if err != nil {
-		return nil, err
-	}
-	args := []expr.Expr{old, value}
-	fn := function.AssignElement(c.Type, len(upper))
-	if slice {
-		bounds := make([]datum.Bounds, len(upper))
-		for i := range bounds {
-			if lower[i] != nil {
-				bounds[i].HasLower, args = true, append(args, lower[i])
-			}
-			if upper[i] != nil {
-				bounds[i].HasUpper, args = true, append(args, upper[i])
-			}
+	p := &partSetter{setBinder: b, src: src, column: c}
+	x, _, err := p.set(old, c.Type, partSteps(src.target.Indirection))
+	return x, err
+}
+
+// partSteps are the fields and subscripts of col[1].field, from the column on.
+func partSteps(e ast.Expr) (steps []ast.Expr) {
+	for {
+		switch x := e.(type) {
+		case *ast.Subscript:
+			steps, e = append(steps, x), x.Arg
+		case *ast.FieldSelect:
+			steps, e = append(steps, x), x.Arg
+		default:
+			slices.Reverse(steps)
+			return steps
 		}
-		fn = function.AssignSlice(c.Type, bounds)
-	} else {
-		args = append(args, upper...)
 	}
-	return &expr.Call{Fn: fn, Args: args, T: c.Type}, nil
+}
+
+// A partSetter binds the assignment to a part of a column.
+type partSetter struct {
+	*setBinder
+	src    setSource
+	column *schema.Column
+}
+
+// set returns old, which is of a type, with the part that steps lead to changed, and what type the part is of.
+func (p *partSetter) set(old expr.Expr, t datum.Type, steps []ast.Expr) (x expr.Expr, part datum.Type, err error) {
+	if len(steps) == 0 {
+		x, err = p.assign(p.src.value, t, p.column.Name, p.src.pos)
+		return x, t, err
+	}
+	if e, ok := steps[0].(*ast.Subscript); ok {
+		return p.setElement(old, t, e, steps[1:])
+	}
+	return p.setField(old, t, steps[0].(*ast.FieldSelect), steps[1:])
+}
+
+func (p *partSetter) setField(old expr.Expr, t datum.Type, e *ast.FieldSelect, rest []ast.Expr) (x expr.Expr, part datum.Type, err error) {
+	pos := p.src.target.Position()
+	if !isRow(t.OID) {
+		return nil, part, pgerr.New(pgerr.DatatypeMismatch, "cannot assign to field %q of column %q because its type %s is not a composite type",
+			e.Field, p.column.Name, p.typeText(t.OID)).At(pos)
+	}
+	attrs, err := p.attributes(t.OID)
+	if err != nil {
+		return nil, part, err
+	}
+	i := attributeAt(attrs, e.Field)
+	if i < 0 {
+		return nil, part, pgerr.New(pgerr.UndefinedColumn, "cannot assign to field %q of column %q because there is no such column in data type %s",
+			e.Field, p.column.Name, p.typeText(t.OID)).At(pos)
+	}
+	f := attrs[i].Type
+	value, part, err := p.set(&expr.FieldSelect{Arg: old, Index: i, T: f}, f, rest)
+	if err != nil {
+		return nil, part, err
+	}
+	return &expr.Call{Fn: function.SetField(t, attrs, i), Args: []expr.Expr{old, value}, T: t}, part, nil
+}
+
+func (p *partSetter) setElement(old expr.Expr, t datum.Type, e *ast.Subscript, rest []ast.Expr) (x expr.Expr, part datum.Type, err error) {
+	if t.OID == datum.JSONB {
+		if len(rest) > 0 {
+			return nil, part, pgerr.New(pgerr.DatatypeMismatch, "cannot assign to field %q of column %q because its type jsonb is not a composite type",
+				fieldName(rest[0]), p.column.Name).At(p.src.target.Position())
+		}
+		x, err = p.assignJSONB(old, p.src, e, p.column, t)
+		return x, t, err
+	}
+	elem, ok := t.Elem()
+	if !ok {
+		return nil, part, pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", p.typeText(t.OID)).
+			At(p.src.target.Position())
+	}
+	lower, upper, slice, err := p.arrayIndices(e.Subs, p.scope)
+	switch {
+	case err != nil:
+		return nil, part, err
+	case slice && len(rest) > 0:
+		return nil, part, pgerr.Unsupported("assignment to a part of a slice is not supported").At(p.src.target.Position())
+	case slice:
+		value, part, err := p.set(nil, t, nil)
+		if err != nil {
+			return nil, part, err
+		}
+		return assignSlice(old, value, t, lower, upper), part, nil
+	}
+	value, part, err := p.set(&expr.Subscript{Arg: old, Index: upper, T: elem}, elem, rest)
+	if err != nil {
+		return nil, part, err
+	}
+	return &expr.Call{Fn: function.AssignElement(t, len(upper)), Args: append([]expr.Expr{old, value}, upper...), T: t}, part, nil
+}
+
+func assignSlice(old, value expr.Expr, t datum.Type, lower, upper []expr.Expr) expr.Expr {
+	args, bounds := []expr.Expr{old, value}, make([]datum.Bounds, len(upper))
+	for i := range bounds {
+		if lower[i] != nil {
+			bounds[i].HasLower, args = true, append(args, lower[i])
+		}
+		if upper[i] != nil {
+			bounds[i].HasUpper, args = true, append(args, upper[i])
+		}
+	}
+	return &expr.Call{Fn: function.AssignSlice(t, bounds), Args: args, T: t}
 }
 
 // assignInDomain is assignElement for a column of a domain: what comes of all assignments to it has
@@ -86,8 +150,8 @@ func fieldName(e ast.Expr) string {
 }
 
 // assignJSONB binds col['a'][1] = value, whose subscripts are texts or integers.
-func (b *setBinder) assignJSONB(old expr.Expr, src setSource, e *ast.Subscript, c *schema.Column) (expr.Expr, error) {
-	value, err := b.assign(src.value, c.Type, c.Name, src.pos)
+func (b *setBinder) assignJSONB(old expr.Expr, src setSource, e *ast.Subscript, c *schema.Column, t datum.Type) (expr.Expr, error) {
+	value, err := b.assign(src.value, t, c.Name, src.pos)
 	if err != nil {
 		return nil, err
 	}
@@ -115,5 +179,5 @@ func (b *setBinder) assignJSONB(old expr.Expr, src setSource, e *ast.Subscript, 
 		}
 		args = append(args, x)
 	}
-	return &expr.Call{Fn: function.AssignJSONB(len(e.Subs), first), Args: args, T: c.Type}, nil
+	return &expr.Call{Fn: function.AssignJSONB(len(e.Subs), first), Args: args, T: t}, nil
 }

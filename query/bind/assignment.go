@@ -104,7 +104,11 @@ func (b *setBinder) assignments(list []ast.SetClause, d *destination) ([]assignm
 // element binds an assignment to an element of a column, of which there may be several.
 func (b *setBinder) element(out []assignment, a assignment, src setSource, c *schema.Column) ([]assignment, error) {
 	if src.value == nil {
-		return nil, pgerr.Unsupported("cannot set an array element to DEFAULT").At(src.target.Position())
+		what := "an array element"
+		if _, field := src.target.Indirection.(*ast.FieldSelect); field {
+			what = "a subfield"
+		}
+		return nil, pgerr.Unsupported("cannot set %s to DEFAULT", what).At(src.target.Position())
 	}
 	if err := updatable(c); err != nil {
 		return nil, err

@@ -12,7 +12,9 @@ import (
 func isRow(t datum.OID) bool { return datum.Of(t).IsRow() }
 
 // attributes are the fields of a composite type.
-func (b *binder) attributes(t datum.OID) ([]datum.Attribute, error) { return b.env.Catalog.Attributes(t) }
+func (b *binder) attributes(t datum.OID) ([]datum.Attribute, error) {
+	return b.env.Catalog.Attributes(t)
+}
 
 // usable refuses composite types of which there cannot be values.
 func (b *binder) usable(oid datum.OID, pos int) error {
@@ -36,7 +38,9 @@ func (b *binder) usable(oid datum.OID, pos int) error {
 
 // rowFunctions are the functions on rows of composite types that a statement uses: two calls of
 // one are the same expression.
-type rowFunctions struct{ pack, unpack map[datum.OID]*function.Function }
+type rowFunctions struct {
+	pack, unpack map[datum.OID]*function.Function
+}
 
 func (f *rowFunctions) packer(t datum.OID) *function.Function {
 	if f.pack == nil {
@@ -63,10 +67,18 @@ func (b *binder) pack(record expr.Expr, t datum.OID) expr.Expr {
 	return &expr.Call{Fn: b.rows.packer(t), Args: []expr.Expr{record}, T: datum.Of(t)}
 }
 
+// unpacked is what a row of a composite type is made of, e itself if it is not made here.
+func unpacked(e expr.Expr) expr.Expr {
+	if c, ok := e.(*expr.Call); ok && function.IsPacked(c.Fn) {
+		return c.Args[0]
+	}
+	return e
+}
+
 // toRecord makes a record of a row of a composite type.
 func (b *binder) toRecord(e expr.Expr) (expr.Expr, error) {
-	if c, ok := e.(*expr.Call); ok && function.IsPacked(c.Fn) {
-		return c.Args[0], nil
+	if r := unpacked(e); r != e {
+		return r, nil
 	}
 	t := e.Type().OID
 	attrs, err := b.attributes(t)

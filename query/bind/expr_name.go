@@ -7,7 +7,6 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
-	"github.com/phyllodb/phyllo/query/function"
 )
 
 func (b *binder) columnRef(e *ast.ColumnRef, s *scope) (expr.Expr, error) {
@@ -128,7 +127,29 @@ func (b *binder) wholeRow(s *scope, g *frame, it *item, pos int) expr.Expr {
 		r.Fields = append(r.Fields, lift(s.frame, g, b.columnOf(&it.cols[i], pos)))
 		r.Names = append(r.Names, it.cols[i].name)
 	}
-	return r
+	return b.typedRow(it, r)
+}
+
+// typedRow makes the row of a relation one of its row type, whose names it has even if the statement has
+// others. Rows with columns of domains stay records.
+func (b *binder) typedRow(it *item, r *expr.RowCtor) expr.Expr {
+	t := it.row
+	if t == 0 && it.oid != 0 {
+		t = datum.UserType(datum.CompositeClass, it.oid)
+	}
+	attrs, err := b.attributes(t)
+	if err != nil || len(attrs) != len(r.Fields) {
+		return r
+	}
+	names := make([]string, len(attrs))
+	for i, a := range attrs {
+		if a.Type.Domain != 0 || r.Fields[i].Type() != a.Type {
+			return r
+		}
+		names[i] = a.Name
+	}
+	r.Names = names
+	return b.pack(r, t)
 }
 
 var systemColumns = map[string]bool{"ctid": true, "xmin": true, "xmax": true, "cmin": true, "cmax": true, "tableoid": true}
@@ -238,8 +259,8 @@ func (b *binder) fieldsOf(x expr.Expr, field string, pos int) ([]expr.Expr, []st
 		}
 		return r.Fields, names, nil
 	}
-	if c, ok := x.(*expr.Call); ok && function.IsPacked(c.Fn) {
-		return b.fieldsOf(c.Args[0], field, pos)
+	if r := unpacked(x); r != x {
+		return b.fieldsOf(r, field, pos)
 	}
 	if shape := b.recordOf(x); shape != nil {
 		return selectFields(x, shape), shape.Names, nil

@@ -14,7 +14,7 @@ func (b *binder) isNull(e *ast.IsNull, s *scope) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r, ok := x.(*expr.RowCtor); ok {
+	if r, ok := unpacked(x).(*expr.RowCtor); ok {
 		// A row is null if all its fields are, and not null if none is.
 		parts := make([]expr.Expr, len(r.Fields))
 		for i, f := range r.Fields {

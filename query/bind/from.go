@@ -442,7 +442,7 @@ func (b *binder) functionRef(t *ast.FunctionRef, q *query, seen *frame, corr *co
 		if err != nil {
 			return nil, err
 		}
-		if len(call.Cols) != 1 || call.T.OID == datum.Record || call.Defined {
+		if len(call.Cols) != 1 || composite(call.T.OID) || call.Defined {
 			scalar = false
 		} else if named := call.Fn != nil && len(call.Fn.OutNames) > 0; t.Alias != nil && !t.RowsFrom && len(funcs) == 1 && !named {
 			call.Cols[0].Name = t.Alias.Name
@@ -456,6 +456,9 @@ func (b *binder) functionRef(t *ast.FunctionRef, q *query, seen *frame, corr *co
 	}
 	it := itemOver(alias, n.Out)
 	it.scalar, it.unlockable = scalar && len(n.Calls) == 1, "a function"
+	if t := n.Calls[0].T.OID; isRow(t) && len(n.Calls) == 1 {
+		it.row = t
+	}
 	return &source{node: n, items: []*item{it}}, aliasColumns(it, t.Alias, t.Position())
 }
 
@@ -483,6 +486,8 @@ func (b *binder) defineColumns(call *plan.SetCall, defs []*ast.ColumnDef) error 
 	switch {
 	case call.Fn != nil && len(call.Fn.OutNames) > 0:
 		return pgerr.New(pgerr.SyntaxError, "a column definition list is redundant for a function with OUT parameters").At(first)
+	case call.Fn != nil && isRow(call.T.OID):
+		return pgerr.New(pgerr.SyntaxError, "a column definition list is redundant for a function returning a named composite type").At(first)
 	case call.Fn == nil || call.T.OID != datum.Record:
 		return pgerr.New(pgerr.SyntaxError, "a column definition list is only allowed for functions returning \"record\"").At(first)
 	case call.Fn.EvalRecord == nil:
@@ -544,6 +549,7 @@ func (b *binder) fromCall(x expr.Expr, name string, defs []*ast.ColumnDef, pos i
 				return nil, errNoDefinition(pos)
 			}
 			call.Cols[0].Name = name
+			call.Cols = b.rowColumns(call.T, call.Cols)
 		}
 		return &call, nil
 	case *expr.Call:
@@ -551,7 +557,7 @@ func (b *binder) fromCall(x expr.Expr, name string, defs []*ast.ColumnDef, pos i
 		if len(f.Fn.OutNames) == 0 {
 			cols = []plan.Field{{Name: name, Type: f.T}}
 		}
-		call := &plan.SetCall{Fn: f.Fn, Args: f.Args, T: f.T, Cols: cols}
+		call := &plan.SetCall{Fn: f.Fn, Args: f.Args, T: f.T, Cols: b.rowColumns(f.T, cols)}
 		switch {
 		case len(defs) > 0:
 			return call, b.defineColumns(call, defs)
@@ -564,11 +570,27 @@ func (b *binder) fromCall(x expr.Expr, name string, defs []*ast.ColumnDef, pos i
 		return nil, pgerr.Unsupported("set-returning functions must appear at top level of FROM").At(pos)
 	}
 	// Any other expression is its own value, once.
-	call := &plan.SetCall{Args: []expr.Expr{x}, T: x.Type(), Cols: []plan.Field{{Name: name, Type: x.Type()}}}
+	call := &plan.SetCall{Args: []expr.Expr{x}, T: x.Type(), Cols: b.rowColumns(x.Type(), []plan.Field{{Name: name, Type: x.Type()}})}
 	if len(defs) > 0 {
 		return nil, b.defineColumns(call, defs)
 	}
 	return call, nil
+}
+
+// rowColumns are the columns of a call in FROM: the fields of a composite type that it returns.
+func (b *binder) rowColumns(t datum.Type, cols []plan.Field) []plan.Field {
+	if !isRow(t.OID) {
+		return cols
+	}
+	attrs, err := b.attributes(t.OID)
+	if err != nil {
+		return cols
+	}
+	cols = nil
+	for _, a := range attrs {
+		cols = append(cols, plan.Field{Name: a.Name, Type: a.Type})
+	}
+	return cols
 }
 
 func errNoDefinition(pos int) error {

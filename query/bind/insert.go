@@ -232,7 +232,7 @@ func (b *binder) elements(c *schema.Column, at int, fields []plan.Field, cols []
 		if base != at {
 			continue
 		}
-		if x, err = b.setElement(x, cols[i], fieldColumn(fields, i), c); err != nil {
+		if x, err = b.withPart(x, cols[i], fieldColumn(fields, i), c); err != nil {
 			return nil, err
 		}
 	}

@@ -50,18 +50,19 @@ func (b *binder) insertColumns(t *schema.Table, list []ast.ColumnTarget) ([]inse
 
 // elementType is the type of what is assigned to an element of a column.
 func (b *binder) elementType(c insertColumn) (datum.Type, error) {
-	if _, err := b.setElement(&expr.Const{T: c.column.Type}, c, &expr.Const{T: datum.Of(datum.Unknown)}, &c.column); err != nil {
-		return datum.Type{}, err
-	}
-	elem, ok := c.column.Type.Elem()
-	if sub := c.element.Indirection.(*ast.Subscript); !ok || sub.Subs[0].Slice {
-		return sliceType(c.column.Type), nil
-	}
-	return elem, nil
+	t := sliceType(c.column.Type)
+	_, part, err := b.partOf(c, &expr.Const{T: datum.Of(datum.Unknown)}, &c.column).set(&expr.Const{T: t}, t, partSteps(c.element.Indirection))
+	return part, err
 }
 
-// setElement is old, a value of a column, with an element changed.
-func (b *binder) setElement(old expr.Expr, c insertColumn, value expr.Expr, of *schema.Column) (expr.Expr, error) {
+// withPart is old, a value of a column, with an element changed.
+func (b *binder) withPart(old expr.Expr, c insertColumn, value expr.Expr, of *schema.Column) (expr.Expr, error) {
+	p := b.partOf(c, value, of)
+	return p.assignElement(old, p.src, of)
+}
+
+// partOf sets the part of a column that INSERT lists to a value.
+func (b *binder) partOf(c insertColumn, value expr.Expr, of *schema.Column) *partSetter {
 	set := &setBinder{binder: b, scope: &scope{frame: &frame{}, clause: clauseInsertTarget}}
-	return set.assignElement(old, setSource{target: *c.element, value: value, pos: c.element.Position()}, of)
+	return &partSetter{setBinder: set, src: setSource{target: *c.element, value: value, pos: c.element.Position()}, column: of}
 }

@@ -18,6 +18,7 @@ type item struct {
 	namespace string // of an unaliased table: schema.table.column finds it
 	table     *schema.Table
 	oid       datum.OID // of the relation, 0 for others
+	row       datum.OID // the composite type that a function returns, 0 for others
 	cols      []itemCol
 	// scalar is set for a function that returns no row type: its name as a
 	// whole-row reference is its value.

@@ -106,7 +106,7 @@ func (s *functionScan) appendRow() (ok bool, err error) {
 			if rows[i] == nil {
 				s.build.append(col, nil)
 			} else {
-				s.build.append(col, columnOf(rows[i], j, len(c.Cols)))
+				s.build.append(col, columnOf(rows[i], j, len(c.Cols) > 1 || c.T.IsRow()))
 			}
 			col++
 		}
@@ -128,10 +128,10 @@ func (s *functionScan) Close() error {
 	return nil
 }
 
-// columnOf returns column j of a function's row; a single record is spread over
+// columnOf returns column j of a function's row; spread: a single record is spread over
 // the columns.
-func columnOf(row []datum.Value, j, cols int) datum.Value {
-	if len(row) == 1 && cols > 1 {
+func columnOf(row []datum.Value, j int, spread bool) datum.Value {
+	if len(row) == 1 && spread {
 		r, ok := row[0].(datum.Row)
 		if !ok || j >= len(r.Values) {
 			return nil
@@ -168,7 +168,7 @@ func (ev *evaluator) callSet(ctx context.Context, c *plan.SetCall, args []datum.
 	vecs := make([]function.Vec, len(args))
 	defer releaseVecs(vecs)
 	for i, a := range args {
-		vecs[i] = function.Vec{Array: datum.NewArray(ev.fr.mem(), types[i], a, 1), Const: true}
+		vecs[i] = function.Vec{Array: datum.NewArray(ev.fr.mem(), types[i], a, 1), Const: true, T: types[i]}
 	}
 	out, err := c.Fn.Eval(ev.c.Context, vecs, 1, c.T)
 	if err != nil {

@@ -27,7 +27,7 @@ func (e *jsonEncoder) append(dst []byte, t datum.Type, v datum.Value) ([]byte, e
 	case datum.Array:
 		return e.appendArray(dst, v)
 	case datum.Row:
-		return e.appendRow(dst, v)
+		return e.appendRow(dst, v.Named(t, e.c.Env))
 	}
 	switch t.OID {
 	case datum.JSON, datum.JSONB:

@@ -58,12 +58,61 @@ func (p populator) record(c *Context, args []Vec, n int, ret datum.Type) (arrow.
 	if !p.based && anyNull(args) {
 		return allNull(c.Mem, ret, n), nil
 	}
+	if p.based && args[0].T.IsRow() {
+		return boxedTyped(func(c *Context, v []datum.Value, types []datum.Type, _ datum.Type) (datum.Value, error) {
+			return p.populate(c, types[0], v[0], v[1])
+		})(c, args, n, ret)
+	}
 	return nil, p.undefined(anyNull(args[:1]))
 }
 
+// populate makes a row of a composite type of a document; what it does not give, base has.
+func (p populator) populate(c *Context, t datum.Type, base, doc datum.Value) (datum.Value, error) {
+	if doc == nil {
+		return base, nil
+	}
+	row, err := rowOver(c, t, base)
+	if err != nil {
+		return nil, err
+	}
+	return p.fill(c, row, doc.(string))
+}
+
+// rowOver is a row of a composite type with its names: base, or one of NULLs.
+func rowOver(c *Context, t datum.Type, base datum.Value) (datum.Row, error) {
+	attrs, err := c.Env.Types.Attributes(t.OID)
+	if err != nil {
+		return datum.Row{}, err
+	}
+	row := datum.NewRow(attrs)
+	if b, ok := base.(datum.Row); ok {
+		copy(row.Values, b.Values)
+	}
+	return row, nil
+}
+
 // rows is a call of a function of several.
-func (p populator) rows(_ *Context, args []datum.Value, _ []datum.Type, _ datum.Type) (SetResult, error) {
-	return nil, p.undefined(args[0] == nil)
+func (p populator) rows(c *Context, args []datum.Value, types []datum.Type, _ datum.Type) (SetResult, error) {
+	if !p.based || !types[0].IsRow() {
+		return nil, p.undefined(args[0] == nil)
+	}
+	cols, err := rowOver(c, types[0], args[0])
+	if err != nil {
+		return nil, err
+	}
+	set, err := p.all(c, cols, args[1])
+	if err != nil {
+		return nil, err
+	}
+	return rowsFunc(func() ([]datum.Value, error) {
+		values, err := set.Next()
+		if err != nil {
+			return nil, err
+		}
+		row := cols
+		row.Values = values
+		return []datum.Value{row}, nil
+	}), nil
 }
 
 // defined is a call with a column definition list.
@@ -180,15 +229,16 @@ func (p populator) fill(c *Context, cols datum.Row, doc string) (datum.Value, er
 		if !ok {
 			continue
 		}
-		if row.Values[i], err = fromJSON(c, t, value, cols.Name(i)); err != nil {
+		if row.Values[i], err = fromJSON(c, t, value, cols.Name(i), row.Values[i]); err != nil {
 			return nil, err
 		}
 	}
 	return row, nil
 }
 
-// fromJSON makes a value of a type of JSON, by its text; arrays become arrays.
-func fromJSON(c *Context, t datum.Type, value, key string) (datum.Value, error) {
+// fromJSON makes a value of a type of JSON, by its text; arrays become arrays, and objects rows over what was
+// there before, old.
+func fromJSON(c *Context, t datum.Type, value, key string, old datum.Value) (datum.Value, error) {
 	kind := jsonKind(value)
 	if t.OID == datum.JSON || t.OID == datum.JSONB {
 		return ParseText(c, t, value)
@@ -202,6 +252,9 @@ func fromJSON(c *Context, t datum.Type, value, key string) (datum.Value, error) 
 			return nil, pgerr.New(pgerr.InvalidText, "expected JSON array").WithHint("See the value of key \"%s\".", key)
 		}
 		return arrayFromJSON(c, elem, value, key)
+	}
+	if t.IsRow() && kind != datum.KindString {
+		return populator{name: "populate_composite"}.populate(c, t, old, value)
 	}
 	text, _, err := asText(value)
 	if err != nil {
@@ -254,7 +307,7 @@ func (p *arrayPopulator) level(value string, depth int) (err error) {
 			fallthrough
 		case depth+1 == p.deepest:
 			var e datum.Value
-			e, err = fromJSON(p.c, p.elem, v, p.key)
+			e, err = fromJSON(p.c, p.elem, v, p.key, nil)
 			p.values = append(p.values, e)
 		default:
 			err = p.expectedArray()

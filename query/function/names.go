@@ -33,6 +33,11 @@ func sequenceRelation(c *Context, s *schema.Sequence) *relation {
 	return &relation{oid: s.OID, namespace: s.Namespace, schema: namespaceName(c, s.Namespace), name: s.Name, sequence: s}
 }
 
+// typeRelation is a composite type as a relation: it has a name.
+func typeRelation(c *Context, t *schema.Type) *relation {
+	return &relation{oid: t.OID.Object(), namespace: t.Namespace, schema: namespaceName(c, t.Namespace), name: t.Name}
+}
+
 func indexRelation(c *Context, t *schema.Table, x *schema.Index) *relation {
 	return &relation{oid: x.OID, namespace: t.Namespace, schema: namespaceName(c, t.Namespace), name: x.Name, of: t, index: x}
 }
@@ -48,6 +53,9 @@ func relationByOID(c *Context, oid datum.OID) *relation {
 		}
 		if s := c.Catalog.Sequences[oid]; s != nil {
 			return sequenceRelation(c, s)
+		}
+		if t := c.Catalog.Types[datum.UserType(datum.CompositeClass, oid)]; t != nil {
+			return typeRelation(c, t)
 		}
 		for _, t := range c.Catalog.Tables {
 			for _, x := range t.AllIndexes() {
@@ -112,6 +120,11 @@ func relationIn(c *Context, ns, name string) *relation {
 	for _, s := range c.Catalog.Sequences {
 		if s.Name == name && namespaceName(c, s.Namespace) == ns {
 			return sequenceRelation(c, s)
+		}
+	}
+	for _, t := range c.Catalog.Types {
+		if t.Name == name && t.OID.Class() == datum.CompositeClass && namespaceName(c, t.Namespace) == ns {
+			return typeRelation(c, t)
 		}
 	}
 	return nil
