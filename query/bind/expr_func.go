@@ -45,6 +45,9 @@ func (b *binder) funcCall(e *ast.FuncCall, s *scope) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.field != nil {
+		return c.field, nil
+	}
 	if c.cast != nil {
 		if e.Distinct || e.Filter != nil || e.Over != nil || e.Star {
 			return nil, notAggregate(e, c)
@@ -107,7 +110,8 @@ func (b *binder) callArgs(e *ast.FuncCall, s *scope) ([]expr.Expr, []string, err
 // A resolved call.
 type resolved struct {
 	candidate
-	cast *datum.Type // the name is a type's, the call a cast
+	cast  *datum.Type // the name is a type's, the call a cast
+	field expr.Expr   // the name is a field's of the only argument
 }
 
 // findFunction resolves a function by name and arguments (func_get_detail).
@@ -133,6 +137,11 @@ func (b *binder) findFunction(name []string, args []expr.Expr, names []string, v
 	kept := b.matching(in, cands)
 	switch len(kept) {
 	case 0:
+		if len(args) == 1 && names == nil && ns == "" && len(cands) == 0 {
+			if f := b.fieldNamed(args[0], fname); f != nil {
+				return &resolved{field: f}, nil
+			}
+		}
 		return nil, b.noFunction(name, args, names, pos, len(cands) > 0)
 	case 1:
 		return &resolved{candidate: kept[0]}, nil
@@ -142,6 +151,18 @@ func (b *binder) findFunction(name []string, args []expr.Expr, names []string, v
 	}
 	return nil, pgerr.New(pgerr.AmbiguousFunction, "function %s is not unique", b.callText(name, args, names)).
 		WithHint("Could not choose a best candidate function. You might need to add explicit type casts.").At(pos)
+}
+
+// fieldNamed is the field of a row, which f(x) means if there is no such function; nil if there is none.
+func (b *binder) fieldNamed(x expr.Expr, name string) expr.Expr {
+	if !isRow(x.Type().OID) {
+		return nil
+	}
+	fields, names, err := b.fieldsOf(x, name, 0)
+	if i := slices.Index(names, name); err == nil && i >= 0 {
+		return fields[i]
+	}
+	return nil
 }
 
 // castByName says whether f(x) is the cast of x to a type called f.

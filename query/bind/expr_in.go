@@ -75,9 +75,10 @@ func (b *binder) in(e *ast.In, s *scope) (expr.Expr, error) {
 // splitVars splits a list into what has no columns and what has.
 func splitVars(items []expr.Expr, pos []int) (plain []expr.Expr, plainPos []int, rest []expr.Expr, restPos []int) {
 	for i, x := range items {
-		if plan.Any(x, func(e expr.Expr) bool {
+		_, row := x.(*expr.RowCtor)
+		if row || plan.Any(x, func(e expr.Expr) bool {
 			switch e.(type) {
-			case *expr.Column, *aggRef, *winRef, *setRef, *expr.Subquery, *expr.RowCtor:
+			case *expr.Column, *aggRef, *winRef, *setRef, *expr.Subquery:
 				return true
 			}
 			return false

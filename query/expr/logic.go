@@ -171,8 +171,7 @@ func (c *Context) not(e *Not, f *frame) (function.Vec, error) {
 	return r, nil
 }
 
-// isNull evaluates IS NULL; a record is NULL if it or all its fields are, and
-// NOT NULL if no field is.
+// isNull evaluates IS NULL of a value that is no row, or of one as a value.
 func (c *Context) isNull(e *IsNull, f *frame) (function.Vec, error) {
 	v, err := c.eval(e.Arg, f)
 	if err != nil {
@@ -180,18 +179,8 @@ func (c *Context) isNull(e *IsNull, f *frame) (function.Vec, error) {
 	}
 	defer v.Release()
 	ts := make([]truth, v.Len())
-	s, isRecord := v.Array.(*array.Struct)
-	if _, isArray := datum.ElementsOf(v.DataType()); isArray {
-		isRecord = false
-	}
 	for i := range ts {
-		null := isNullAt(v.Array, i)
-		if isRecord && !null {
-			null = recordNull(s, i, e.Not)
-			ts[i] = truthOf(null)
-			continue
-		}
-		ts[i] = truthOf(null != e.Not)
+		ts[i] = truthOf(isNullAt(v.Array, i) != e.Not)
 	}
 	r := c.boolVec(ts)
 	r.Const = v.Const
@@ -201,16 +190,6 @@ func (c *Context) isNull(e *IsNull, f *frame) (function.Vec, error) {
 // isNullAt is IsNull, also of arrays of the Null type.
 func isNullAt(a arrow.Array, i int) bool {
 	return a.DataType().ID() == arrow.NULL || a.IsNull(i)
-}
-
-// recordNull says whether the fields are all NULL or, with not, all not NULL.
-func recordNull(s *array.Struct, i int, not bool) bool {
-	for f := range s.NumField() {
-		if isNullAt(s.Field(f), i) == not {
-			return false
-		}
-	}
-	return true
 }
 
 func truthOf(b bool) truth {

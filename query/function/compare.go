@@ -63,6 +63,7 @@ func comparisonKernels(k kernels) {
 	textComparisons(k)
 	datetimeComparisons(k)
 	boxedComparisons(k)
+	recordComparisons(k)
 }
 
 func intComparisons(k kernels) {
@@ -357,7 +358,7 @@ func boxedComparisons(k kernels) {
 		"bool":     datum.Bool,
 		"numeric_": datum.Numeric,
 		"timetz_":  datum.TimeTZ, "interval_": datum.Interval, "uuid_": datum.UUID,
-		"jsonb_": datum.JSONB, "array_": datum.AnyArray, "record_": datum.Record,
+		"jsonb_": datum.JSONB, "array_": datum.AnyArray,
 		"oidvector": datum.OIDVector, "tid": datum.TID,
 	} {
 		k.addCompare(prefix, func(op cmpOp) evalFunc { return compareAt(op, t) })
@@ -365,7 +366,7 @@ func boxedComparisons(k kernels) {
 	for name, t := range map[string]datum.OID{
 		"btboolcmp": datum.Bool, "numeric_cmp": datum.Numeric, "timetz_cmp": datum.TimeTZ,
 		"interval_cmp": datum.Interval, "uuid_cmp": datum.UUID, "jsonb_cmp": datum.JSONB,
-		"btarraycmp": datum.AnyArray, "btrecordcmp": datum.Record, "btoidvectorcmp": datum.OIDVector,
+		"btarraycmp": datum.AnyArray, "btoidvectorcmp": datum.OIDVector,
 	} {
 		k.add(threeWayAt(t), name)
 	}

@@ -216,6 +216,14 @@ func (w exprWriter) call(x *expr.Call) string {
 			return w.outer(op + " " + w.in(x.Args[0], x))
 		}
 	}
+	switch {
+	case x.Fn == function.RowIsNull:
+		return w.outer(w.in(x.Args[0], x) + " IS NULL")
+	case x.Fn == function.RowIsNotNull:
+		return w.outer(w.in(x.Args[0], x) + " IS NOT NULL")
+	case function.IsPacked(x.Fn):
+		return w.castText(x, x.Args[0], x.T)
+	}
 	if len(x.Args) > 0 && isCast(x) {
 		return w.castText(x, x.Args[0], x.T)
 	}
