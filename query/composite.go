@@ -13,11 +13,11 @@ import (
 
 // createComposite is CREATE TYPE ... AS (...).
 func (s *Session) createComposite(ctx context.Context, def *schema.Type, st *ast.CreateType) (err error) {
-	if s.txn.Catalog().RelationNamed(def.Namespace, def.Name) != 0 {
+	if s.txn.Catalog().RelationNamed(def.Namespace, def.Name) != 0 { // an index, or a sequence
 		return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", def.Name)
 	}
 	if def.Attributes, err = bind.CompositeType(s.bindEnv(ctx, nil, true), st.Attributes); err != nil {
-		return err
+		return unplaced(err)
 	}
 	first, err := s.takeOIDs(ctx, 1)
 	if err != nil {

@@ -222,11 +222,27 @@ func (s *Session) findRelation(name ast.Name) (relation, error) {
 			}
 		}
 	}
+	if s.compositeNamed(name) {
+		return relation{}, pgerr.New(pgerr.WrongObjectType, "%q is a composite type", name.Name).WithHint("Use ALTER TYPE instead.")
+	}
 	full := name.Name
 	if name.Schema != "" {
 		full = name.Schema + "." + full
 	}
 	return relation{}, pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", full)
+}
+
+// compositeNamed says whether a name, which no relation has, is that of a composite type.
+func (s *Session) compositeNamed(name ast.Name) bool {
+	c := s.txn.Catalog()
+	for _, ns := range s.path(name) {
+		for oid, n := range c.Namespaces {
+			if t := c.TypeNamed(oid, name.Name); n.Name == ns && c.Types[t] != nil && t.Class() == datum.CompositeClass {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Session) findTable(name ast.Name) (*schema.Table, error) {
@@ -372,6 +388,9 @@ func (s *Session) createView(ctx context.Context, st *ast.CreateView) error {
 			def.Columns[i].Default, def.Columns[i].Comment = c.Default, c.Comment
 		}
 	} else {
+		if s.txn.Catalog().RelationNamed(ns.OID, def.Name) != 0 {
+			return pgerr.New(pgerr.DuplicateTable, "relation %q already exists", def.Name)
+		}
 		if err := s.rowTypeFree(ns.OID, def.Name); err != nil {
 			return err
 		}

@@ -79,6 +79,9 @@ func (s *Session) dropRelations(ctx context.Context, st *ast.Drop) error {
 func (s *Session) relationToDrop(st *ast.Drop, name ast.Name) (relation, error) {
 	r, err := s.findRelation(name)
 	kind := st.Kind.Lower()
+	if pgerr.Code(err) == pgerr.WrongObjectType {
+		return relation{}, pgerr.New(pgerr.WrongObjectType, "%q is not a %s", name.Name, kind).WithHint("Use DROP TYPE to remove a type.")
+	}
 	if err != nil {
 		full := name.Name
 		if name.Schema != "" {

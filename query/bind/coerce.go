@@ -329,8 +329,10 @@ func (b *binder) input(t datum.Type, s string) (datum.Value, error) {
 	return datum.Parse(t, s, b.env.Session)
 }
 
-// pseudoWithInput says whether values of a pseudo-type can be read.
-func pseudoWithInput(t datum.OID) bool { return t == datum.Void || t == datum.CString }
+// pseudoWithInput says whether a pseudo-type has an input function of its own, if only to refuse.
+func pseudoWithInput(t datum.OID) bool {
+	return t == datum.Void || t == datum.CString || t == datum.Record
+}
 
 // at gives an error a position if it has a SQLSTATE and no position yet.
 func at(err error, pos int) error {

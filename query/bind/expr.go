@@ -132,6 +132,9 @@ func position(e ast.Expr) int {
 		if l, ok := e.Arg.(*ast.Literal); ok {
 			return l.Position() // the cast becomes a constant, which stands there
 		}
+		if _, ok := e.Arg.(*ast.Row); ok {
+			return e.Position() // the row becomes another one, which stands there
+		}
 		left(e.Arg)
 	case *ast.FieldSelect:
 		left(e.Arg)
@@ -397,7 +400,11 @@ func (b *binder) noSets(args []expr.Expr, construct string, pos int) error {
 
 func (b *binder) row(e *ast.Row, s *scope) (expr.Expr, error) {
 	var fields []expr.Expr
-	for _, f := range e.Fields {
+	list, err := b.expandStars(e.Fields, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range list {
 		if ref, ok := f.(*ast.ColumnRef); ok && ref.Star {
 			cols, err := b.star(ref, s)
 			if err != nil {

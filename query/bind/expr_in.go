@@ -35,6 +35,15 @@ func (b *binder) in(e *ast.In, s *scope) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isRow(l.Type().OID) { // literals are rows as well, and ROW(...) is compared as a record
+		for i, x := range items {
+			if x.Type().OID == datum.Unknown {
+				if items[i], err = b.implicit(x, l.Type().OID, posAt(pos, i)); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
 	var parts []expr.Expr
 	plain, plainPos, rest, restPos := splitVars(items, pos)
 	if _, isRow := l.(*expr.RowCtor); isRow {
@@ -95,7 +104,7 @@ func splitVars(items []expr.Expr, pos []int) (plain []expr.Expr, plainPos []int,
 // with x that has arrays.
 func (b *binder) inArray(op ast.OpName, l expr.Expr, items []expr.Expr, pos []int, all bool, at int) (expr.Expr, bool, error) {
 	t, err := b.commonType(append([]expr.Expr{l}, items...), "", nil)
-	if err != nil || t == 0 || t == datum.Record || arrayOf(t) == 0 {
+	if err != nil || t == 0 || composite(t) || arrayOf(t) == 0 {
 		return nil, false, err
 	}
 	elems := make([]expr.Expr, len(items))

@@ -245,6 +245,40 @@ func (b *binder) fieldSelect(e *ast.FieldSelect, s *scope) (expr.Expr, error) {
 	return nil, pgerr.New(pgerr.UndefinedColumn, "column %q not found in data type %s", e.Field, b.typeText(x.Type().OID)).At(position(e))
 }
 
+// expandStars makes (x).a, (x).b of each (x).* in a list.
+func (b *binder) expandStars(list []ast.Expr, s *scope) ([]ast.Expr, error) {
+	var out []ast.Expr
+	for i, e := range list {
+		f, ok := e.(*ast.FieldSelect)
+		if !ok || !f.Star {
+			if out != nil {
+				out = append(out, e)
+			}
+			continue
+		}
+		x, err := b.expr(f.Arg, s)
+		if err != nil {
+			return nil, err
+		}
+		_, names, err := b.fieldsOf(x, "*", f.Position())
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = append(make([]ast.Expr, 0, len(list)+len(names)), list[:i]...)
+		}
+		for _, name := range names {
+			one := *f
+			one.Star, one.Field = false, name
+			out = append(out, &one)
+		}
+	}
+	if out == nil {
+		return list, nil
+	}
+	return out, nil
+}
+
 // fieldsOf returns the fields of a record whose shape is known; field is which
 // was asked for, for errors.
 func (b *binder) fieldsOf(x expr.Expr, field string, pos int) ([]expr.Expr, []string, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/schema"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -244,6 +245,9 @@ func (b *binder) relation(n ast.Name, pos int, ctes *cteScope) (*relation, error
 		shown := n.Name
 		if n.Schema != "" {
 			shown = n.Schema + "." + n.Name
+		}
+		if t := function.UserTypeByName(b.functionContext(), n.Schema, n.Name); b.env.Catalog.Types[t] != nil && isRow(t) {
+			return nil, pgerr.New(pgerr.WrongObjectType, "%q is a composite type", n.Name).At(pos)
 		}
 		e := pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", shown).At(pos)
 		if n.Schema == "" && ctes.forward(n.Name) {

@@ -78,12 +78,17 @@ func (b *binder) insertSource(s *ast.Insert, d *destination, cols []insertColumn
 	case s.Query == nil:
 		n, cols = oneRow(), nil
 	case s.Query.Values != nil && s.Query.With == nil && s.Query.OrderBy == nil && s.Query.Limit == nil && s.Query.Offset == nil:
-		width := len(s.Query.Values[0])
-		if err := checkWidth(s, width, len(cols)); err != nil {
+		full, query := *s, *s.Query
+		full.Query = &query
+		if query.Values, err = b.valueLists(s.Query, valuesScope(lv)); err != nil {
 			return nil, err
 		}
-		cols, isDefault = cols[:width], allDefault(s.Query.Values)
-		n, err = b.valuesNode(s.Query, lv, func(_, c int, e ast.Expr, sc *scope) (expr.Expr, error) {
+		width := len(query.Values[0])
+		if err := checkWidth(&full, width, len(cols)); err != nil {
+			return nil, err
+		}
+		cols, isDefault = cols[:width], allDefault(query.Values)
+		n, err = b.valuesNode(&query, lv, func(_, c int, e ast.Expr, sc *scope) (expr.Expr, error) {
 			return b.insertValue(e, d, &cols[c], sc)
 		})
 	default:

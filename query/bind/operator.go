@@ -47,6 +47,11 @@ func (b *binder) coerceArgs(declared []datum.OID, args []expr.Expr, ret datum.OI
 		if out[i], err = b.implicit(a, want[i], pos); err != nil {
 			return nil, datum.Type{}, err
 		}
+		if want[i] == datum.Record {
+			if out[i], err = b.settleRow(out[i]); err != nil {
+				return nil, 0, err
+			}
+		}
 		if want[i] == datum.AnyOID {
 			// "any" takes everything but leaves unknown literals as text.
 			if out[i], err = b.resolveUnknown(out[i]); err != nil {

@@ -217,11 +217,15 @@ func (b *binder) values(sel *ast.Select, lv *level, keepUnknown *bool) (plan.Nod
 // valuesNode binds the rows of VALUES. With want set, its columns are coerced
 // by want instead of to their common types; DEFAULT is then allowed.
 func (b *binder) valuesNode(sel *ast.Select, lv *level, want func(row, col int, e ast.Expr, s *scope) (expr.Expr, error)) (*plan.Values, error) {
-	s := &scope{frame: &frame{parent: lv.parent, corr: lv.corr}, clause: clauseValues, ctes: lv.ctes}
+	s := valuesScope(lv)
 	n := &plan.Values{}
-	width := len(sel.Values[0])
+	lists, err := b.valueLists(sel, s)
+	if err != nil {
+		return nil, err
+	}
+	width := len(lists[0])
 	pos := make([][]int, width)
-	for r, row := range sel.Values {
+	for r, row := range lists {
 		if len(row) != width {
 			at := 0
 			if len(row) > 0 {
@@ -269,6 +273,22 @@ func (b *binder) valuesNode(sel *ast.Select, lv *level, want func(row, col int, 
 		n.Out = append(n.Out, plan.Field{Name: "column" + itoa(c+1), Type: t})
 	}
 	return n, nil
+}
+
+// valuesScope is what expressions in VALUES see.
+func valuesScope(lv *level) *scope {
+	return &scope{frame: &frame{parent: lv.parent, corr: lv.corr}, clause: clauseValues, ctes: lv.ctes}
+}
+
+// valueLists are the lists of VALUES, with the fields of each (x).*.
+func (b *binder) valueLists(sel *ast.Select, s *scope) (lists [][]ast.Expr, err error) {
+	lists = make([][]ast.Expr, len(sel.Values))
+	for r, row := range sel.Values {
+		if lists[r], err = b.expandStars(row, s); err != nil {
+			return nil, err
+		}
+	}
+	return lists, nil
 }
 
 func lower(s string) string { return strings.ToLower(s) }

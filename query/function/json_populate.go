@@ -215,9 +215,9 @@ func (p populator) fill(c *Context, cols datum.Row, doc string) (datum.Value, er
 	switch jsonKind(doc) {
 	case datum.KindObject:
 	case datum.KindArray:
-		return nil, badJSONCall("cannot call %s on an array", p.name)
+		return nil, badJSONCall("cannot call populate_composite on an array")
 	default:
-		return nil, badJSONCall("cannot call %s on a scalar", p.name)
+		return nil, badJSONCall("cannot call populate_composite on a scalar")
 	}
 	row := datum.Row{Types: cols.Types, Names: cols.Names, Values: make([]datum.Value, len(cols.Types))}
 	copy(row.Values, cols.Values)
@@ -254,7 +254,7 @@ func fromJSON(c *Context, t datum.Type, value, key string, old datum.Value) (dat
 		return arrayFromJSON(c, elem, value, key)
 	}
 	if t.IsRow() && kind != datum.KindString {
-		return populator{name: "populate_composite"}.populate(c, t, old, value)
+		return populator{}.populate(c, t, old, value)
 	}
 	text, _, err := asText(value)
 	if err != nil {
