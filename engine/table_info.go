@@ -92,6 +92,12 @@ func (in *tableInfo) name() string { return in.def.Name }
 // checkKey refuses definitions under which rows of one key could lie in several
 // places: versions of a row are looked for in one slice of one partition.
 func (in *tableInfo) checkKey() error {
+	for _, id := range slices.Concat(in.def.PrimaryKey, in.def.PartitionColumns) {
+		if c := in.def.Column(id); c != nil && holdsRows(c.Type) {
+			return pgerr.Unsupported("column %q of a composite type cannot be part of the key or the partitioning of table %q", c.Name, in.name()).
+				WithHint("Make columns of the fields that rows are told apart by.")
+		}
+	}
 	if !in.keyed() {
 		return nil
 	}
@@ -117,6 +123,14 @@ func (in *tableInfo) checkKey() error {
 		}
 	}
 	return nil
+}
+
+// holdsRows says whether values are rows of a composite type or arrays of them, whose keys cannot be read back.
+func holdsRows(t datum.Type) bool {
+	if elem, ok := t.Elem(); ok {
+		t = elem
+	}
+	return t.IsRow()
 }
 
 // plainExprs says whether the LIST expressions have one value for all column

@@ -207,6 +207,12 @@ func (b *binder) coerceType(e expr.Expr, target datum.OID, ctx function.CastCont
 	switch {
 	case target == datum.Record && isRow(source):
 		return b.toRecord(e)
+	case target == datum.RecordArray && isRow(elemOf(source)):
+		elem, err := b.toRecord(&expr.CaseBase{T: datum.Of(elemOf(source))})
+		if err != nil {
+			return nil, err
+		}
+		return &expr.ArrayCast{Arg: e, Elem: elem, T: datum.Of(target)}, nil
 	case target == datum.Record && composite(source):
 		return relabel(e, datum.Of(target)), nil
 	case source == datum.Record && isRow(target):

@@ -40,6 +40,9 @@ func ExprText(env *Env, t *schema.Table, sql string, pretty bool) (string, error
 	if err == nil {
 		x, err = b.resolveUnknown(x)
 	}
+	if err == nil {
+		x, err = b.settleRow(x)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -49,7 +49,7 @@ func (b *binder) coerceArgs(declared []datum.OID, args []expr.Expr, ret datum.OI
 		}
 		if want[i] == datum.Record {
 			if out[i], err = b.settleRow(out[i]); err != nil {
-				return nil, 0, err
+				return nil, datum.Type{}, err
 			}
 		}
 		if want[i] == datum.AnyOID {

@@ -112,7 +112,7 @@ func (b *binder) createTableAs(s *ast.CreateTableAs) (plan.Statement, error) {
 		if i < len(s.Columns) {
 			c.Name = s.Columns[i]
 		}
-		if category(f.Type.OID) == 'P' || composite(f.Type.OID) {
+		if category(f.Type.OID) == 'P' || composite(f.Type.OID) && !isRow(f.Type.OID) {
 			return nil, pgerr.New(pgerr.InvalidTableDefinition, "column %q has pseudo-type %s", c.Name, f.Type)
 		}
 		def.columns = append(def.columns, c)

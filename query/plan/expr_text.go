@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/phyllodb/phyllo/internal/datum"
@@ -109,7 +110,7 @@ func (w exprWriter) text(e expr.Expr) string {
 	case *expr.RowCtor:
 		return "ROW(" + w.list(x.Fields) + ")"
 	case *expr.FieldSelect:
-		return fmt.Sprintf("(%s).f%d", w.text(x.Arg), x.Index+1)
+		return "(" + w.text(x.Arg) + ")." + w.fieldName(x)
 	case *expr.AnyAll:
 		word := " ANY ("
 		if x.All {
@@ -245,6 +246,16 @@ func withoutDomains(x *expr.Call) *expr.Call {
 		out.Args[i] = &expr.Relabel{Arg: a, T: datum.Type{OID: t.OID, Mod: t.Mod}}
 	}
 	return &out
+}
+
+// fieldName is what a field is called: those of composite types have names.
+func (w exprWriter) fieldName(x *expr.FieldSelect) string {
+	if t := x.Arg.Type(); t.IsRow() && w.env != nil && w.env.Types != nil {
+		if attrs, err := w.env.Types.Attributes(t.OID); err == nil && x.Index < len(attrs) {
+			return ast.QuoteIdent(attrs[x.Index].Name)
+		}
+	}
+	return "f" + strconv.Itoa(x.Index+1)
 }
 
 func (w exprWriter) castText(cast, arg expr.Expr, t datum.Type) string {
