@@ -29,7 +29,7 @@ func (s *Session) createComposite(ctx context.Context, def *schema.Type, st *ast
 // attributeAction does one action of ALTER TYPE on an attribute.
 func (s *Session) attributeAction(ctx context.Context, def *schema.Type, x *ast.AlterAction) error {
 	if def.OID.Class() != datum.CompositeClass {
-		return pgerr.New(pgerr.WrongObjectType, "%s is not a composite type", s.typeText(datum.Of(def.OID)))
+		return pgerr.New(pgerr.UndefinedTable, "relation %q does not exist", def.Name) // of its attributes
 	}
 	env := s.bindEnv(ctx, nil, true)
 	at := slices.IndexFunc(def.Attributes, func(a datum.Attribute) bool { return a.Name == x.Column })

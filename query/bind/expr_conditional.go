@@ -39,12 +39,21 @@ func (b *binder) nullIf(e *ast.NullIf, s *scope) (expr.Expr, error) {
 		return nil, pgerr.New(pgerr.DatatypeMismatch, "NULLIF requires = operator to yield boolean").At(e.Position())
 	}
 	l := call.Args[0]
+	if isRow(es[0].Type().OID) {
+		l = es[0] // rows are compared as records
+	}
 	t := undomained(l.Type())
 	base := &expr.CaseBase{T: t}
+	compared := expr.Expr(base)
+	if isRow(t.OID) {
+		if compared, err = b.toRecord(base); err != nil {
+			return nil, err
+		}
+	}
 	return &expr.Case{
 		Base: l,
 		Whens: []expr.When{{
-			Cond: &expr.Call{Fn: call.Fn, Args: []expr.Expr{base, call.Args[1]}, T: call.T},
+			Cond: &expr.Call{Fn: call.Fn, Args: []expr.Expr{compared, call.Args[1]}, T: call.T},
 			Then: &expr.Const{T: t},
 		}},
 		Else: base,

@@ -182,5 +182,8 @@ func arrowOf(t datum.Type) (dt arrow.DataType, exact bool, err error) {
 	case datum.Record, datum.RecordArray:
 		return nil, false, pgerr.Unsupported("a record cannot be a column of a file").WithHint("Select its fields.")
 	}
+	if t.IsRow() {
+		return nil, false, pgerr.Unsupported("a row of a composite type cannot be a column of a file").WithHint("Select its fields, or cast it to text.")
+	}
 	return arrow.BinaryTypes.String, false, nil
 }

@@ -6,7 +6,7 @@ import (
 
 // TestDefinitions compares what belongs to definitions beside the columns.
 func TestDefinitions(t *testing.T) {
-	for _, file := range []string{"sequences.sql", "constraints.sql", "indexes.sql", "enums.sql", "domains.sql"} {
+	for _, file := range []string{"sequences.sql", "constraints.sql", "indexes.sql", "enums.sql", "domains.sql", "composites.sql"} {
 		p := open(t)
 		p.run(t, file)
 	}
