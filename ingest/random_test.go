@@ -46,8 +46,14 @@ var storableTypes = []datum.Type{
 	datum.Of(datum.Int8Array), datum.Of(datum.Float4Array), datum.Of(datum.Float8Array), datum.Of(datum.NumericArray),
 	datum.Of(datum.TextArray), datum.Of(datum.VarcharArray), datum.Of(datum.ByteaArray), datum.Of(datum.DateArray),
 	datum.Of(datum.TimestampTZArray), datum.Of(datum.IntervalArray), datum.Of(datum.TimeTZArray), datum.Of(datum.UUIDArray),
-	datum.Of(datum.JSONBArray), datum.Of(datum.OIDArray),
+	datum.Of(datum.JSONBArray), datum.Of(datum.OIDArray), rowType, rowArray,
 }
+
+// rowType is a composite type; whose fields it has, its values say.
+var (
+	rowType     = datum.Of(datum.UserType(datum.CompositeClass, 20000))
+	rowArray, _ = datum.ArrayOf(rowType)
+)
 
 // randomValue makes values with repeats and the extremes of each type.
 func randomValue(r *rand.Rand, t datum.Type) datum.Value {
@@ -107,6 +113,15 @@ func randomValue(r *rand.Rand, t datum.Type) datum.Value {
 		return datum.UUIDValue{byte(few), 15: byte(r.IntN(8))}
 	case datum.JSONB, datum.JSON:
 		return pick(`{"a": 1}`, `[1, 2]`, `"x"`, `null`, fmt.Sprintf(`{"n": %d}`, few))
+	}
+	if t.IsRow() {
+		row := datum.Row{Types: []datum.Type{datum.Of(datum.Int4), datum.Of(datum.Numeric), datum.Of(datum.TextArray)}, Values: make([]datum.Value, 3)}
+		for i, f := range row.Types {
+			if r.IntN(4) > 0 {
+				row.Values[i] = randomValue(r, f)
+			}
+		}
+		return row
 	}
 	if e, ok := t.Elem(); ok {
 		a := datum.Array{Elem: e, Values: []datum.Value{}}

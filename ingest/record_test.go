@@ -296,7 +296,7 @@ func goldenEntries() (names []string, entries [][]byte) {
 	add("staged", must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{
 		{Partition: chunk.PartitionID{Table: 16384}, Staged: []*chunk.Entry{entry}}}}})))
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, typ := range storableTypes {
+	for _, typ := range storableTypes[:len(storableTypes)-2] { // the last two came later
 		p := goldenPart(r, typ, 3)
 		add(fmt.Sprint(typ), must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{p}}})))
 	}
@@ -313,6 +313,10 @@ func goldenEntries() (names []string, entries [][]byte) {
 	marked.Rows = array.NewRecordBatch(marked.Rows.Schema(), []arrow.Array{b.NewArray()}, 3)
 	add("marks", must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{marked}}})))
 	add("forwarded", AppendForwarded(nil, "a/00000000000000ff", 300, [][]byte{entries[1], entries[2]}))
+	for i, name := range []string{"rows", "arrays of rows"} {
+		p := goldenPart(r, storableTypes[len(storableTypes)-2+i], 3)
+		add(name, must(AppendRecords(nil, []*Record{{Versions: 1, Parts: []Part{p}}})))
+	}
 	return names, entries
 }
 

@@ -1,6 +1,7 @@
 package difftest
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -73,6 +74,32 @@ func TestValueFormats(t *testing.T) {
 					t.Fatalf("as a parameter: %s", d)
 				}
 			})
+		}
+	}
+}
+
+// TestRowFormats sends and fetches rows of a composite type in both formats. What they are made of is
+// told by OIDs of PostgreSQL's own types, which are the same on both sides.
+func TestRowFormats(t *testing.T) {
+	p := open(t)
+	setup := script{simple("CREATE TYPE fix AS (a int, b text, c numeric[])")}
+	if d := diffLines(talk(t, p.pgDSN, setup), talk(t, p.oursDSN, setup)); d != "" {
+		t.Fatal(d)
+	}
+	for _, literal := range []string{`(1,"a b","{1.50,NULL}")`, "(,,)", `(-7,"",{})`} {
+		query := "SELECT '" + literal + "'::fix"
+		raw, ours := binaryValue(t, p.pgDSN, query), binaryValue(t, p.oursDSN, query)
+		if !bytes.Equal(raw, ours) {
+			t.Errorf("%s: want %x, got %x", literal, raw, ours)
+		}
+		other := append([]byte(nil), raw...)
+		other[7] = 25 // the type of the first field
+		short := append([]byte{0, 0, 0, 2}, raw[4:]...)
+		for _, value := range [][]byte{raw, raw[:len(raw)-1], append(append([]byte(nil), raw...), 0), raw[:3], raw[:6], other, short} {
+			s := script{parse("", "SELECT ($1::fix)::text, ($1).b"), bindFormats([][]byte{value}, []int16{1}, nil), execute("", 0)}
+			if d := diffLines(codesOnly(talk(t, p.pgDSN, s)), codesOnly(talk(t, p.oursDSN, s))); d != "" {
+				t.Errorf("%s, as %x: %s", literal, value, d)
+			}
 		}
 	}
 }
