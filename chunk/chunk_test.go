@@ -39,6 +39,7 @@ func everyType() *Layout {
 		datum.Of(datum.TimeTZ), datum.Of(datum.Timestamp), datum.Of(datum.Interval), datum.Of(datum.UUID), datum.Of(datum.JSONB),
 		datum.Of(datum.JSON), datum.Of(datum.Int4Array), datum.Of(datum.TextArray), datum.Of(datum.Float8Array), datum.Of(datum.NumericArray),
 		datum.Of(datum.BoolArray), datum.Of(datum.OIDType), datum.Of(datum.UUIDArray), datum.Of(datum.Name),
+		datum.Of(datum.UserType(datum.CompositeClass, 20000)),
 	} {
 		l.Columns = append(l.Columns, Column{ID: schema.ColumnID(i + 1), Name: fmt.Sprintf("c%d", i+1), Type: t})
 	}
@@ -122,6 +123,10 @@ func randomValue(r *rand.Rand, t datum.Type) datum.Value {
 		return u
 	case datum.JSONB, datum.JSON:
 		return pick(`{"a": 1}`, `[1, 2]`, `"x"`, `null`, fmt.Sprintf(`{"n": %d}`, few))
+	}
+	if t.IsRow() {
+		types := []datum.Type{datum.Of(datum.Int4), datum.Of(datum.Numeric), datum.Of(datum.TextArray)}
+		return datum.Row{Types: types, Values: []datum.Value{randomValue(r, types[0]), randomValue(r, types[1]), nil}}
 	}
 	if e, ok := t.Elem(); ok {
 		a := datum.Array{Elem: e, Values: []datum.Value{}}
