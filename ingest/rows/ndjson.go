@@ -150,7 +150,7 @@ func (d *jsonDecoder) member(number int64) error {
 			return nil
 		}
 		if !json && t.OID != datum.Text {
-			return rowError(number, key, raw, pgerr.New(pgerr.InvalidText, "a JSON object or array is no value of type %s", t))
+			return rowError(number, key, raw, pgerr.New(pgerr.InvalidText, "a JSON object or array is no value of type %s", d.batcher.env.TypeText(t)))
 		}
 		d.values[c] = append(d.values[c][:0], raw...)
 	default: // numbers, true, false
