@@ -141,6 +141,8 @@ const (
 	InvalidLogArgument       = "2201E"
 	InvalidPowerArgument     = "2201F"
 	ArraySubscript           = "2202E"
+	InvalidTablesampleRepeat = "2202G"
+	InvalidTablesampleArg    = "2202H"
 	NullNotAllowed           = "22004"
 	SubstringError           = "22011"
 	JSONDatetimeArgument     = "22031"

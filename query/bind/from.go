@@ -170,11 +170,11 @@ func (b *binder) tableRef(t *ast.TableRef, q *query) (*source, error) {
 	if pos == 0 {
 		pos = t.Position()
 	}
-	if t.Sample != nil {
-		return nil, pgerr.Unsupported("TABLESAMPLE is not supported").At(t.Sample.Position())
-	}
 	if t.Name.Schema == "" {
 		if c := q.ctes.find(t.Name.Name); c != nil && t.AsOf == nil {
+			if t.Sample != nil {
+				return nil, errNotSampled(pos)
+			}
 			return b.cteRef(c, t, pos)
 		}
 	}
@@ -194,6 +194,8 @@ func (b *binder) tableRef(t *ast.TableRef, q *query) (*source, error) {
 	var src *source
 	lock := q.lockOf(alias)
 	switch {
+	case t.Sample != nil && rel.view != nil:
+		return nil, errNotSampled(pos)
 	case lock != nil && (t.AsOf != nil || rel.virtual != nil):
 		return nil, pgerr.Unsupported("%s of rows of the past or of system catalogs is not supported", Strength(*lock)).At(pos)
 	case rel.table != nil:
@@ -211,6 +213,11 @@ func (b *binder) tableRef(t *ast.TableRef, q *query) (*source, error) {
 		}
 	}
 	src.items[0].lock = lock
+	if t.Sample != nil {
+		if err := b.sample(src, t.Sample, q); err != nil {
+			return nil, err
+		}
+	}
 	return src, aliasColumns(src.items[0], t.Alias, pos)
 }
 

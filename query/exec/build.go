@@ -33,6 +33,8 @@ func (f *frame) buildOperator(n plan.Node) (Operator, error) {
 		return f.over(n.Input, f.projectStage(n))
 	case *plan.ProjectSet:
 		return f.over(n.Input, f.projectSetStage(n))
+	case *plan.Sample:
+		return f.over(n.Input, f.sampleStage(n))
 	case *plan.VirtualScan:
 		return newVirtualScan(f, n), nil
 	case *plan.Values:
@@ -113,6 +115,12 @@ func (f *frame) buildPipeline(n plan.Node) (*pipeline, error) {
 			return nil, err
 		}
 		return p.then(f.projectStage(n)), nil
+	case *plan.Sample:
+		p, err := f.buildPipeline(n.Input)
+		if p == nil || err != nil {
+			return nil, err
+		}
+		return p.then(f.sampleStage(n)), nil
 	case *plan.Number:
 		p, err := f.buildPipeline(n.Input)
 		if p == nil || err != nil {

@@ -30,6 +30,7 @@ import (
 // way there is. Their rows are few and full of NULLs, for spilling is forced at any size.
 var operators = map[string][]string{
 	"Scan":        {"select * from a", "select id, s from a where k between 3 and 9 and s <> 's03'"},
+	"Sample":      {"select id, s from a tablesample bernoulli (30) repeatable (7) where k > 3", "select k, s, count(*) from a tablesample system (60) repeatable (0.5) group by k, s"},
 	"VirtualScan": {"select * from numbers"}, // put in place of the name
 
 	"Values":       {"values (1, 'x'), (null, 'y'), (3, null)", "select 1"},

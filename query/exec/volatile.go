@@ -14,7 +14,7 @@ func volatilePlan(n plan.Node) bool {
 			return true
 		}
 	}
-	if _, ok := n.(*plan.LockRows); ok {
+	if plan.Once(n) {
 		return true
 	}
 	if f, ok := n.(*plan.FunctionScan); ok {
@@ -64,6 +64,8 @@ func nodeExprs(n plan.Node) []expr.Expr {
 		if n.AsOf != nil {
 			add(n.AsOf)
 		}
+	case *plan.Sample:
+		add(plan.Exprs(n)...)
 	case *plan.Values:
 		for _, r := range n.Rows {
 			add(r...)

@@ -53,6 +53,8 @@ func (c *Context) estimate(n plan.Node) *estimated {
 	switch m := n.(type) {
 	case *plan.Scan:
 		return c.estimateScan(m)
+	case *plan.Sample:
+		return c.estimateSample(m)
 	case *plan.VirtualScan:
 		return unknown(n, virtualRows)
 	case *plan.Values:
@@ -203,6 +205,19 @@ func distinctRows(rows float64, columns []chunk.ColumnStatistics) float64 {
 		n = rows * uniqueShare
 	}
 	return max(min(n, rows), 1)
+}
+
+// sampledPart is taken to be the part of the rows that a sample has if it is not known.
+const sampledPart = 0.1
+
+func (c *Context) estimateSample(n *plan.Sample) *estimated {
+	in, part := c.estimate(n.Input), sampledPart
+	if v, ok := constant(n.Percent); ok {
+		if p, isFloat := v.(float32); isFloat && p >= 0 && p <= 100 {
+			part = float64(p) / 100
+		}
+	}
+	return &estimated{rows: bounded(in.rows * part), columns: in.columns}
 }
 
 func (c *Context) estimateLimit(n *plan.Limit) *estimated {

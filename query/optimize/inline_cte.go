@@ -73,8 +73,7 @@ func inlinable(d plan.CTEDef, w *plan.CTE) bool {
 func volatileDeep(n plan.Node) bool {
 	found := false
 	plan.WalkDeep(n, func(m plan.Node) {
-		_, locks := m.(*plan.LockRows)
-		found = found || locks
+		found = found || plan.Once(m)
 		for _, e := range plan.Exprs(m) {
 			found = found || plan.IsVolatile(e)
 		}

@@ -100,6 +100,12 @@ func prune(n plan.Node, need []bool) (plan.Node, []int) {
 	switch m := n.(type) {
 	case *plan.Scan:
 		return pruneScan(m, need)
+	case *plan.Sample:
+		use(need, m.Keys...)
+		in, at := prune(m.Input, need)
+		out := *m
+		out.Input, out.Keys = in, movedAll(m.Keys, at)
+		return &out, at
 	case *plan.VirtualScan:
 		out := *m
 		out.Columns, out.Out = pick(m.Columns, need), pick(m.Out, need)

@@ -33,6 +33,9 @@ func (c *Context) push(n plan.Node, conds []expr.Expr) plan.Node {
 		return c.pushGapfill(m, conds)
 	case *plan.Window:
 		return c.pushPart(m, conds, func(col int) bool { return windowKey(m, col) })
+	case *plan.Sample:
+		safe, rest := split(conds, func(e expr.Expr) bool { return !plan.IsVolatile(e) })
+		return filtered(plan.WithInputs(m, []plan.Node{c.push(m.Input, safe)}), rest)
 	case *plan.Number:
 		return c.pushPart(m, conds, func(col int) bool { return col < len(m.Input.Fields()) })
 	case *plan.ProjectSet:

@@ -124,8 +124,8 @@ func (p *parser) tablePrimary() ast.TableExpr {
 		r.AsOf = p.expr()
 	}
 	r.Alias = p.alias()
-	if s := p.t; p.accept("tablesample") {
-		r.Sample = p.tableSample(s)
+	if p.accept("tablesample") {
+		r.Sample = p.tableSample()
 	}
 	return r
 }
@@ -391,8 +391,8 @@ func (p *parser) columnDefs() []*ast.ColumnDef {
 	return list
 }
 
-func (p *parser) tableSample(t token) *ast.TableSample {
-	s := &ast.TableSample{Pos: pos(t)}
+func (p *parser) tableSample() *ast.TableSample {
+	s := &ast.TableSample{Pos: pos(p.t)}
 	if !p.t.isFuncName() {
 		p.fail()
 	}

@@ -128,6 +128,13 @@ func (x *Explainer) describe(s *shown, n Node) {
 	switch m := n.(type) {
 	case *Scan:
 		x.describeScan(s, m)
+	case *Sample:
+		set("Sample")
+		s.add("Sampling Method", m.Method)
+		s.add("Percent", x.text(m.Percent, nil))
+		if m.Seed != nil {
+			s.add("Repeatable Seed", x.text(m.Seed, nil))
+		}
 	case *VirtualScan:
 		set("Catalog Scan")
 		s.title += " on " + m.Name + aliasText(m.Alias, m.Name)

@@ -73,6 +73,10 @@ func MapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 			c.Dynamic[i].Values = list(c.Dynamic[i].Values)
 		}
 		return &c
+	case *Sample:
+		c := *n
+		c.Percent, c.Seed, c.Keys = one(n.Percent), one(n.Seed), list(n.Keys)
+		return &c
 	case *VirtualScan, *CTEScan, *SetOp, *CTE, *Number, *FirstOf:
 		return n
 	case *Values:
@@ -206,6 +210,10 @@ func WithInputs(n Node, in []Node) Node {
 		c.Input = in[0]
 		return &c
 	case *Limit:
+		c := *n
+		c.Input = in[0]
+		return &c
+	case *Sample:
 		c := *n
 		c.Input = in[0]
 		return &c

@@ -71,6 +71,20 @@ type DynamicPredicate struct {
 	Values []expr.Expr
 }
 
+// Sample is TABLESAMPLE: it hands on each row with a probability, whatever the others do, so that
+// conditions may be asked before it or after it.
+type Sample struct {
+	Input   Node
+	Method  string    // as it was asked for: both do the same
+	Percent expr.Expr // real, without columns
+	// Seed (double precision, without columns) is that of REPEATABLE, nil: none. With it, a row is handed on
+	// or not by the values of Keys alone.
+	Seed expr.Expr
+	Keys []expr.Expr
+	// Unique says that no two rows have the same Keys.
+	Unique bool
+}
+
 // VirtualScan reads a catalogue table made by query/catalog.
 type VirtualScan struct {
 	Namespace, Name string
@@ -414,6 +428,7 @@ type CTEScan struct {
 }
 
 func (n *Scan) Fields() []Field          { return n.Out }
+func (n *Sample) Fields() []Field        { return n.Input.Fields() }
 func (n *VirtualScan) Fields() []Field   { return n.Out }
 func (n *Values) Fields() []Field        { return n.Out }
 func (n *FunctionScan) Fields() []Field  { return n.Out }
@@ -438,6 +453,7 @@ func (n *CTE) Fields() []Field           { return n.Body.Fields() }
 func (n *CTEScan) Fields() []Field       { return n.Out }
 
 func (n *Scan) Inputs() []Node          { return nil }
+func (n *Sample) Inputs() []Node        { return []Node{n.Input} }
 func (n *VirtualScan) Inputs() []Node   { return nil }
 func (n *Values) Inputs() []Node        { return nil }
 func (n *FunctionScan) Inputs() []Node  { return nil }

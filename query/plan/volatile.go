@@ -65,8 +65,7 @@ func TakeTurns(exprs []expr.Expr) bool {
 func NodeIsVolatile(n Node) bool {
 	found := false
 	WalkNodes(n, func(m Node) bool {
-		_, locks := m.(*LockRows)
-		found = found || locks
+		found = found || Once(m)
 		for _, e := range Exprs(m) {
 			found = found || IsVolatile(e)
 		}
@@ -143,4 +142,16 @@ func IsImmutableConst(e expr.Expr) bool {
 		_, param := x.(*expr.Param)
 		return param || mutable(x)
 	})
+}
+
+// Once says that a node itself must not run twice for one result: it locks rows, or draws others
+// each time.
+func Once(n Node) bool {
+	switch n := n.(type) {
+	case *LockRows:
+		return true
+	case *Sample:
+		return n.Seed == nil
+	}
+	return false
 }

@@ -142,6 +142,24 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+// TestSamples compares TABLESAMPLE; a sample stays the same where its rows are stored anew.
+func TestSamples(t *testing.T) {
+	p := open(t)
+	p.run(t, "samples.sql")
+	drawn := func() (ids string) {
+		const sql = "SELECT string_agg(id::text, ' ' ORDER BY id) FROM sk TABLESAMPLE BERNOULLI (10) REPEATABLE (7)"
+		if err := p.ours.QueryRow(context.Background(), sql).Scan(&ids); err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	before := drawn()
+	p.checkpoint(t)
+	if after := drawn(); after != before {
+		t.Errorf("a sample has other rows after a checkpoint: %s, before: %s", after, before)
+	}
+}
+
 // TestFound compares what was once answered in another way.
 func TestFound(t *testing.T) { open(t).run(t, "found.sql") }
 

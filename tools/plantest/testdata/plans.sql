@@ -43,3 +43,7 @@ EXPLAIN SELECT * FROM (SELECT sensor, max(ts) AS last FROM readings GROUP BY sen
 EXPLAIN WITH q AS (SELECT sensor, sum(value) AS s FROM readings GROUP BY sensor) SELECT * FROM q a JOIN q b ON a.sensor = b.sensor + 1
 
 EXPLAIN SELECT * FROM readings ORDER BY ts DESC LIMIT 5
+
+EXPLAIN SELECT count(*) FROM readings TABLESAMPLE SYSTEM (20)
+
+EXPLAIN SELECT * FROM readings TABLESAMPLE BERNOULLI (1) REPEATABLE (5) WHERE sensor = 3 AND note IS NULL
