@@ -4,6 +4,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
+	"github.com/phyllodb/phyllo/query/function"
 	"github.com/phyllodb/phyllo/query/plan"
 )
 
@@ -91,7 +92,13 @@ func (b *binder) with(w *ast.With, lv *level) (*cteScope, error) {
 		}
 		s.later[c.Name] = true
 	}
-	for _, c := range w.CTEs {
+	list := w.CTEs
+	if w.Recursive {
+		if list, err = dependencyOrder(list); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range list {
 		if !w.Recursive {
 			delete(s.later, c.Name)
 		}
@@ -188,7 +195,7 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 	if err := d.rename(c); err != nil {
 		return false, err
 	}
-	if err := checkRecursion(c.Name, sel.SetOp.Right); err != nil {
+	if err := checkRecursion(c.Name, sel); err != nil {
 		return false, err
 	}
 	step, err := b.selectStmt(sel.SetOp.Right, inner, keepUnknowns)
@@ -202,9 +209,6 @@ func (b *binder) recursiveCTE(c *ast.CTE, sel *ast.Select, d *cteDef, lv *level)
 	d.refs, d.added = 0, 0
 	if aggregatesOver(step, d.id) {
 		return false, pgerr.New(pgerr.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term").At(sel.SetOp.Right.Position())
-	}
-	if len(sel.OrderBy) > 0 || sel.Limit != nil || sel.Offset != nil {
-		return false, pgerr.Unsupported("ORDER BY, LIMIT and OFFSET in a recursive query are not implemented").At(sel.Position())
 	}
 	if step, err = b.recursiveStep(c, sel, init, step); err != nil {
 		return false, err
@@ -258,6 +262,12 @@ func (b *binder) recursiveStep(c *ast.CTE, sel *ast.Select, init, step plan.Node
 			return nil, pgerr.New(pgerr.DatatypeMismatch,
 				"recursive query %q column %d has type %s in non-recursive term but type %s overall",
 				c.Name, i+1, b.typeText(lf[i].Type.Declared()), b.typeText(t)).
+				WithHint("Cast the output of the non-recursive term to the correct type.").At(b.outputPos(init, i))
+		}
+		if mod := lf[i].Type.Mod; mod >= 0 && mod != rf[i].Type.Mod {
+			return nil, pgerr.New(pgerr.DatatypeMismatch,
+				"recursive query %q column %d has type %s in non-recursive term but type %s overall",
+				c.Name, i+1, function.TypeText(b.functionContext(), lf[i].Type), b.typeText(t)).
 				WithHint("Cast the output of the non-recursive term to the correct type.").At(b.outputPos(init, i))
 		}
 		types[i] = lf[i].Type

@@ -8,6 +8,7 @@ import (
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/query/ast"
 	"github.com/phyllodb/phyllo/query/expr"
+	"github.com/phyllodb/phyllo/query/plan"
 )
 
 // expr binds an expression. Literals whose type the context has yet to decide
@@ -510,9 +511,18 @@ func (b *binder) grouping(e *ast.Grouping, s *scope) (expr.Expr, error) {
 	if len(e.Args) > 31 {
 		return nil, pgerr.New(pgerr.TooManyArguments, "GROUPING must have fewer than 32 arguments").At(e.Position())
 	}
+	used := s.frame.correlations()
 	args, pos, err := b.exprs(e.Args, s)
 	if err != nil {
 		return nil, err
+	}
+	if up := outerAggregate(args, plan.AggCall{}, s); up != nil && up.scope != nil {
+		used.restore(s.frame) // the values of a row, of which there will be none
+		x, err := b.grouping(e, up.scope)
+		if err != nil {
+			return nil, err
+		}
+		return lift(s.frame, up.scope.frame, x), nil
 	}
 	s.q.aggregated = true
 	return &groupingRef{args: args, pos: posAt(pos, 0)}, nil

@@ -429,7 +429,7 @@ func (b *binder) setColumns(fn *function.Function, args []expr.Expr, t datum.Typ
 // setsAllowed says whether a set-returning function may stand here (check_srf_call_placement).
 func setsAllowed(s *scope, pos int) error {
 	switch s.clause {
-	case clauseTarget, clauseGroupBy, clauseOrderBy, clauseDistinctOn, clauseFromFunction:
+	case clauseTarget, clauseGroupBy, clauseOrderBy, clauseDistinctOn, clauseFromFunction, clauseWindowPartition, clauseWindowOrder, clauseInsertedRow:
 		if s.inAggregate {
 			return pgerr.Unsupported("aggregate function calls cannot contain set-returning function calls").
 				WithHint("You might be able to move the set-returning function into a LATERAL FROM item.").At(pos)
@@ -441,7 +441,10 @@ func setsAllowed(s *scope, pos int) error {
 		return nil
 	}
 	name := clauseNames[s.clause]
-	if name == "" {
+	switch {
+	case s.clause == clauseWindowFrame:
+		name = "window definitions"
+	case name == "":
 		name = "this context"
 	}
 	return pgerr.Unsupported("set-returning functions are not allowed in %s", name).At(pos)

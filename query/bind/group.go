@@ -196,9 +196,6 @@ func (p *selectPlan) groupKey(e ast.Expr) (int, error) {
 			return 0, err
 		}
 	}
-	if hasSet(x) {
-		return 0, pgerr.Unsupported("set-returning functions in GROUP BY are not supported").At(position(e))
-	}
 	if err := p.b.needEqual(x.Type().OID, position(e)); err != nil {
 		return 0, err
 	}
@@ -221,9 +218,7 @@ func (p *selectPlan) groupKey(e ast.Expr) (int, error) {
 // aggregate adds the Aggregate node and makes targets and HAVING refer to it.
 func (p *selectPlan) aggregate() error {
 	g := &grouper{p: p, in: p.node.Fields(), keys: p.keys}
-	if p.sets == nil {
-		g.addDependent()
-	}
+	g.addDependent()
 	for i := range p.targets {
 		t := &p.targets[i]
 		if k, ok := p.keyOf[i]; ok {
@@ -239,7 +234,9 @@ func (p *selectPlan) aggregate() error {
 	if g.err != nil {
 		return g.err
 	}
-	n := &plan.Aggregate{Input: p.node, Keys: g.keys, Sets: p.sets, Calls: g.calls}
+	keys := slices.Clone(g.keys)
+	p.expandSets(setsIn(keys...), keys)
+	n := &plan.Aggregate{Input: p.node, Keys: keys, Sets: p.sets, Calls: g.calls}
 	for i, k := range g.keys {
 		n.Out = append(n.Out, plan.Field{Name: g.keyName(i), Type: k.Type()})
 	}
@@ -444,12 +441,13 @@ func (g *grouper) groupingValue(e *groupingRef) expr.Expr {
 	return &expr.Subscript{Arg: arr, Index: []expr.Expr{number}, T: int4}
 }
 
-// addDependent adds the columns of tables whose whole primary key is grouped by:
-// they have one value in each group.
+// addDependent adds the columns of tables whose whole primary key is grouped by, in all
+// grouping sets: they have one value in each group.
 func (g *grouper) addDependent() {
 	grouped := map[int]bool{}
-	for _, k := range g.keys {
-		if c, ok := k.(*expr.Column); ok {
+	for i, k := range g.keys {
+		left := slices.ContainsFunc(g.p.sets, func(s []int) bool { return !contains(s, i) })
+		if c, ok := k.(*expr.Column); ok && !left {
 			grouped[c.Index] = true
 		}
 	}
@@ -469,6 +467,9 @@ func (g *grouper) addDependent() {
 			c, ok := it.cols[i].e.(*expr.Column)
 			if ok && used[c.Index] && !grouped[c.Index] {
 				grouped[c.Index] = true
+				for i, s := range g.p.sets {
+					g.p.sets[i] = append(s[:len(s):len(s)], len(g.keys))
+				}
 				g.keys = append(g.keys, c)
 			}
 		}

@@ -88,9 +88,18 @@ func (b *binder) insertSource(s *ast.Insert, d *destination, cols []insertColumn
 			return nil, err
 		}
 		cols, isDefault = cols[:width], allDefault(query.Values)
-		n, err = b.valuesNode(&query, lv, func(_, c int, e ast.Expr, sc *scope) (expr.Expr, error) {
+		one := len(query.Values) == 1
+		var rows *plan.Values
+		rows, err = b.valuesNode(&query, lv, func(_, c int, e ast.Expr, sc *scope) (expr.Expr, error) {
+			if one {
+				sc = sc.with(clauseInsertedRow)
+			}
 			return b.insertValue(e, d, &cols[c], sc)
 		})
+		n = rows
+		if err == nil && one {
+			n = expandRow(rows)
+		}
 	default:
 		if n, err = b.selectStmt(s.Query, lv, keepUnknowns); err != nil {
 			return nil, err
@@ -116,6 +125,17 @@ func (b *binder) insertSource(s *ast.Insert, d *destination, cols []insertColumn
 		return nil, err
 	}
 	return b.complete(n, d, cols, without(bases, ignored))
+}
+
+// expandRow makes one row as many as its set-returning functions return.
+func expandRow(n *plan.Values) plan.Node {
+	row := slices.Clone(n.Rows[0])
+	p := &selectPlan{node: oneRow()}
+	p.expandSets(nil, row)
+	if len(p.node.Fields()) == 0 {
+		return n
+	}
+	return &plan.Project{Input: p.node, Exprs: row, Out: n.Out}
 }
 
 // without marks the columns whose values do not count, which complete then does not find.

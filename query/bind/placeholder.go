@@ -126,6 +126,12 @@ func (s *setRef) WithChildren(c []expr.Expr) expr.Expr {
 	return &n
 }
 
+// SameHead compares calls without their arguments.
+func (s *setRef) SameHead(e expr.Expr) bool {
+	o, ok := e.(*setRef)
+	return ok && o.call.Fn == s.call.Fn
+}
+
 // A groupingRef is GROUPING(...) until the grouping sets are known.
 type groupingRef struct {
 	args []expr.Expr

@@ -413,7 +413,10 @@ func (p *selectPlan) build(sel *ast.Select) (plan.Node, error) {
 	if err := p.window(); err != nil {
 		return nil, err
 	}
-	p.projectSets()
+	late := p.lateSets(sel)
+	if late == nil {
+		p.projectSets()
+	}
 	visible := 0
 	out := make([]plan.Field, len(p.targets))
 	es := make([]expr.Expr, len(p.targets))
@@ -442,6 +445,9 @@ func (p *selectPlan) build(sel *ast.Select) (plan.Node, error) {
 		}
 		p.node = &plan.Distinct{Input: p.node, On: on}
 	}
+	if late != nil {
+		p.node = late(p.node)
+	}
 	p.lockRows(out)
 	if p.limit != nil || p.offset != nil {
 		l := &plan.Limit{Input: p.node, Count: p.limit, Offset: p.offset}
@@ -454,6 +460,54 @@ func (p *selectPlan) build(sel *ast.Select) (plan.Node, error) {
 		p.node = firstColumns(p.node, visible)
 	}
 	return p.node, nil
+}
+
+// lateSets leaves set-returning functions to be computed of the rows that DISTINCT ON chooses, as PostgreSQL
+// does if there is an ORDER BY that has none of them: until then their targets are NULL, and the rows have their
+// arguments as hidden columns. It returns what computes them, nil if they must not wait.
+func (p *selectPlan) lateSets(sel *ast.Select) func(plan.Node) plan.Node {
+	if !p.isOn || len(sel.OrderBy) == 0 {
+		return nil
+	}
+	var waiting []int
+	for i, t := range p.targets {
+		if !hasSet(t.e) {
+			continue
+		}
+		if p.usedForSorting(i) {
+			return nil
+		}
+		waiting = append(waiting, i)
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	fields, first := p.node.Fields(), len(p.targets)
+	es := make([]expr.Expr, len(waiting))
+	for i, w := range waiting {
+		t := &p.targets[w]
+		es[i] = plan.Shift(t.e, first)
+		t.e = &expr.Const{T: t.e.Type()}
+	}
+	for i := range fields {
+		p.targets = append(p.targets, target{name: fields[i].Name, e: fieldColumn(fields, i), hidden: true})
+	}
+	return func(n plan.Node) plan.Node {
+		q := &selectPlan{node: n}
+		q.expandSets(nil, es)
+		out := make([]expr.Expr, len(n.Fields()))
+		for i := range out {
+			out[i] = fieldColumn(n.Fields(), i)
+		}
+		for i, w := range waiting {
+			out[w] = es[i]
+		}
+		return &plan.Project{Input: q.node, Exprs: out, Out: n.Fields()}
+	}
+}
+
+func (p *selectPlan) usedForSorting(i int) bool {
+	return slices.ContainsFunc(p.order, func(k orderKey) bool { return k.target == i }) || contains(p.on, i)
 }
 
 func fieldColumn(fields []plan.Field, i int) *expr.Column {
@@ -470,52 +524,86 @@ func firstColumns(n plan.Node, k int) plan.Node {
 	return &plan.Project{Input: n, Exprs: es, Out: fields}
 }
 
-// projectSets adds the nodes that compute set-returning functions of the targets,
-// the innermost ones first.
+// projectSets adds the nodes that compute what is left of the set-returning functions of
+// the targets.
 func (p *selectPlan) projectSets() {
-	if !p.q.hasSets {
-		return
+	if p.q.hasSets {
+		p.expandSets(nil, nil)
 	}
+}
+
+// setsIn returns the set-returning functions of expressions.
+func setsIn(es ...expr.Expr) []expr.Expr {
+	in := []expr.Expr{}
+	for _, e := range es {
+		plan.Walk(e, func(x expr.Expr) bool {
+			if _, ok := x.(*setRef); ok {
+				in = append(in, x)
+			}
+			return true
+		})
+	}
+	return in
+}
+
+// expandSets adds the nodes that compute those set-returning functions of the targets and of more that
+// are wanted, or like one that is (nil: all), the innermost ones first, and puts their columns in their places.
+func (p *selectPlan) expandSets(wanted, more []expr.Expr) {
 	for {
-		in := p.node.Fields()
-		n := &plan.ProjectSet{Input: p.node, Out: append([]plan.Field(nil), in...)}
-		for i := range in {
-			n.Exprs = append(n.Exprs, fieldColumn(in, i))
-			n.Sets = append(n.Sets, nil)
-		}
-		var refs []*setRef
-		replace := func(x expr.Expr) (expr.Expr, bool) {
-			s, ok := x.(*setRef)
-			if !ok {
-				return nil, false
-			}
-			for _, a := range s.call.Args {
-				if hasSet(a) {
-					return nil, false // its arguments come first
-				}
-			}
-			at := -1
-			for i, r := range refs {
-				if r == s {
-					at = i
-				}
-			}
-			if at < 0 {
-				at = len(refs)
-				refs = append(refs, s)
-				call := s.call
-				n.Exprs = append(n.Exprs, nil)
-				n.Sets = append(n.Sets, &call)
-				n.Out = append(n.Out, plan.Field{Name: call.Fn.Name, Type: call.T})
-			}
-			return &expr.Column{Index: len(in) + at, Name: s.call.Fn.Name, T: s.call.T, Record: recordOf(s)}, true
+		x := &setExpansion{wanted: wanted, in: p.node.Fields()}
+		for i := range more {
+			more[i] = plan.Replace(more[i], x.replace)
 		}
 		for i := range p.targets {
-			p.targets[i].e = plan.Replace(p.targets[i].e, replace)
+			p.targets[i].e = plan.Replace(p.targets[i].e, x.replace)
 		}
-		if len(refs) == 0 {
+		if len(x.refs) == 0 {
 			return
 		}
-		p.node = n
+		p.node = x.node(p.node)
+		next := slices.Clone(wanted)
+		for i := range wanted {
+			next[i] = plan.Replace(wanted[i], x.replace)
+		}
+		wanted = next
 	}
+}
+
+// A setExpansion is a ProjectSet that is being put together.
+type setExpansion struct {
+	wanted []expr.Expr
+	in     []plan.Field
+	refs   []*setRef
+}
+
+func (x *setExpansion) wants(s *setRef) bool {
+	return x.wanted == nil || slices.ContainsFunc(x.wanted, func(w expr.Expr) bool { return plan.Equal(w, s) })
+}
+
+func (x *setExpansion) replace(e expr.Expr) (expr.Expr, bool) {
+	s, ok := e.(*setRef)
+	if !ok || !x.wants(s) || slices.ContainsFunc(s.call.Args, hasSet) { // its arguments come first
+		return nil, false
+	}
+	at := slices.Index(x.refs, s)
+	if at < 0 {
+		at = len(x.refs)
+		x.refs = append(x.refs, s)
+	}
+	return &expr.Column{Index: len(x.in) + at, Name: s.call.Fn.Name, T: s.call.T, Record: recordOf(s)}, true
+}
+
+func (x *setExpansion) node(input plan.Node) plan.Node {
+	n := &plan.ProjectSet{Input: input, Out: slices.Clone(x.in)}
+	for i := range x.in {
+		n.Exprs = append(n.Exprs, fieldColumn(x.in, i))
+		n.Sets = append(n.Sets, nil)
+	}
+	for _, s := range x.refs {
+		call := s.call
+		n.Exprs = append(n.Exprs, nil)
+		n.Sets = append(n.Sets, &call)
+		n.Out = append(n.Out, plan.Field{Name: call.Fn.Name, Type: call.T})
+	}
+	return n
 }

@@ -15,12 +15,41 @@ type recursionCheck struct {
 	err  *pgerr.Error
 }
 
-// checkRecursion checks the recursive term of a WITH query.
-func checkRecursion(name string, term *ast.Select) error {
+// checkRecursion checks a WITH query that is a UNION, but for the non-recursive term.
+func checkRecursion(name string, sel *ast.Select) error {
 	r := &recursionCheck{name: name}
-	r.query(term, "")
-	if r.err != nil {
+	r.query(sel.SetOp.Right, "")
+	recursive := r.refs > 0
+	if sel.With != nil && r.err == nil {
+		for _, c := range sel.With.CTEs {
+			if q, ok := c.Stmt.(*ast.Select); ok {
+				r.query(q, "a subquery")
+			}
+		}
+	}
+	switch {
+	case r.err != nil:
 		return r.err
+	case recursive:
+		return notRecursive(sel)
+	}
+	return nil
+}
+
+// notRecursive refuses what a recursive query cannot have around its UNION.
+func notRecursive(sel *ast.Select) error {
+	refuse := func(what string, pos int) error {
+		return pgerr.Unsupported("%s in a recursive query is not implemented", what).At(pos)
+	}
+	switch {
+	case len(sel.OrderBy) > 0:
+		return refuse("ORDER BY", position(sel.OrderBy[0].Expr))
+	case sel.Offset != nil:
+		return refuse("OFFSET", position(sel.Offset))
+	case sel.Limit != nil:
+		return refuse("LIMIT", position(sel.Limit))
+	case len(sel.Locking) > 0:
+		return refuse("FOR UPDATE/SHARE", 0)
 	}
 	return nil
 }

@@ -135,6 +135,7 @@ const (
 	clauseAsOf
 	clauseFromSubquery
 	clauseValues
+	clauseInsertedRow // VALUES of INSERT with one row
 	clauseReturning
 	clauseWindowPartition
 	clauseWindowOrder
@@ -162,6 +163,7 @@ var clauseNames = [...]string{
 	clauseOffset:          "OFFSET",
 	clauseFromFunction:    "functions in FROM",
 	clauseValues:          "VALUES",
+	clauseInsertedRow:     "VALUES",
 	clauseReturning:       "RETURNING",
 	clauseFilter:          "FILTER",
 	clauseDefault:         "DEFAULT expressions",

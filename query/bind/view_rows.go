@@ -61,12 +61,23 @@ func notUpdatable(q *ast.Select) string {
 		has = "WITH"
 	case q.Limit != nil || q.Offset != nil:
 		has = "LIMIT or OFFSET"
+	case sampled(q):
+		has = "TABLESAMPLE"
 	case q.Values != nil:
 		return notOneTable
 	default:
 		return ""
 	}
 	return "Views containing " + has + " are not automatically updatable."
+}
+
+// sampled says whether the only item of FROM has TABLESAMPLE.
+func sampled(q *ast.Select) bool {
+	if len(q.From) != 1 {
+		return false
+	}
+	t, ok := q.From[0].(*ast.TableRef)
+	return ok && t.Sample != nil
 }
 
 // returnsMore says that a plan computes what no single row of a table has; empty if it does not.

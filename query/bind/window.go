@@ -269,11 +269,27 @@ func (p *selectPlan) windowRefs() (refs []*winRef) {
 	return refs
 }
 
+// windowSets computes the set-returning functions by which windows divide and order their rows.
+func (p *selectPlan) windowSets() {
+	if !p.q.hasSets {
+		return
+	}
+	var by []expr.Expr
+	for _, w := range p.windowRefs() {
+		by = append(by, w.partition...)
+		for _, k := range w.order {
+			by = append(by, k.Expr)
+		}
+	}
+	p.expandSets(setsIn(by...), nil)
+}
+
 // windowed says whether a target has a window function.
 func (p *selectPlan) windowed() bool { return len(p.windowRefs()) > 0 }
 
 // window adds a Window node for each different window of the targets.
 func (p *selectPlan) window() error {
+	p.windowSets()
 	refs := p.windowRefs()
 	if len(refs) == 0 {
 		return nil

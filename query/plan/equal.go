@@ -112,8 +112,16 @@ func sameHead(a, b expr.Expr) bool {
 	case *expr.Slice:
 		b, ok := b.(*expr.Slice)
 		return ok && sameBounds(a.Lower, b.Lower) && sameBounds(a.Upper, b.Upper)
+	case Placeholder:
+		return a.SameHead(b)
 	}
 	return false
+}
+
+// A Placeholder stands for something while a query is bound, and compares itself with another
+// expression as sameHead does.
+type Placeholder interface {
+	SameHead(e expr.Expr) bool
 }
 
 // sameBounds says whether the same bounds of slices are given.

@@ -105,3 +105,21 @@ SELECT a + 1 AS x, a + 1 AS y, a, count(*) FROM twice GROUP BY GROUPING SETS ((x
 SELECT 1 AS x, 1 AS y, count(*) FROM twice GROUP BY ROLLUP (x, y);
 SELECT a AS x, a AS y, count(*) FROM twice GROUP BY x, y HAVING a > 1;
 DROP TABLE twice;
+
+-- GROUPING of a query around the present one, and columns that depend on a key that all sets have.
+CREATE TABLE few (id int, dataa text, datab text);
+INSERT INTO few VALUES (1, 'a', 'foo'), (2, 'a', 'bar'), (3, 'b', 'bar');
+SELECT (SELECT grouping(dataa)) FROM few GROUP BY ROLLUP (dataa) ORDER BY 1;
+SELECT (SELECT (SELECT grouping(a,b) FROM (VALUES (1)) v2(c)) FROM (VALUES (1,2)) v1(a,b) GROUP BY (a,b)) FROM (VALUES(6,7)) v3(e,f) GROUP BY ROLLUP(e,f);
+SELECT (SELECT (SELECT grouping(e,f) FROM (VALUES (1)) v2(c)) FROM (VALUES (1,2)) v1(a,b) GROUP BY (a,b)) FROM (VALUES(6,7)) v3(e,f) GROUP BY ROLLUP(e,f) ORDER BY 1;
+SELECT (SELECT (SELECT grouping(c) FROM (VALUES (1)) v2(c) GROUP BY c) FROM (VALUES (1,2)) v1(a,b) GROUP BY (a,b)) FROM (VALUES(6,7)) v3(e,f) GROUP BY ROLLUP(e,f);
+SELECT (SELECT (SELECT grouping(a,b) FROM (VALUES (1)) v2(c)) FROM (VALUES (1,2)) v1(a,b) GROUP BY (a,b)) FROM (VALUES(6,7)) v3(e,f) GROUP BY ROLLUP((e+1),(f+1));
+SELECT (SELECT grouping(v1)) FROM (VALUES ((SELECT 1))) v(v1) GROUP BY CUBE(v1) ORDER BY 1;
+SELECT (SELECT grouping(dataa)) FROM few;
+CREATE TABLE fk (a int PRIMARY KEY, b int, c int, d int);
+INSERT INTO fk VALUES (1, 1, 1, 1), (2, 2, 2, 2);
+SELECT a, d, grouping(a, b, c) FROM fk GROUP BY GROUPING SETS ((a, b), (a, c)) ORDER BY 1, 3;
+SELECT a, d, grouping(a, b, c) FROM fk GROUP BY GROUPING SETS ((a, b), (b, c)) ORDER BY 1, 3;
+SELECT a, d FROM fk GROUP BY ROLLUP (a) ORDER BY 1;
+SELECT b, d, count(*) FROM fk GROUP BY a, CUBE (b, c) ORDER BY 1, 2;
+DROP TABLE few, fk;
