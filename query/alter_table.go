@@ -51,7 +51,7 @@ func (s *Session) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	}
 	def := *r.table
 	def.Columns = slices.Clone(def.Columns)
-	a := &alteration{Session: s, def: &def}
+	a := &alteration{Session: s, def: &def, views: views}
 	for i := range st.Actions {
 		if err := alterable(r, &st.Actions[i]); err != nil {
 			return err
@@ -71,7 +71,7 @@ func (s *Session) alterTable(ctx context.Context, st *ast.AlterTable) error {
 	if err := a.moveSequences(ctx); err != nil {
 		return err
 	}
-	if err := a.checkViews(ctx, views, !slices.EqualFunc(r.table.Live(), def.Live(), sameName)); err != nil {
+	if err := a.checkViews(ctx, "alter table "+def.Name, !slices.EqualFunc(r.table.Live(), def.Live(), sameName)); err != nil {
 		return err
 	}
 	return a.checkRows(ctx)
@@ -118,13 +118,12 @@ func (s *Session) sameViews(ctx context.Context, done string, views []*schema.Vi
 
 // checkViews checks the views over the table that was altered; with CASCADE those go that
 // are not what they were.
-func (a *alteration) checkViews(ctx context.Context, views []*schema.View, otherNames bool) error {
-	done := "alter table " + a.def.Name
+func (a *alteration) checkViews(ctx context.Context, done string, otherNames bool) error {
 	if !a.cascade {
-		return a.sameViews(ctx, done, views, otherNames)
+		return a.sameViews(ctx, done, a.views, otherNames)
 	}
 	var dropped dropping
-	for _, v := range views {
+	for _, v := range a.views {
 		if a.ofView(v) == (relation{}) {
 			continue // with one before it
 		}
@@ -160,8 +159,11 @@ type alteration struct {
 	// wantsEmpty is a column that a table with rows cannot get.
 	wantsEmpty string
 	// rekey gives a definition another primary key, for which the rows are written anew; nil: it stays.
-	rekey   func(def *schema.Table)
-	cascade bool // views that are not what they were go
+	rekey func(def *schema.Table)
+	// dropsKey is what is done to the key if none comes in its place, which views may group by.
+	dropsKey string
+	views    []*schema.View // over the table
+	cascade  bool           // views that are not what they were go
 }
 
 func (a *alteration) action(ctx context.Context, x *ast.AlterAction) error {

@@ -147,7 +147,7 @@ func (s *Session) dropColumnOf(ctx context.Context, d dependent, dropped *droppi
 	if err != nil {
 		return err
 	}
-	a := &alteration{Session: s, def: &def}
+	a := &alteration{Session: s, def: &def, views: views}
 	if err := a.dropColumn(ctx, &ast.AlterAction{Kind: ast.DropColumn, Cascade: true}, def.Column(d.column)); err != nil {
 		return err
 	}
@@ -155,5 +155,5 @@ func (s *Session) dropColumnOf(ctx context.Context, d dependent, dropped *droppi
 		return err
 	}
 	dropped.names = append(dropped.names, d.String())
-	return a.checkViews(ctx, views, true)
+	return a.checkViews(ctx, "alter table "+def.Name, true)
 }

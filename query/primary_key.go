@@ -64,9 +64,11 @@ func (a *alteration) dropPrimaryKey(ctx context.Context, x *ast.AlterAction) err
 		return pgerr.Unsupported("changing the primary key of table %q twice in one statement is not supported", a.def.Name)
 	}
 	key := a.def.AllIndexes()[0]
-	if err := a.dropUnique(ctx, x, &key, "constraint "+key.Name+" on table "+a.def.Name); err != nil {
+	what := "constraint " + key.Name + " on table " + a.def.Name
+	if err := a.dropUnique(ctx, x, &key, what); err != nil {
 		return err
 	}
+	a.dropsKey, a.cascade = "drop "+what, a.cascade || x.Cascade
 	a.rekey = func(def *schema.Table) {
 		def.PrimaryKey, def.PrimaryKeyName, def.PrimaryKeyOID, def.IndexOID = nil, "", 0, 0
 		def.OnDuplicate = schema.DuplicateError
@@ -94,6 +96,11 @@ func (a *alteration) rewrite(ctx context.Context) error {
 	a.rekey(&def)
 	if err := a.txn.Apply(ctx, schema.Change{PutTable: &def}); err != nil {
 		return err
+	}
+	if a.dropsKey != "" {
+		if err := a.checkViews(ctx, a.dropsKey, false); err != nil {
+			return err
+		}
 	}
 	columns := arrowSchema(liveFields(&def))
 	return rows.Each(ctx, func(b arrow.RecordBatch) error {

@@ -72,3 +72,20 @@ SELECT count(*), sum(v), count(DISTINCT ts::date) FROM times;
 ALTER TABLE times ADD PRIMARY KEY (id);
 ALTER TABLE times ADD PRIMARY KEY (v);
 SELECT count(*), sum(v) FROM times WHERE v BETWEEN 100 AND 200;
+
+-- What depends on a key: views that group by it.
+CREATE TABLE da (id int PRIMARY KEY, k text, t text);
+CREATE VIEW dv1 AS SELECT id, k, t FROM da GROUP BY id;
+SELECT * FROM dv1;
+ALTER TABLE da DROP CONSTRAINT da_pkey RESTRICT;
+PREPARE dp AS SELECT id, k FROM da GROUP BY id;
+EXECUTE dp;
+DROP VIEW dv1;
+CREATE VIEW dv2 AS SELECT id, k FROM da UNION SELECT id, k FROM da GROUP BY id;
+ALTER TABLE da DROP CONSTRAINT da_pkey;
+CREATE VIEW dv3 AS SELECT id FROM da;
+ALTER TABLE da DROP CONSTRAINT da_pkey CASCADE;
+SELECT * FROM dv3;
+SELECT * FROM dv2;
+EXECUTE dp;
+SELECT id, k FROM da GROUP BY id;
