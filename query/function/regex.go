@@ -106,8 +106,7 @@ func compileRegex(pattern string, flags regexFlags) (*regex, error) {
 	overall := greedy
 	var tree *regexNode
 	if t.flags.literal {
-		t.out.WriteString(regexp.QuoteMeta(t.in))
-		tree = t.literalNode()
+		tree = t.literal()
 	} else {
 		var err error
 		if overall, tree, err = t.alternatives(0); err != nil {
@@ -129,9 +128,6 @@ func compileRegex(pattern string, flags regexFlags) (*regex, error) {
 	}
 	if t.flags.multiline {
 		prefix += "m"
-	}
-	if t.flags.fold {
-		prefix += "i"
 	}
 	if prefix != "" {
 		src = "(?" + prefix + ":" + src + ")"
@@ -276,14 +272,23 @@ func (t *regexTranslator) branch(depth int) (greed, *regexNode, error) {
 	return g, branchNode(pieces), nil
 }
 
-// literalNode is the tree of an expression that is no more than its characters.
-func (t *regexTranslator) literalNode() *regexNode {
+// literal translates an expression that is no more than its characters.
+func (t *regexTranslator) literal() *regexNode {
 	var pieces []regexPiece
 	for _, r := range t.in {
-		pieces = append(pieces, regexPiece{node: t.charNode(regexp.QuoteMeta(string(r))), low: 1, high: 1})
+		pieces = append(pieces, regexPiece{node: t.char(r), low: 1, high: 1})
 	}
 	return branchNode(pieces)
 }
+
+// char writes a character.
+func (t *regexTranslator) char(r rune) *regexNode {
+	text := t.flags.foldedText(r)
+	t.out.WriteString(text)
+	return t.charNode(text)
+}
+
+func quoteRune(r rune) string { return regexp.QuoteMeta(string(r)) }
 
 // charNode is the node of what is one character, as package regexp writes it.
 func (t *regexTranslator) charNode(text string) *regexNode {
@@ -360,9 +365,7 @@ func (t *regexTranslator) atom(depth int) (g greed, n *regexNode, constraint boo
 	}
 	r, size := utf8.DecodeRuneInString(t.in[t.at:])
 	t.at += size
-	text := regexp.QuoteMeta(string(r))
-	t.out.WriteString(text)
-	return noGreed, t.charNode(text), false, nil
+	return noGreed, t.char(r), false, nil
 }
 
 func isASCIIDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -503,18 +506,4 @@ func (t *regexTranslator) bounds(p *regexPiece) (q string, fixed bool, err error
 		p.high = n
 	}
 	return "{" + body + "}", !ranged, nil
-}
-
-// Classes of characters, as package regexp writes them inside of brackets.
-const (
-	classDigit = `\p{Nd}`
-	classWord  = `\pL\p{Nd}\pN\pM_`
-	classSpace = `\t-\r \x{85}\x{2028}\x{2029}\x{1680}\x{2000}-\x{2006}\x{2008}-\x{200a}\x{205f}\x{3000}`
-)
-
-// namedClasses are the POSIX classes, which in PostgreSQL know Unicode.
-var namedClasses = map[string]string{
-	"alpha": `\pL`, "digit": classDigit, "alnum": `\pL\pN`, "upper": `\p{Lu}`, "lower": `\p{Ll}`,
-	"space": classSpace, "blank": ` \t`, "punct": `!-/:-@\[-` + "`" + `{-~\pP\pS`, "cntrl": `\pC`,
-	"graph": `\pL\pM\pN\pP\pS`, "print": `\pL\pM\pN\pP\pS `, "xdigit": `0-9A-Fa-f`, "word": classWord,
 }

@@ -46,7 +46,7 @@ func (t *regexTranslator) bracketItem() error {
 		if end < 0 {
 			return badRegex("brackets [] not balanced")
 		}
-		class, ok := namedClasses[t.in[t.at+2:t.at+end]]
+		class, ok := t.flags.classText(t.in[t.at+2 : t.at+end])
 		if !ok {
 			return badRegex("invalid character class")
 		}
@@ -55,24 +55,9 @@ func (t *regexTranslator) bracketItem() error {
 		return nil
 	}
 	if t.in[t.at] == '\\' && t.at+1 < len(t.in) {
-		class := ""
-		switch t.in[t.at+1] {
-		case 'd':
-			class = classDigit
-		case 'w':
-			class = classWord
-		case 's':
-			class = classSpace
-		case 'D':
-			class = complemented(classDigit)
-		case 'W':
-			class = complemented(classWord)
-		case 'S':
-			class = complemented(classSpace)
-		}
-		if class != "" {
+		if l := escapedClass(t.in[t.at+1]); l != nil {
 			t.at += 2
-			t.out.WriteString(class)
+			t.out.WriteString(l.text())
 			return nil
 		}
 	}
@@ -93,21 +78,19 @@ func (t *regexTranslator) bracketItem() error {
 			return badRegex("invalid character range")
 		}
 	}
-	t.out.WriteString(bracketLiteral(low))
-	if high != low {
-		t.out.WriteString("-" + bracketLiteral(high))
-	}
+	t.out.WriteString(t.flags.folded(low, high).text())
 	return nil
 }
 
-// complemented writes all characters that are not of a class, inside of brackets.
-func complemented(class string) string {
-	var b strings.Builder
-	ranges := setOf("[^"+class+"]", regexFlags{}).ranges
-	for i := 0; i < len(ranges); i += 2 {
-		b.WriteString(bracketLiteral(ranges[i]) + "-" + bracketLiteral(ranges[i+1]))
+// escapedClass returns what a letter stands for behind a backslash, nil if that is no class.
+func escapedClass(c byte) runeList {
+	switch c {
+	case 'd', 'w', 's':
+		return classes()[map[byte]string{'d': "digit", 'w': "word", 's': "space"}[c]]
+	case 'D', 'W', 'S':
+		return escapedClass(c | 0x20).complement()
 	}
-	return b.String()
+	return nil
 }
 
 func bracketLiteral(r rune) string { return `\x{` + strconv.FormatInt(int64(r), 16) + `}` }

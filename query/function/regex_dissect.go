@@ -188,7 +188,7 @@ func (d *dissector) rounds(n *regexNode, low, high, from int) (endSet, error) {
 }
 
 func (d *dissector) word(i int) bool {
-	return i >= 0 && i < len(d.text) && wordSet.has(d.text[i])
+	return i >= 0 && i < len(d.text) && wordSet().has(d.text[i])
 }
 
 // holds says whether a constraint holds at a place.
@@ -419,21 +419,14 @@ func (d *dissector) refers(n *regexNode, from, to int) bool {
 }
 
 func sameRune(a, b rune, fold bool) bool {
-	if a == b || !fold {
-		return a == b
-	}
-	for f := unicode.SimpleFold(a); f != a; f = unicode.SimpleFold(f) {
-		if f == b {
-			return true
-		}
-	}
-	return false
+	return a == b || fold && unicode.ToLower(a) == unicode.ToLower(b)
 }
 
-// iterate divides text into rounds of a node. Only an empty text takes no round, and empty rounds are made only to
-// reach the least number.
+// iterate divides text into rounds of a node. Only an empty text takes no round, and that only if the node is
+// not there once, or prefers to be short; empty rounds are made only to reach the least number.
 func (d *dissector) iterate(n *regexNode, from, to int) (bool, error) {
-	if n.low == 0 && from == to {
+	none := n.low == 0 && from == to
+	if none && n.subs[0].bits&bitShorter != 0 {
 		return true, nil
 	}
 	low := max(n.low, 1)
@@ -441,7 +434,12 @@ func (d *dissector) iterate(n *regexNode, from, to int) (bool, error) {
 	if n.high != unbounded {
 		most = max(min(most, n.high), low)
 	}
-	return d.round(n.subs[0], from, to, low, most)
+	ok, err := d.round(n.subs[0], from, to, low, most)
+	if ok || err != nil || !none {
+		return ok, err
+	}
+	d.forget(n.subs[0])
+	return true, nil
 }
 
 // round divides text into low to most rounds of a node.

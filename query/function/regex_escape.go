@@ -1,7 +1,6 @@
 package function
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -14,16 +13,12 @@ func (t *regexTranslator) escape() (n *regexNode, constraint bool, err error) {
 		return nil, false, badRegex("invalid escape \\ sequence")
 	}
 	c := t.in[t.at+1]
-	switch c {
-	case 'd', 'w', 's', 'D', 'W', 'S':
+	if l := escapedClass(c); l != nil {
 		t.at += 2
-		class := map[byte]string{'d': classDigit, 'w': classWord, 's': classSpace}[c|0x20]
-		if c < 'a' {
-			t.out.WriteString("[^" + class + "]")
-		} else {
-			t.out.WriteString("[" + class + "]")
-		}
+		t.out.WriteString("[" + l.text() + "]")
 		return nil, false, nil
+	}
+	switch c {
 	case 'A', 'Z', 'y', 'Y':
 		t.at += 2
 		t.behind, t.edges = true, t.edges || c|0x20 == 'y'
@@ -44,8 +39,7 @@ func (t *regexTranslator) escape() (n *regexNode, constraint bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	t.out.WriteString(regexp.QuoteMeta(string(r)))
-	return nil, false, nil
+	return t.char(r), false, nil
 }
 
 // backref reads a back-reference. More than one digit are one only if there are so many captures; else it

@@ -3,6 +3,7 @@ package function
 import (
 	"regexp/syntax"
 	"sort"
+	"sync"
 	"unicode"
 )
 
@@ -101,9 +102,6 @@ func (s *runeSet) has(r rune) bool {
 // setOf returns the characters that a part of an expression of package regexp matches one of.
 func setOf(text string, f regexFlags) *runeSet {
 	flags := syntax.Perl
-	if f.fold {
-		flags |= syntax.FoldCase
-	}
 	if f.newlineDot {
 		flags |= syntax.DotNL
 	}
@@ -115,7 +113,12 @@ func setOf(text string, f regexFlags) *runeSet {
 	case syntax.OpCharClass:
 		return &runeSet{re.Rune}
 	case syntax.OpLiteral:
-		return &runeSet{foldsOf(re.Rune[0], re.Flags&syntax.FoldCase != 0)}
+		l := runeList{re.Rune[0], re.Rune[0]}
+		if re.Flags&syntax.FoldCase != 0 { // how the package has two characters of which each is the other's case
+			other := unicode.SimpleFold(re.Rune[0])
+			l = l.plus(runeList{other, other})
+		}
+		return &runeSet{l}
 	case syntax.OpAnyChar:
 		return &runeSet{[]rune{0, unicode.MaxRune}}
 	case syntax.OpAnyCharNotNL:
@@ -124,20 +127,8 @@ func setOf(text string, f regexFlags) *runeSet {
 	return &runeSet{}
 }
 
-func foldsOf(r rune, fold bool) []rune {
-	all := []rune{r}
-	for f := unicode.SimpleFold(r); fold && f != r; f = unicode.SimpleFold(f) {
-		all = append(all, f)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
-	pairs := make([]rune, 0, 2*len(all))
-	for _, f := range all {
-		pairs = append(pairs, f, f)
-	}
-	return pairs
-}
-
-var wordSet = setOf("["+classWord+"]", regexFlags{})
+// wordSet is the characters of words.
+var wordSet = sync.OnceValue(func() *runeSet { return &runeSet{classes()["word"]} })
 
 // A regexPiece is an atom with its quantifier, on the way into a tree.
 type regexPiece struct {

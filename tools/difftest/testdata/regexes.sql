@@ -26,3 +26,18 @@ SELECT a, regexp_match(a, '^(\w+)=(["'']?)(.*)\2$') FROM (VALUES ('a="b"'), ('a=
 SELECT 'é' ~ '\yé', 'é' ~ '^\y', 'bé' ~ 'b\yé', 'éa' ~ '\ma', 'éa' ~ '\Ya';
 SELECT regexp_count('日本 語', '\y'), regexp_count('日本 語', '\Y'), regexp_replace('aébb', '\y.{2,3}?', '<\&>', 'g');
 SELECT regexp_replace('cc', '\ma??', '<\&>', 'g'), regexp_count('cc b', '\mb??'), 'a b' ~ '\x20\M', regexp_replace('ab1', '\ma?', '<\&>', 'g');
+
+-- Case by PostgreSQL's rule, classes of a database of UTF-8, and captures of what may be empty.
+SELECT 'K' ~* 'k', 'k' ~* 'K', 'ſ' ~* 's', 's' ~* 'ſ', 'S' ~* 'ſ', 'ß' ~* 'ẞ', 'ẞ' ~* 'ß', 'ς' ~* 'Σ', 'ς' ~* 'σ', 'σ' ~* 'ς', 'Σ' ~* 'ς', 'Ä' ~* 'ä', 'ä' ~* 'Ä', 'ǅ' ~* 'ǆ', 'ǆ' ~* 'ǅ', 'ı' ~* 'i', 'I' ~* 'ı', 'İ' ~* 'i', 'i' ~* 'İ';
+SELECT 'ſ' ~* '[r-t]', 'S' ~* '[r-t]', 'S' ~* '[^r-t]', 'K' ~* '[a-z]', 'k' ~* '[A-Z]', 'µ' ~* '[α-ω]', 'Å' ~* '[å]', 'ſ' ~* '[^s]';
+SELECT 'aſ' ~* '^(a)ſ$', 'sS' ~* '(s)\1', 'ſs' ~* '(ſ)\1', 'Sſ' ~* '(S)\1', 'Aa' ~* '^(.)\1$', 'kK' ~* '^(.)\1$', 'ßẞ' ~* '^(.)\1$';
+SELECT 'a' ~* '[[:upper:]]', 'A' ~* '[[:lower:]]', '1' ~* '[[:upper:]]', 'ª' ~ '[[:lower:]]', 'ª' ~* '[[:upper:]]', 'ſ' ~* '[[:digit:]s]';
+SELECT '٣' ~ '\d', '٣' ~ '[[:alpha:]]', '٣' ~ '\w', '²' ~ '\w', '½' ~ '[[:alnum:]]', 'Ⅷ' ~ '[[:alpha:]]', 'ⓐ' ~ '[[:lower:]]', '́' ~ '\w', 'ा' ~ '[[:alpha:]]', '_' ~ '[[:alpha:]]', '_' ~ '\w';
+SELECT ' ' ~ '\s', ' ' ~ '\s', U&'\0085' ~ '\s', U&'\2028' ~ '[[:space:]]', U&'\2007' ~ '\s', U&'\200b' ~ '\s', U&'\00ad' ~ '[[:graph:]]', U&'\e000' ~ '[[:print:]]', U&'\e000' ~ '[[:punct:]]', U&'\0378' ~ '[[:print:]]';
+SELECT '、' ~ '[[:punct:]]', '€' ~ '[[:punct:]]', 'a' ~ '[[:punct:]]', U&'\0001' ~ '[[:cntrl:]]', U&'\0085' ~ '[[:cntrl:]]', U&'\2028' ~ '[[:cntrl:]]';
+SELECT regexp_replace('Straße ſtadt KELVIN', '[ks]', '<\&>', 'gi'), regexp_count('ΣΑΣ ας', 'σ', 1, 'i'), regexp_matches('aBC', 'b(?=c)', 'i');
+SELECT 'AbC' ~* '***=aBc', 'ſ' ~* '***=s', 'a+B' ~* '***=A+b';
+SELECT regexp_replace('12٣4', '\D', 'x', 'g'), regexp_replace('aé٣_-', '\W', 'x', 'g'), regexp_replace('aé٣_-', '[\W_]', 'x', 'g'), '12٣' ~ '^[\d٣]+$';
+SELECT 'é' ~ '\mé\M', '٣a' ~ '\ya', '½a' ~ '\ya', 'aº' ~ 'a\M';
+SELECT 'Éa' SIMILAR TO '[[:upper:]]_', 'x' ~* '[X]', 'x' ~* '[^X]', 'x' ~ '(?i)X', 'xX' ~ '(?i)^x+$';
+SELECT p, t, regexp_match(t, p) FROM (VALUES ('()*', 'aa'), ('(a)*', 'b'), ('(a|)*', 'b'), ('(a*)*', 'b'), ('(a*)?', 'b'), ('(a|())*', 'b'), ('((a)|)*', 'b'), ('(|a)*', 'b'), ('(a??)*', 'b'), ('(a??)*?', 'b'), ('(a|){0,3}', 'b'), ('(^)*', 'b'), ('($)*', 'b'), ('(()())?', 'b'), ('x(a*)*y', 'xy'), ('(a*)*', 'aab'), ('(a*)+', 'aab'), ('(a|)*c', 'aac'), ('()*\1', 'c'), ('(a*)*\1', 'c')) v(p, t);
