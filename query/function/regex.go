@@ -136,7 +136,7 @@ func compileRegex(pattern string, flags regexFlags) (*regex, error) {
 	if err != nil { // it is too large for the package
 		return out, nil
 	}
-	if t.treeOnly {
+	if t.treeOnly || overall == lazy && !tree.shortest() {
 		if !t.edges {
 			out.filter = linear
 		}
@@ -262,6 +262,9 @@ func (t *regexTranslator) branch(depth int) (greed, *regexNode, error) {
 			return 0, nil, err
 		}
 		pieces = append(pieces, p)
+		if p.high == 0 { // as if it was not there
+			continue
+		}
 		if p.prefer != noGreed {
 			ag = p.prefer
 		}

@@ -91,7 +91,7 @@ type regexNode struct {
 
 // A runeSet is the characters that an opChar matches.
 type runeSet struct {
-	ranges []rune // pairs, rising
+	ranges runeList
 }
 
 func (s *runeSet) has(r rune) bool {
@@ -153,7 +153,7 @@ func branchNode(pieces []regexPiece) *regexNode {
 		t := pieceNode(p)
 		if rest := pieces[i+1:]; len(rest) > 0 {
 			r := branchNode(rest)
-			t = &regexNode{op: opConcat, subs: []*regexNode{t, r}, bits: combine(t.bits, r.bits)}
+			t = &regexNode{op: opConcat, subs: []*regexNode{t, r}, bits: combine(combine(p.prefer.bits(), t.bits), r.bits)}
 		}
 		if len(run) == 0 {
 			return t
@@ -245,6 +245,60 @@ func (n *regexNode) plain() bool {
 		return varying <= 1
 	}
 	return true
+}
+
+// shortest says that package regexp, if it prefers to end each repetition early, finds a shortest match: alternatives
+// tell themselves apart by their first character, and only single characters repeat.
+func (n *regexNode) shortest() bool {
+	if n.op == opRepeat && n.low != n.high && n.subs[0].op != opChar || n.op == opAlt && !n.distinct() {
+		return false
+	}
+	for _, s := range n.subs {
+		if !s.shortest() {
+			return false
+		}
+	}
+	return true
+}
+
+// distinct says that no two alternatives may begin with the same character, and none may be empty.
+func (n *regexNode) distinct() bool {
+	var seen runeList
+	for _, s := range n.subs {
+		first, empty := s.first()
+		if empty || len(seen.complement().plus(first.complement()).complement()) > 0 {
+			return false
+		}
+		seen = seen.plus(first)
+	}
+	return true
+}
+
+// first returns the characters that a match can begin with, and whether it may be empty.
+func (n *regexNode) first() (chars runeList, empty bool) {
+	switch n.op {
+	case opChar:
+		return n.set.ranges, false
+	case opCapture:
+		return n.subs[0].first()
+	case opRepeat:
+		chars, empty = n.subs[0].first()
+		return chars, empty || n.low == 0
+	case opAlt:
+		for _, s := range n.subs {
+			c, e := s.first()
+			chars, empty = chars.plus(c), empty || e
+		}
+		return chars, empty
+	case opConcat:
+		for _, s := range n.subs {
+			c, e := s.first()
+			if chars = chars.plus(c); !e {
+				return chars, false
+			}
+		}
+	}
+	return chars, true
 }
 
 // number gives the nodes of a tree their places and returns how many there are.
