@@ -100,6 +100,7 @@ const (
 	GroupingError            = "42803"
 	WindowingError           = "42P20"
 	InvalidRecursion         = "42P19"
+	CollationMismatch        = "42P21"
 	DatatypeMismatch         = "42804"
 	CannotCoerce             = "42846"
 	IndeterminateType        = "42P18"

@@ -101,6 +101,9 @@ func (b *binder) unify(es []expr.Expr, construct string, pos []int) ([]expr.Expr
 	if err != nil {
 		return nil, datum.Type{}, err
 	}
+	if err := b.sameCollation(es); err != nil {
+		return nil, datum.Type{}, err
+	}
 	typ := datum.Type{OID: t, Mod: commonMod(es, t), Domain: commonDomain(es)}
 	out := make([]expr.Expr, len(es))
 	for i, e := range es {
@@ -110,6 +113,7 @@ func (b *binder) unify(es []expr.Expr, construct string, pos []int) ([]expr.Expr
 		if have := out[i].Type(); have.Domain != typ.Domain {
 			out[i] = relabel(out[i], undomained(have))
 		}
+		b.keepCollation(e, out[i])
 	}
 	return out, typ, nil
 }

@@ -96,14 +96,16 @@ type binder struct {
 	// params are the parameters seen so far; fixed ones cannot change.
 	params []paramState
 	// pos has the positions of literals and parameters, for errors found later.
-	pos       map[expr.Expr]int
-	nextOuter int // next number of an outer parameter
-	nextTemp  int // numbers of outer parameters that are not final yet, falling
-	nextCTE   int
-	depth     int
-	joined    int         // columns of all joins
-	views     []datum.OID // being expanded, to find loops
-	meanings  *meanings   // of names, noted for a view; else nil
+	pos map[expr.Expr]int
+	// collations are what COLLATE gave to expressions.
+	collations map[expr.Expr]collation
+	nextOuter  int // next number of an outer parameter
+	nextTemp   int // numbers of outer parameters that are not final yet, falling
+	nextCTE    int
+	depth      int
+	joined     int         // columns of all joins
+	views      []datum.OID // being expanded, to find loops
+	meanings   *meanings   // of names, noted for a view; else nil
 	// steps are what the statement runs before (chain.go); allSteps: these are all queries
 	// of its WITH clause.
 	steps    []boundStep

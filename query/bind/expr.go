@@ -462,7 +462,7 @@ func (b *binder) collate(e *ast.Collate, s *scope) (expr.Expr, error) {
 	if t != datum.Unknown && category(t) != 'S' && t != datum.Name && category(elemOf(t)) != 'S' {
 		return nil, pgerr.New(pgerr.DatatypeMismatch, "collations are not supported by type %s", b.typeText(t)).At(e.Position())
 	}
-	return x, nil
+	return b.withCollation(x, collation{name, e.Position()}), nil
 }
 
 func (b *binder) sqlValue(e *ast.SQLValue, s *scope) (expr.Expr, error) {

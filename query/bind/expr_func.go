@@ -627,7 +627,7 @@ func (b *binder) checkDistinct(call *plan.AggCall, e *ast.FuncCall) error {
 	for i, k := range call.OrderBy {
 		listed := false
 		for _, a := range call.Args {
-			listed = listed || plan.Equal(a, k.Expr)
+			listed = listed || plan.Equal(a, k.Expr) || plan.Equal(unlabeled(a), k.Expr)
 		}
 		if !listed {
 			return pgerr.New(pgerr.InvalidColumnReference,
@@ -635,6 +635,14 @@ func (b *binder) checkDistinct(call *plan.AggCall, e *ast.FuncCall) error {
 		}
 	}
 	return nil
+}
+
+// unlabeled is what an argument was before it was made to have the type that the function wants.
+func unlabeled(e expr.Expr) expr.Expr {
+	if r, ok := e.(*expr.Relabel); ok {
+		return r.Arg
+	}
+	return e
 }
 
 // aggregatesAllowed is check_agglevels_and_constraints.

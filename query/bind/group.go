@@ -326,7 +326,7 @@ func (g *grouper) replace(x expr.Expr) (expr.Expr, bool) {
 				return &slot{index: i, t: e.call.T}, true
 			}
 		}
-		g.checkDirect(e.call.Direct)
+		g.checkDirect(e.call.Direct, e.pos)
 		g.calls = append(g.calls, e.call)
 		return &slot{index: len(g.calls) - 1, t: e.call.T}, true
 	case *groupingRef:
@@ -346,16 +346,32 @@ func (g *grouper) replace(x expr.Expr) (expr.Expr, bool) {
 	return nil, false
 }
 
-// checkDirect refuses direct arguments of an aggregate that are not the same for a whole group.
-func (g *grouper) checkDirect(args []expr.Expr) {
+// checkDirect refuses direct arguments of an ordered-set aggregate that are not the same for a whole group.
+func (g *grouper) checkDirect(args []expr.Expr, pos int) {
 	probe := &grouper{p: g.p, in: g.in, keys: g.keys}
 	for _, a := range args {
 		probe.rewrite(a)
+		if g.inSomeSets(a) {
+			g.fail(pgerr.Unsupported("direct arguments of ordered-set aggregates that not all grouping sets have are not supported").At(pos))
+		}
 	}
 	var e *pgerr.Error
 	if errors.As(probe.err, &e) && e.Code == pgerr.GroupingError {
 		g.fail(e.WithDetail("Direct arguments of an ordered-set aggregate must use only grouped columns."))
 	}
+}
+
+// inSomeSets says whether an expression uses a key that not all grouping sets have.
+func (g *grouper) inSomeSets(e expr.Expr) (some bool) {
+	plan.Walk(e, func(x expr.Expr) bool {
+		if _, ok := x.(*expr.Const); ok {
+			return true
+		}
+		i := slices.IndexFunc(g.keys, func(k expr.Expr) bool { return plan.Equal(k, x) })
+		some = some || i >= 0 && slices.ContainsFunc(g.p.sets, func(s []int) bool { return !contains(s, i) })
+		return i < 0
+	})
+	return some
 }
 
 // key returns the column that a key is in.
@@ -391,7 +407,7 @@ func (q *query) columnTitle(index int, name string) string {
 	return name
 }
 
-func (g *grouper) ungrouped(c *expr.Column) error {
+func (g *grouper) ungrouped(c *expr.Column) *pgerr.Error {
 	return pgerr.New(pgerr.GroupingError, "column %q must appear in the GROUP BY clause or be used in an aggregate function",
 		g.p.q.columnTitle(c.Index, c.Name)).At(g.p.b.pos[c])
 }

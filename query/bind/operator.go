@@ -42,6 +42,9 @@ func (b *binder) coerceArgs(declared []datum.OID, args []expr.Expr, ret datum.OI
 	if err != nil {
 		return nil, datum.Type{}, at(err, pos)
 	}
+	if err := b.sameCollation(args); err != nil {
+		return nil, datum.Type{}, err
+	}
 	out := make([]expr.Expr, len(args))
 	for i, a := range args {
 		if out[i], err = b.implicit(a, want[i], pos); err != nil {
@@ -52,6 +55,7 @@ func (b *binder) coerceArgs(declared []datum.OID, args []expr.Expr, ret datum.OI
 				return nil, datum.Type{}, err
 			}
 		}
+		b.keepCollation(a, out[i])
 		if want[i] == datum.AnyOID {
 			// "any" takes everything but leaves unknown literals as text.
 			if out[i], err = b.resolveUnknown(out[i]); err != nil {

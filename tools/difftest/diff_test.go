@@ -137,7 +137,7 @@ func (p *pair) compareWith(t *testing.T, sql, postgres string) {
 func TestExpressions(t *testing.T) {
 	p := open(t)
 	for _, file := range []string{"expressions.sql", "casts.sql", "numbers.sql", "strings.sql", "datetime.sql", "arrays.sql", "hypothetical.sql", "regexes.sql", "dimensions.sql",
-		"calls.sql", "joins.sql", "subqueries.sql", "grouping.sql", "sets.sql", "with.sql", "windows.sql", "setops.sql"} {
+		"calls.sql", "joins.sql", "subqueries.sql", "grouping.sql", "sets.sql", "with.sql", "collations.sql", "windows.sql", "setops.sql"} {
 		p.run(t, file)
 	}
 }

@@ -35,3 +35,20 @@ SELECT a, percentile_disc(a::float8 / 10) WITHIN GROUP (ORDER BY n) FROM direct 
 SELECT percentile_disc(n::float8 / 10) WITHIN GROUP (ORDER BY n) FROM direct GROUP BY a ORDER BY 1;
 SELECT (SELECT rank(d.a) WITHIN GROUP (ORDER BY x) FROM generate_series(1, 3) x) FROM direct d ORDER BY 1;
 DROP TABLE direct;
+
+-- Direct arguments have one value in a group; DISTINCT and ORDER BY of what is made text for the function.
+SELECT rank(x) WITHIN GROUP (ORDER BY x) FROM generate_series(1, 5) x;
+SELECT x, rank(x) WITHIN GROUP (ORDER BY y) FROM (VALUES (1, 1), (1, 4), (3, 1), (3, 2)) v(x, y) GROUP BY x ORDER BY x;
+SELECT x + 1, rank(x + 1) WITHIN GROUP (ORDER BY y) FROM (VALUES (1, 1), (1, 4), (3, 1), (3, 2)) v(x, y) GROUP BY x + 1 ORDER BY 1;
+SELECT percentile_disc(p) WITHIN GROUP (ORDER BY y) FROM (VALUES (0.1, 1), (0.1, 4), (0.9, 1)) v(p, y);
+SELECT percentile_disc(p) WITHIN GROUP (ORDER BY y) FROM (VALUES (0.1, 1), (0.1, 4), (0.9, 1)) v(p, y) GROUP BY p ORDER BY 1;
+SELECT p, percentile_disc(p) WITHIN GROUP (ORDER BY y) FROM (VALUES (0.1, 1), (0.1, 4), (0.9, 1)) v(p, y) GROUP BY GROUPING SETS ((p), (p, y)) ORDER BY 1, 2;
+SELECT percentile_disc(0.1 + p / 2) WITHIN GROUP (ORDER BY y) FROM (VALUES (0.1, 1), (0.1, 4), (0.9, 1)) v(p, y) GROUP BY p ORDER BY 1;
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY y), count(*) FROM (VALUES (0.1, 1), (0.1, 4), (0.9, 1)) v(p, y) GROUP BY ROLLUP (p) ORDER BY 1, 2;
+SELECT (SELECT rank(g) WITHIN GROUP (ORDER BY x) FROM generate_series(1, 5) x) FROM generate_series(1, 3) g;
+CREATE TABLE dk (id int PRIMARY KEY, p float8, y int);
+SELECT percentile_disc(p) WITHIN GROUP (ORDER BY y) FROM dk GROUP BY id;
+CREATE TABLE dv (f varchar(5), g varchar(5));
+INSERT INTO dv VALUES ('b', 'x'), ('a', 'y'), ('b', 'z'), (NULL, 'x'), ('c', 'x');
+SELECT string_agg(DISTINCT f, ',' ORDER BY f), string_agg(DISTINCT f, ',' ORDER BY f DESC NULLS LAST), string_agg(DISTINCT f::text, ',' ORDER BY f::text) FROM dv;
+SELECT string_agg(DISTINCT f, ',' ORDER BY g) FROM dv;
