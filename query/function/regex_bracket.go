@@ -57,7 +57,7 @@ func (t *regexTranslator) bracketItem() error {
 	if t.in[t.at] == '\\' && t.at+1 < len(t.in) {
 		if l := escapedClass(t.in[t.at+1]); l != nil {
 			t.at += 2
-			t.out.WriteString(l.text())
+			t.out.WriteString(l.text)
 			return nil
 		}
 	}
@@ -83,14 +83,9 @@ func (t *regexTranslator) bracketItem() error {
 }
 
 // escapedClass returns what a letter stands for behind a backslash, nil if that is no class.
-func escapedClass(c byte) runeList {
-	switch c {
-	case 'd', 'w', 's':
-		return classes()[map[byte]string{'d': "digit", 'w': "word", 's': "space"}[c]]
-	case 'D', 'W', 'S':
-		return escapedClass(c | 0x20).complement()
-	}
-	return nil
+func escapedClass(c byte) *charClass {
+	name := map[byte]string{'d': "digit", 'w': "word", 's': "space", 'D': "^digit", 'W': "^word", 'S': "^space"}[c]
+	return classes()[name]
 }
 
 func bracketLiteral(r rune) string { return `\x{` + strconv.FormatInt(int64(r), 16) + `}` }

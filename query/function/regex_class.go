@@ -15,8 +15,23 @@ import (
 // A runeList is characters as pairs of the first and the last of a range, rising.
 type runeList []rune
 
-// classes are the classes by name.
-var classes = sync.OnceValue(func() map[string]runeList {
+// A charClass is a class, and how package regexp writes it inside of brackets.
+type charClass struct {
+	list runeList
+	text string
+}
+
+// classes are the classes by name, and what is not in them by names with ^.
+var classes = sync.OnceValue(func() map[string]*charClass {
+	out := map[string]*charClass{}
+	for name, l := range classLists() {
+		not := l.complement()
+		out[name], out["^"+name] = &charClass{l, l.text()}, &charClass{not, not.text()}
+	}
+	return out
+})
+
+func classLists() map[string]runeList {
 	digit := runeList{'0', '9'}
 	letters := listOf(always, unicode.L, unicode.Nl, unicode.Nd, unicode.Other_Alphabetic).minus(digit)
 	alnum := letters.plus(digit)
@@ -32,7 +47,7 @@ var classes = sync.OnceValue(func() map[string]runeList {
 		"space": space, "blank": {'\t', '\t', ' ', ' '}, "punct": graph.minus(alnum), "cntrl": listOf(always, unicode.Cc),
 		"graph": graph, "print": shown, "xdigit": {'0', '9', 'A', 'F', 'a', 'f'},
 	}
-})
+}
 
 func always(rune) bool { return true }
 
@@ -104,8 +119,14 @@ func (f regexFlags) classText(name string) (text string, ok bool) {
 	if f.fold && (name == "upper" || name == "lower") {
 		name = "alpha"
 	}
-	l, ok := classes()[name]
-	return l.text(), ok
+	if strings.HasPrefix(name, "^") {
+		return "", false
+	}
+	c := classes()[name]
+	if c == nil {
+		return "", false
+	}
+	return c.text, true
 }
 
 // lastCased is the last character that has another case.

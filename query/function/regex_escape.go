@@ -15,8 +15,8 @@ func (t *regexTranslator) escape() (n *regexNode, constraint bool, err error) {
 	c := t.in[t.at+1]
 	if l := escapedClass(c); l != nil {
 		t.at += 2
-		t.out.WriteString("[" + l.text() + "]")
-		return nil, false, nil
+		t.out.WriteString("[" + l.text + "]")
+		return &regexNode{op: opChar, set: &runeSet{l.list}}, false, nil
 	}
 	switch c {
 	case 'A', 'Z', 'y', 'Y':

@@ -128,7 +128,7 @@ func setOf(text string, f regexFlags) *runeSet {
 }
 
 // wordSet is the characters of words.
-var wordSet = sync.OnceValue(func() *runeSet { return &runeSet{classes()["word"]} })
+var wordSet = sync.OnceValue(func() *runeSet { return &runeSet{classes()["word"].list} })
 
 // A regexPiece is an atom with its quantifier, on the way into a tree.
 type regexPiece struct {
