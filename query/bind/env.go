@@ -141,6 +141,11 @@ func (b *binder) enter() error {
 		return pgerr.New(pgerr.StatementTooComplex, "stack depth limit exceeded").
 			WithHint("Simplify the statement: it is nested more than %d levels deep.", maxDepth)
 	}
+	return b.ended()
+}
+
+// ended is the error of a statement that is cancelled.
+func (b *binder) ended() error {
 	if b.env.Context == nil {
 		return nil
 	}

@@ -63,6 +63,9 @@ func (b *binder) in(e *ast.In, s *scope) (expr.Expr, error) {
 		rest, restPos = items, pos
 	}
 	for i, r := range rest {
+		if err := b.ended(); err != nil {
+			return nil, err
+		}
 		x, err := b.operate(op, l, r, e.Position())
 		if err != nil {
 			return nil, err

@@ -126,6 +126,7 @@ func (c *Context) foldLogic(args []expr.Expr, decisive bool) expr.Expr {
 			}
 			continue
 		}
+		c.poll()
 		if len(out) > maxCompared || plan.IsVolatile(a) || !slices.ContainsFunc(out, func(o expr.Expr) bool { return plan.Equal(o, a) }) {
 			out = append(out, a)
 		}

@@ -24,8 +24,8 @@ const (
 	// for: the machine may be busy with other tests. The kernel counts in steps as long.
 	promptly = 10 * time.Millisecond
 	// aCall is how long it may take to make or copy one value of up to 128 MiB, which nothing
-	// interrupts.
-	aCall = 500 * time.Millisecond
+	// interrupts, beside the garbage of the attacks before.
+	aCall = 750 * time.Millisecond
 	// memory bounds the server's process.
 	memory = 1024 // MiB
 )
