@@ -78,7 +78,11 @@ func appendOffset(dst []byte, seconds int64) []byte {
 	if seconds < 0 {
 		sign, seconds = '-', -seconds
 	}
-	dst = append2(append(dst, sign), seconds/3600)
+	if dst = append(dst, sign); seconds < 100*3600 {
+		dst = append2(dst, seconds/3600)
+	} else { // of an interval as a zone
+		dst = strconv.AppendInt(dst, seconds/3600, 10)
+	}
 	if minutes := seconds / 60 % 60; minutes != 0 || seconds%60 != 0 {
 		dst = append2(append(dst, ':'), minutes)
 		if seconds%60 != 0 {

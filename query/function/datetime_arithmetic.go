@@ -10,7 +10,7 @@ import (
 func datetimeArithmetic(k kernels) {
 	k.add(map2Err(addDays), "date_pli")
 	k.add(map2Err(func(d datum.Days, n int32) (datum.Days, error) {
-		if n == -1<<31 {
+		if n == -1<<31 && d.Finite() {
 			return 0, dateRange()
 		}
 		return addDays(d, -n)

@@ -137,7 +137,7 @@ func (t *regexTranslator) escapedRune() (rune, error) {
 		}
 		return v, nil
 	}
-	if unicode.IsLetter(c) || unicode.IsDigit(c) {
+	if c < utf8.RuneSelf && (unicode.IsLetter(c) || unicode.IsDigit(c)) { // letters of other alphabets stand for themselves
 		return 0, badRegex("invalid escape \\ sequence")
 	}
 	return c, nil

@@ -115,3 +115,9 @@ INSERT INTO wide_ints VALUES (1), (2), (NULL);
 CREATE TABLE narrow_ints (f1 int2);
 INSERT INTO narrow_ints VALUES (1);
 SELECT * FROM wide_ints i LEFT JOIN LATERAL (SELECT coalesce(i)::text FROM narrow_ints j WHERE i.f1 = j.f1) k ON true ORDER BY i.f1;
+
+-- Dates without an end less the least integer, zones of more than 99 hours, escaped letters of other alphabets.
+SELECT '-infinity'::date - '-2147483648'::int4, 'infinity'::date - '-2147483648'::int4;
+SELECT '2000-01-01'::date - '-2147483648'::int4;
+SELECT timezone('15'::float8 * '0 days 15:00:00'::interval, '01:00+00'::timetz), timezone('-1000:00'::interval, '01:00+00'::timetz);
+SELECT regexp_instr('ééé', '\ééé1'), 'é' ~ '\é', 'e' ~ '\q';
