@@ -111,7 +111,10 @@ func TestDocument(t *testing.T) {
 		t.Fatalf("document\n%q\nis not\n%q", data, want)
 	}
 	got, err := backup.Decode(data)
-	if err != nil || !reflect.DeepEqual(got, d) {
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := got.Append(nil); err != nil || !bytes.Equal(again, data) || !reflect.DeepEqual(got.Header, d.Header) || !reflect.DeepEqual(got.Parts, d.Parts) {
 		t.Errorf("decoded %+v: %v", got, err)
 	}
 	h, err := backup.ReadHeader(io.MultiReader(bytes.NewReader(data), errReader{}))

@@ -63,10 +63,15 @@ func TestTurnsAge(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		run := func(ran time.Duration, turns *int) {
 			turn := ts.NewTurn()
-			turn.ran = ran
+			stay := func() { // as old as it is
+				ts.mu.Lock()
+				defer ts.mu.Unlock()
+				turn.ran = ran
+			}
+			stay()
 			for ctx.Err() == nil && turn.yield(ctx) == nil {
 				*turns++
-				turn.ran = ran
+				stay()
 				time.Sleep(quantum / 4)
 			}
 			turn.close()
