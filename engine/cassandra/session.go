@@ -25,6 +25,7 @@ func (o Options) cluster() (*gocql.ClusterConfig, error) {
 	c.ConnectTimeout, c.Timeout, c.WriteTimeout = o.ConnectTimeout, o.RequestTimeout, o.RequestTimeout
 	c.NumConns = o.NumConns
 	c.ReconnectInterval = reconnectInterval
+	c.ConvictionPolicy = noConviction{}
 	c.Metadata.CacheMode = gocql.KeyspaceOnly
 	c.Logger = &driverLog{to: o.Logger}
 	if o.User != "" || o.Password != "" {
@@ -42,6 +43,18 @@ func (o Options) cluster() (*gocql.ClusterConfig, error) {
 	}
 	return c, nil
 }
+
+// noConviction leaves a server to which no connection can be made among those that are up. Then
+// requests that find its pool empty have it filled again, beside those that servers' own events tell of. The driver's default
+// takes the pool away and has a timer bring it back for servers that are down; but a connection that
+// broke as soon as it was made may be told of after that, which leaves a server "up" for ever that has no pool.
+type noConviction struct{}
+
+// AddFailure implements gocql.ConvictionPolicy.
+func (noConviction) AddFailure(error, *gocql.HostInfo) bool { return false }
+
+// Reset implements gocql.ConvictionPolicy.
+func (noConviction) Reset(*gocql.HostInfo) {}
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
