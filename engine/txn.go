@@ -82,6 +82,10 @@ func (db *DB) Begin(ctx context.Context, opt TxnOptions) (*Txn, error) {
 	t := &Txn{db: db, opt: opt, owner: opt.owner(db), work: work{parts: map[chunk.PartitionID]*ownPart{}}}
 	t.snap, t.asOf = db.snapshots.open(db, t), db.opt.Now()
 	t.catalog = t.snap.catalog
+	if err := t.checkDatabase(); err != nil {
+		t.Rollback()
+		return nil, err
+	}
 	return t, nil
 }
 

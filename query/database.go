@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,19 @@ func (e *Engine) findDatabase(name string) (datum.OID, error) {
 		return d.OID, nil
 	}
 	return 0, errNoDatabase(name).WithHint("CREATE DATABASE makes one; the first one is called %q.", e.opt.Database)
+}
+
+// sameDatabase says why a session that has just been registered is not in the database that it
+// asked for: it may have been dropped or renamed before anybody could see the session.
+func (e *Engine) sameDatabase(s *Session) error {
+	if s.database == 0 {
+		return nil
+	}
+	now, err := e.findDatabase(s.opt.Database)
+	if err == nil && now != s.database {
+		err = errNoDatabase(s.opt.Database)
+	}
+	return err
 }
 
 // connectWait bounds how long a connection waits to learn which databases there are.
@@ -139,7 +153,7 @@ func (s *Session) alterDatabase(ctx context.Context, st *ast.AlterDatabase) erro
 	case old.OID == c.DatabaseOID:
 		return pgerr.Unsupported("current database cannot be renamed")
 	default:
-		if err := s.awaitUnused(ctx, old); err != nil {
+		if err := s.closeDatabase(ctx, old); err != nil {
 			return err
 		}
 		d.Name = st.NewName
@@ -180,10 +194,11 @@ func (s *Session) dropDatabase(ctx context.Context, st *ast.Drop) error {
 	case d.OID == c.First().OID:
 		return pgerr.Unsupported("the first database of a store cannot be dropped").WithHint("Drop what is in it.")
 	}
+	s.refuseSessions(d)
 	if st.Force {
 		s.engine.endSessions(d.OID)
 	}
-	if err := s.awaitUnused(ctx, d); err != nil {
+	if err := s.closeDatabase(ctx, d); err != nil {
 		return err
 	}
 	for _, change := range emptied(c.In(d.OID), d) {
@@ -228,9 +243,35 @@ func emptied(c *schema.Catalog, d *schema.Database) (out []schema.Change) {
 // have gone are noticed a moment later.
 const unusedWait = 5 * time.Second
 
-// awaitUnused waits until no other session of this node is connected to a database. Those of other nodes
-// find that it is gone with their next statement.
-func (s *Session) awaitUnused(ctx context.Context, d *schema.Database) error {
+// refuseSessions lets nobody of this node connect to a database until the transaction ends.
+func (s *Session) refuseSessions(d *schema.Database) {
+	s.engine.mu.Lock()
+	defer s.engine.mu.Unlock()
+	if !slices.Contains(s.closed, d.OID) { // a statement may begin again
+		s.closed = append(s.closed, d.OID)
+		s.engine.closed[d.OID]++
+	}
+}
+
+// reopenDatabases ends what refuseSessions began.
+func (s *Session) reopenDatabases() {
+	if len(s.closed) == 0 {
+		return
+	}
+	s.engine.mu.Lock()
+	defer s.engine.mu.Unlock()
+	for _, oid := range s.closed {
+		if s.engine.closed[oid]--; s.engine.closed[oid] == 0 {
+			delete(s.engine.closed, oid)
+		}
+	}
+	s.closed = nil
+}
+
+// closeDatabase waits until no session of this node is connected to a database, with no new ones until
+// the transaction ends. Those of other nodes find that it is gone with their next statement.
+func (s *Session) closeDatabase(ctx context.Context, d *schema.Database) error {
+	s.refuseSessions(d)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for begin := time.Now(); ; {

@@ -135,7 +135,7 @@ func commandName(stmt ast.Stmt) string {
 
 // targetNamespace is where a new object of that name goes.
 func (s *Session) targetNamespace(name ast.Name) (*schema.Namespace, error) {
-	if name.Catalog != "" && name.Catalog != s.opt.Database {
+	if name.Catalog != "" && name.Catalog != s.Database() {
 		return nil, pgerr.Unsupported("cross-database references are not implemented: \"%s.%s.%s\"", name.Catalog, name.Schema, name.Name).At(name.Position())
 	}
 	want := name.Schema

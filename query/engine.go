@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/phyllodb/phyllo/internal/datum"
 	"github.com/phyllodb/phyllo/internal/pgerr"
 	"github.com/phyllodb/phyllo/internal/recycle"
 	"github.com/phyllodb/phyllo/query/catalog"
@@ -51,8 +52,9 @@ type Engine struct {
 	started   time.Time
 	hub       *hub
 
-	mu       sync.Mutex // guards sessions, nextPID
+	mu       sync.Mutex // guards the fields below
 	sessions map[int32]*Session
+	closed   map[datum.OID]int // databases that nobody may connect to, by how many say so
 	nextPID  int32
 }
 
@@ -77,7 +79,7 @@ func NewEngine(opt Options) *Engine {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{opt: opt, registry: function.Builtins(), budget: exec.NewBudget("server", opt.MemoryBytes, nil).SetBy("memory.queries_mib"), pool: recycle.New(maxPooled),
-		temp: exec.TempDir(opt.TempDir), turns: exec.NewTurns(runtime.GOMAXPROCS(0)), tempQuota: newServerQuota(opt.TempBytes), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}}
+		temp: exec.TempDir(opt.TempDir), turns: exec.NewTurns(runtime.GOMAXPROCS(0)), tempQuota: newServerQuota(opt.TempBytes), started: time.Now(), hub: newHub(), sessions: map[int32]*Session{}, closed: map[datum.OID]int{}}
 	e.catalog = catalog.New(e.registry)
 	return e
 }
@@ -91,6 +93,9 @@ func (e *Engine) add(s *Session) error {
 	s.secret = binary.BigEndian.Uint32(secret[:])
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if s.database != 0 && e.closed[s.database] > 0 {
+		return pgerr.New(pgerr.CannotConnectNow, "database %q is being dropped or renamed", s.opt.Database)
+	}
 	for {
 		e.nextPID++
 		if e.nextPID <= 0 {

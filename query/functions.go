@@ -17,8 +17,13 @@ import (
 // User is the session's user.
 func (s *Session) User() string { return s.opt.User }
 
-// Database is the database it is connected to.
-func (s *Session) Database() string { return s.opt.Database }
+// Database is the name of the database it is connected to.
+func (s *Session) Database() string {
+	if s.txn != nil {
+		return s.txn.Catalog().Database
+	}
+	return s.opt.Database
+}
 
 // BackendPID is the number that cancel requests name.
 func (s *Session) BackendPID() int32 { return s.pid }

@@ -268,7 +268,7 @@ func (s *Session) reindex(st *ast.Reindex) error {
 		}
 		return nil
 	}
-	if name != s.opt.Database {
+	if name != s.Database() {
 		return pgerr.Unsupported("can only reindex the currently open database")
 	}
 	return nil

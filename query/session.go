@@ -66,10 +66,11 @@ type Session struct {
 	channels   channels
 	// lockedTables says that the transaction has run LOCK TABLE.
 	lockedTables bool
-	locking      sync.Mutex // guards what is done with locks
-	database     datum.OID  // 0: the first one
-	ran          bool       // the transaction has run a query
-	wrote        bool       // the transaction has run a statement that writes rows
+	locking      sync.Mutex  // guards what is done with locks
+	database     datum.OID   // 0: the first one
+	closed       []datum.OID // databases that nobody may connect to until the transaction ends; engine.mu guards it
+	ran          bool        // the transaction has run a query
+	wrote        bool        // the transaction has run a statement that writes rows
 	// implicitBlock says that the statement is one of several in a simple query,
 	// which is a transaction block for those that need or refuse one.
 	implicitBlock bool
@@ -107,6 +108,10 @@ func (e *Engine) NewSession(opt SessionOptions) (*Session, error) {
 	}
 	s.app, _ = s.settings.Raw("application_name")
 	if err := e.add(s); err != nil {
+		return nil, err
+	}
+	if err := e.sameDatabase(s); err != nil {
+		e.remove(s)
 		return nil, err
 	}
 	s.locks = e.opt.Storage.NewLocks(s.pid)

@@ -152,6 +152,7 @@ func (s *Session) endTxn(committed bool) {
 	}
 	s.temp.made = false
 	s.channels.end()
+	s.reopenDatabases()
 	s.lockedTables = false
 	s.txn, s.block, s.savepoints, s.env, s.ran, s.wrote = nil, noBlock, nil, nil, false, false
 	s.typesOf, s.newLabels = nil, nil

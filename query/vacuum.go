@@ -83,7 +83,7 @@ func (s *Session) vacuumTable(ctx context.Context, t *schema.Table, full, verbos
 			s.client.Notice(n)
 		}
 	}
-	info("vacuuming %q", s.engine.opt.Database+"."+s.namespaceName(t)+"."+t.Name)
+	info("vacuuming %q", s.Database()+"."+s.namespaceName(t)+"."+t.Name)
 	v, err := s.engine.opt.Storage.Vacuum(ctx, t.OID, full)
 	if pgerr.Code(err) == pgerr.UndefinedTable {
 		return nil // it was dropped meanwhile

@@ -2,12 +2,14 @@ package difftest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // TestDatabases makes, uses and drops databases as PostgreSQL does.
@@ -48,6 +50,18 @@ func TestDatabases(t *testing.T) {
 	p.checkpoint(t)
 	all(q, "SELECT * FROM t ORDER BY a", "UPDATE t SET b = 'new' WHERE a = 1", "SELECT * FROM s.v ORDER BY n", "DROP TABLE t", "DROP SCHEMA public CASCADE", "CREATE TABLE t (a int)", "CREATE TABLE s.t (a int)")
 	q.close()
+	// Nobody comes in while it is about to go.
+	all(p, "BEGIN", "ALTER DATABASE "+two+" RENAME TO three")
+	cfg := p.ours.Config()
+	cfg.Database = two
+	var refused *pgconn.PgError
+	if conn, err := pgx.ConnectConfig(context.Background(), cfg); !errors.As(err, &refused) || refused.Code != "57P03" {
+		t.Errorf("a session beside RENAME: %v", err)
+		if err == nil {
+			conn.Close(context.Background())
+		}
+	}
+	all(p, "ROLLBACK")
 	q = p.to(t, two)
 	all(p, "DROP DATABASE "+two+" WITH (FORCE)", "SELECT count(*) FROM pg_database WHERE datname = '"+two+"'", "SELECT count(*) FROM pg_class WHERE relname IN ('u', 'v', 'e')")
 	for name, conn := range map[string]*pgx.Conn{"postgresql": q.pg, "phyllo": q.ours} {
