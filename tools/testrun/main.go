@@ -202,9 +202,9 @@ func postgres(ctx context.Context, r *runner) error {
 	})
 }
 
-// crash kills servers and injects faults.
+// crash kills servers and injects faults. It starts programs that the test cache knows nothing of.
 func crash(ctx context.Context, r *runner) error {
-	return r.command(ctx, nil, "go", "test", "./tools/crashtest/...", "./tools/hostiletest")
+	return r.command(ctx, nil, "go", "test", "-count=1", "./tools/crashtest/...", "./tools/hostiletest")
 }
 
 // cassandra runs the tests of the store, crashes, and nodes on a real cluster of one
