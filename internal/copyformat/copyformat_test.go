@@ -71,6 +71,7 @@ func TestReader(t *testing.T) {
 		{"csv force", ",\"\"\n", force, "\"\"|NULL@1\n", ""},
 		{"text", "a\tb\n\\N\t\n", text, "\"a\"|\"b\"@1\nNULL|\"\"@2\n", ""},
 		{"text escapes", "\\t\\x41\\101\\\\N\\q\\\tz\n", text, "\"\\tAA\\\\Nq\\tz\"@1\n", ""},
+		{"text that ends in a backslash", "a\tb\\", text, "\"a\"|\"b\"@1\n", ""},
 		{"text escaped newline", "a\\\nb\n", text, "\"a\\nb\"@1\n", ""},
 		{"text end mark", "a\n\\.\nrest", text, "\"a\"@1\n", ""},
 		{"text cr", "a\nb\rc\n", text, "\"a\"@1\n", pgerr.BadCopyFormat},

@@ -60,9 +60,12 @@ func unescape(b []byte) []byte {
 	for i < len(b) {
 		ch := b[i]
 		i++
-		if ch != '\\' || i == len(b) {
+		if ch != '\\' {
 			out = append(out, ch)
 			continue
+		}
+		if i == len(b) { // the data end behind it: it is nothing, as in PostgreSQL
+			break
 		}
 		ch = b[i]
 		i++
